@@ -1,0 +1,325 @@
+"""Which clips train, validate and test a model: reproducible, nested and grouped by source."""
+
+import hashlib
+import json
+import logging
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from kgclip.data.dataset import Clip, DataSet
+from kgclip.errors import KgclipError
+
+logger = logging.getLogger(__name__)
+
+# Independent streams of random numbers from one seed: another test_fraction leaves the order of training clips alone.
+_TEST_STREAM, _VAL_STREAM, _ORDER_STREAM, _FOLD_STREAM = range(4)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clip ids of the three parts, and the training clips whose action label may be used, each sorted."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    labelled: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("train", "val", "test", "labelled"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name))))
+
+    @cached_property
+    def hash(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the content: equal for equal splits, wherever they come from."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def save(self, path: Path) -> None:
+        """Write the split as JSON."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps({"hash": self.hash, **asdict(self)}, indent=1), encoding="utf-8")
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Split":
+        """Read a split written by ``save``; in one written by hand, ``hash`` and ``labelled`` (all) may be absent.
+
+        Raises:
+            KgclipError: the file is no split, its parts overlap, or it was changed after its hash was taken.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise KgclipError(f"{path}: not found; expected a split in JSON") from None
+        except (OSError, ValueError) as error:
+            raise KgclipError(f"{path}: is no split in JSON ({error}); expected lists train, val and test") from None
+        if not isinstance(content, dict) or "train" not in content:
+            raise KgclipError(f"{path}: is no split; expected an object with the lists train, val and test")
+        parts = {name: content.get(name, []) for name in ("train", "val", "test")}
+        parts["labelled"] = content.get("labelled", parts["train"])
+        for name, ids in parts.items():
+            if not isinstance(ids, list) or not all(isinstance(clip_id, str) for clip_id in ids):
+                raise KgclipError(f"{path}: {name} is no list of clip ids; write it as a JSON list of strings")
+        split = cls(**{name: tuple(ids) for name, ids in parts.items()})
+        _check_disjoint(split, str(path))
+        if content.get("hash", split.hash) != split.hash:
+            raise KgclipError(
+                f"{path}: was changed after it was saved (its hash is {content['hash']}, its content's {split.hash}); "
+                "restore the file, or remove its hash if the change is meant"
+            )
+        return split
+
+    def check(self, dataset: DataSet) -> None:
+        """Raise KgclipError if the split names a clip that the data set does not hold."""
+        unknown = sorted({*self.train, *self.val, *self.test} - dataset.by_id.keys())
+        if unknown:
+            raise KgclipError(
+                f"{dataset.root}: lacks {len(unknown)} clips of the split, e.g. {', '.join(unknown[:3])}; "
+                "give the data set that the split was made from, or make a new split"
+            )
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How a data set is split into training, validation and test clips."""
+
+    file: Path | None = None
+    """A saved split (JSON); it is taken as it is, and the three options on training clips apply to it."""
+    val_fraction: float = 0.15
+    """Share of the training clips kept for validation, unless the data set has a validation part."""
+    test_fraction: float = 0.0
+    """Share of the clips kept for the test, unless the data set has a test part."""
+    train_fraction: float = 1.0
+    """Share of the training clips used; a smaller share lies inside a larger one of the same seed."""
+    shots: int | None = None
+    """Number of training clips per action; fewer shots lie inside more."""
+    label_fraction: float = 1.0
+    """Share of the training clips used whose action label is used; a smaller share lies inside a larger one."""
+    group_by_source: bool = True
+    """Keep the clips that were cut from one video on one side."""
+    seed: int = 0
+    """Seed of every random choice."""
+
+    def __post_init__(self) -> None:
+        for name in ("val_fraction", "test_fraction"):
+            if not 0 <= getattr(self, name) < 1:
+                raise KgclipError(f"{name}: got {getattr(self, name)}, expected at least 0 and less than 1")
+        for name in ("train_fraction", "label_fraction"):
+            if not 0 < getattr(self, name) <= 1:
+                raise KgclipError(f"{name}: got {getattr(self, name)}, expected more than 0 and at most 1")
+        if self.shots is not None and self.shots < 1:
+            raise KgclipError(f"shots: got {self.shots}, expected at least 1 clip per action")
+        if self.seed < 0:
+            raise KgclipError(f"seed: got {self.seed}, expected 0 or more")
+
+
+def make_split(dataset: DataSet, options: SplitOptions) -> Split:
+    """Split a data set.
+
+    A test or validation part that the data set prescribes is kept. Otherwise it is carved from the rest, stratified by
+    action and, with ``group_by_source``, a source at a time. Validation and test do not depend on ``train_fraction``,
+    ``shots`` and ``label_fraction``, and every action keeps a labeled training clip where it has one. Clips without an
+    action are never carved for validation or test.
+
+    Raises:
+        KgclipError: the saved split does not fit the data set, or no clip is left for training.
+    """
+    if options.file is not None:
+        split = Split.load(options.file)
+        split.check(dataset)
+    else:
+        pool = [clip for clip in dataset.clips if clip.part in (None, "train")]
+        val = [clip for clip in dataset.clips if clip.part == "val"]
+        test = [clip for clip in dataset.clips if clip.part == "test"]
+        if not test and options.test_fraction > 0:
+            test = _carve(pool, options.test_fraction, options, _TEST_STREAM)
+            pool = _without(pool, test)
+        if not val and options.val_fraction > 0:
+            val = _carve(pool, options.val_fraction, options, _VAL_STREAM)
+            pool = _without(pool, val)
+        split = _split_of(pool, val, test)
+        if options.group_by_source:
+            _warn_of_shared_sources(split, dataset)
+    split = _narrow(split, dataset, options)
+    if not split.train:
+        raise KgclipError(f"{dataset.root}: no clip is left for training; lower the validation and test fractions")
+    return split
+
+
+def group_folds(dataset: DataSet, num_folds: int, seed: int, val_fraction: float = 0.15) -> list[Split]:
+    """Split a data set into folds for cross-validation, grouped by source and stratified by action.
+
+    Each fold is the test part of one split, whose validation part is carved from its remaining clips. Clips of a test
+    part that the data set prescribes are left out; clips without an action are training clips of every split.
+
+    Raises:
+        KgclipError: fewer than 2 folds are asked for, or more than there are sources.
+    """
+    clips = [clip for clip in dataset.clips if clip.part != "test"]
+    groups = _groups([clip for clip in clips if clip.action is not None], by_source=True)
+    if not 2 <= num_folds <= len(groups):
+        raise KgclipError(
+            f"{dataset.root}: cannot be cut into {num_folds} folds; "
+            f"choose at least 2 and at most {len(groups)}, its number of sources"
+        )
+    totals = Counter(clip.action for clip in clips)
+    order = np.random.default_rng([seed, _FOLD_STREAM]).permutation(len(groups))
+    folds: list[list[Clip]] = [[] for _ in range(num_folds)]
+    counts = [Counter() for _ in range(num_folds)]
+    # The largest sources are placed first, each in the fold that has least of its actions. This is the greedy minimum
+    # of sum over folds f and actions a of (count_fa / total_a)^2.
+    for group in sorted((groups[i] for i in order), key=len, reverse=True):
+        sizes = Counter(clip.action for clip in group)
+
+        def crowding(fold: int, sizes: Counter = sizes) -> tuple[float, int]:
+            return sum(n * counts[fold][a] / totals[a] ** 2 for a, n in sizes.items()), len(folds[fold])
+
+        best = min(range(num_folds), key=crowding)
+        folds[best] += group
+        counts[best] += sizes
+    options = SplitOptions(val_fraction=val_fraction, seed=seed)
+    splits = []
+    for test in folds:
+        pool = _without(clips, test)
+        val = _carve(pool, val_fraction, options, _VAL_STREAM)
+        splits.append(_split_of(_without(pool, val), val, test))
+    return splits
+
+
+def read_published_split(train_txt: Path, test_txt: Path) -> Split:
+    """Read a published split, two text files with one clip id a line; it has no validation part.
+
+    Raises:
+        KgclipError: a file is missing or empty, or a clip is in both.
+    """
+    parts = []
+    for path in (train_txt, test_txt):
+        try:
+            ids = tuple(path.read_text(encoding="utf-8").split())
+        except (OSError, UnicodeDecodeError) as error:
+            raise KgclipError(f"{path}: cannot be read ({error}); expected one clip id a line") from None
+        if not ids:
+            raise KgclipError(f"{path}: is empty; expected one clip id a line")
+        parts.append(ids)
+    split = Split(train=parts[0], val=(), test=parts[1], labelled=parts[0])
+    _check_disjoint(split, f"{train_txt} and {test_txt}")
+    return split
+
+
+def _split_of(train: Iterable[Clip], val: Iterable[Clip], test: Iterable[Clip]) -> Split:
+    train = tuple(train)
+    return Split(
+        train=tuple(clip.id for clip in train),
+        val=tuple(clip.id for clip in val),
+        test=tuple(clip.id for clip in test),
+        labelled=tuple(clip.id for clip in train if clip.action is not None),
+    )
+
+
+def _check_disjoint(split: Split, where: str) -> None:
+    seen = Counter([*split.train, *split.val, *split.test])
+    twice = sorted(clip_id for clip_id, count in seen.items() if count > 1)
+    if twice:
+        raise KgclipError(
+            f"{where}: {len(twice)} clips are listed twice, e.g. {', '.join(twice[:3])}; "
+            "list each clip once, in train, val or test"
+        )
+    strangers = sorted(set(split.labelled) - set(split.train))
+    if strangers:
+        raise KgclipError(f"{where}: labelled holds clips that are not in train, e.g. {', '.join(strangers[:3])}")
+
+
+def _without(clips: Sequence[Clip], taken: Iterable[Clip]) -> list[Clip]:
+    ids = {clip.id for clip in taken}
+    return [clip for clip in clips if clip.id not in ids]
+
+
+def _groups(clips: Iterable[Clip], by_source: bool) -> list[list[Clip]]:
+    groups: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        groups[clip.source if by_source else clip.id].append(clip)
+    return [groups[name] for name in sorted(groups)]
+
+
+def _carve(pool: Sequence[Clip], fraction: float, options: SplitOptions, stream: int) -> list[Clip]:
+    """Take about ``fraction`` of each action's clips, whole groups at a time, and leave every action one.
+
+    Groups come in random order; one is taken if that brings the actions' counts closer to their targets (relative
+    squares), which are at least one clip for every action that has two. An action that this leaves without any gets
+    its smallest group, if that is at most half of it.
+    """
+    groups = _groups((clip for clip in pool if clip.action is not None), options.group_by_source)
+    # A source with an unlabeled clip would be on two sides.
+    if options.group_by_source:
+        unlabeled = {clip.source for clip in pool if clip.action is None}
+        groups = [group for group in groups if group[0].source not in unlabeled]
+    totals = Counter(clip.action for clip in pool)
+    targets = {action: max(1, _share(fraction, total)) if total > 1 else 0 for action, total in totals.items()}
+    taken: Counter = Counter()
+    carved: list[Clip] = []
+
+    def take(group: Sequence[Clip]) -> None:
+        carved.extend(group)
+        taken.update(clip.action for clip in group)
+
+    order = np.random.default_rng([options.seed, stream]).permutation(len(groups))
+    rest = []
+    for group in (groups[i] for i in order):
+        sizes = Counter(clip.action for clip in group)
+        gain = sum(n * (2 * (targets[a] - taken[a]) - n) / max(targets[a], 1) ** 2 for a, n in sizes.items())
+        if gain > 0 and all(taken[a] + n < totals[a] for a, n in sizes.items()):
+            take(group)
+        else:
+            rest.append(group)
+    for group in sorted(rest, key=len):
+        sizes = Counter(clip.action for clip in group)
+        missing = any(targets[a] and not taken[a] and 2 * n <= totals[a] for a, n in sizes.items())
+        if missing and all(taken[a] + n < totals[a] for a, n in sizes.items()):
+            take(group)
+    return carved
+
+
+def _narrow(split: Split, dataset: DataSet, options: SplitOptions) -> Split:
+    """Apply train_fraction, shots and label_fraction: each takes the first clips of one random order per action."""
+    ids = [clip.id for clip in dataset.clips]
+    order = np.random.default_rng([options.seed, _ORDER_STREAM]).permutation(len(ids))
+    wanted = set(split.train)
+    by_action: dict[str | None, list[str]] = defaultdict(list)
+    for index in order:
+        if ids[index] in wanted:
+            by_action[dataset.clips[index].action].append(ids[index])
+    train: list[str] = []
+    labelled: list[str] = []
+    usable = set(split.labelled)
+    for action, clips in by_action.items():
+        kept = clips[: max(1, _share(options.train_fraction, len(clips)))]
+        if options.shots is not None:
+            # K shots are K labeled clips per action and nothing else.
+            kept = kept[: options.shots] if action is not None else []
+        train += kept
+        if action is not None:
+            candidates = [clip_id for clip_id in kept if clip_id in usable]
+            labelled += candidates[: max(1, _share(options.label_fraction, len(candidates)))]
+    return replace(split, train=tuple(train), labelled=tuple(labelled))
+
+
+def _share(fraction: float, total: int) -> int:
+    """``fraction * total``, halves rounded up; the small term makes 0.15 * 10 such a half on every machine."""
+    return int(np.floor(fraction * total + 0.5 + 1e-9))
+
+
+def _warn_of_shared_sources(split: Split, dataset: DataSet) -> None:
+    parts: Mapping[str, tuple[str, ...]] = {"train": split.train, "val": split.val, "test": split.test}
+    sources = {name: {dataset.by_id[clip_id].source for clip_id in ids} for name, ids in parts.items()}
+    for one, other in (("train", "test"), ("train", "val"), ("val", "test")):
+        shared = sorted(sources[one] & sources[other])
+        if shared:
+            logger.warning(
+                "%s: the %s and %s parts share %d sources, e.g. %s, so that results look better than they are",
+                *(dataset.root, one, other, len(shared), ", ".join(shared[:3])),
+            )
