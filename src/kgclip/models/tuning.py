@@ -1,0 +1,85 @@
+"""Which weights of a backbone train: none, the text tower, the last blocks, low-rank adapters, or all."""
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from kgclip.errors import KgclipError
+from kgclip.models.backbone import Backbone
+
+Tuning = Literal["frozen", "text", "partial", "lora", "full"]
+
+
+def set_trainable(backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partial_layers: int = 2) -> None:
+    """Choose, in place, the weights of the backbone that train.
+
+    Weights outside the towers (the published logit_scale) never train: the loss has its own.
+
+    Args:
+        backbone: adapters it may still have from an earlier "lora" are merged into its weights first.
+        tuning: "frozen": none; "text": the text tower; "partial": of both towers the last `partial_layers` blocks and
+            what follows them; "lora": low-rank adapters (arXiv 2106.09685) on the linear layers of the blocks and what
+            follows them, drawn from torch's global generator; "full": both towers.
+        lora_rank: rank of an adapter; its output is scaled by 2 (alpha = 2 rank).
+        partial_layers: number of blocks, at least 1.
+
+    Raises:
+        KgclipError: the rank or the number of blocks is less than 1, or there is no linear layer to adapt.
+    """
+    if min(lora_rank, partial_layers) < 1:
+        raise KgclipError(f"tuning: rank {lora_rank} and layers {partial_layers} must be at least 1; raise them")
+    merge_lora(backbone)
+    backbone.requires_grad_(False)
+    towers = backbone.towers()
+    if tuning == "lora":
+        _add_adapters(backbone, lora_rank)
+        return
+    trainable: list[nn.Module] = []
+    if tuning == "full":
+        trainable = [module for tower in towers.values() for module in tower.modules]
+    elif tuning == "text":
+        trainable = list(towers["text"].modules)
+    elif tuning == "partial":
+        trainable = [module for tower in towers.values() for module in (*tower.blocks[-partial_layers:], *tower.head)]
+    for module in trainable:
+        module.requires_grad_(True)
+
+
+def merge_lora(backbone: Backbone) -> None:
+    """Add every adapter to the weight it adapts, W + 2BA, and remove it, in place; nothing happens without adapters."""
+    for name, layer in _adapted_layers(backbone).items():
+        layer.merge()
+        parent, _, child = name.rpartition(".")
+        setattr(backbone.get_submodule(parent), child, layer.get_base_layer())
+
+
+def merged_state_dict(backbone: Backbone) -> dict[str, Tensor]:
+    """Return the state dict that `merge_lora` would lead to, with the original keys, and leave the backbone alone."""
+    state = backbone.state_dict()
+    for name, layer in _adapted_layers(backbone).items():
+        base = {key: state.pop(key) for key in list(state) if key.startswith(f"{name}.")}
+        state[f"{name}.weight"] = base[f"{name}.base_layer.weight"] + layer.get_delta_weight("default").detach()
+        if f"{name}.base_layer.bias" in base:
+            state[f"{name}.bias"] = base[f"{name}.base_layer.bias"]
+    return state
+
+
+def _add_adapters(backbone: Backbone, rank: int) -> None:
+    from peft import LoraConfig, inject_adapter_in_model
+
+    adaptable = {
+        module
+        for tower in backbone.towers().values()
+        for part in (*tower.blocks, *tower.head)
+        for module in part.modules()
+        if type(module) is nn.Linear  # not its subclass inside nn.MultiheadAttention, which never calls it
+    }
+    names = [name for name, module in backbone.named_modules() if module in adaptable]
+    if not names:
+        raise KgclipError("tuning: this backbone has no linear layer to adapt; use another tuning than lora")
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names), backbone)
+
+
+def _adapted_layers(backbone: Backbone) -> dict[str, Any]:
+    """Return peft's layers by name; told by their attributes, because importing peft takes seconds."""
+    return {name: module for name, module in backbone.named_modules() if hasattr(module, "lora_A")}
