@@ -1,0 +1,65 @@
+"""Which frames of a video to look at: pure integer functions."""
+
+import numpy as np
+from jaxtyping import Int
+
+from kgclip.errors import KgclipError
+
+
+def segment_indices(
+    num_frames: int, num_segments: int, *, rng: np.random.Generator | None = None
+) -> Int[np.ndarray, " T"]:
+    """One frame from each of equal segments of the video: TSN sampling (Wang et al., ECCV 2016, arXiv 1608.00859).
+
+    Segment k of T over n frames is ``[k * n // T, (k + 1) * n // T)``. A random frame of each segment is taken where
+    `rng` is given (training), the middle one otherwise (test). A video with fewer frames than segments has empty
+    segments; these take the frame they start at, so that every frame appears and some repeat.
+
+    Args:
+        num_frames: length n of the video, at least 1.
+        num_segments: number T of segments, at least 1.
+        rng: source of the random draw; `None` for the segment centers.
+
+    Returns:
+        0-based frame indices in ascending order, int64.
+
+    Raises:
+        KgclipError: if either count is below 1.
+    """
+    _check_counts(num_frames, num_segments)
+    bounds = np.arange(num_segments + 1, dtype=np.int64) * num_frames // num_segments
+    starts = bounds[:-1]
+    ends = np.maximum(bounds[1:], starts + 1)
+    if rng is None:
+        return (starts + ends) // 2
+    return rng.integers(starts, ends, dtype=np.int64)
+
+
+def uniform_indices(num_frames: int, num_segments: int) -> Int[np.ndarray, " T"]:
+    """Evenly spaced frames from the first to the last: ``k * (n - 1) / (T - 1)`` rounded half up.
+
+    One frame alone is the middle one. A video with fewer frames than asked for repeats some.
+
+    Args:
+        num_frames: length n of the video, at least 1.
+        num_segments: number T of frames to take, at least 1.
+
+    Returns:
+        0-based frame indices in ascending order, int64.
+
+    Raises:
+        KgclipError: if either count is below 1.
+    """
+    _check_counts(num_frames, num_segments)
+    if num_segments == 1:
+        return np.array([num_frames // 2], dtype=np.int64)
+    steps = np.arange(num_segments, dtype=np.int64)
+    gaps = num_segments - 1
+    return (2 * steps * (num_frames - 1) + gaps) // (2 * gaps)
+
+
+def _check_counts(num_frames: int, num_segments: int) -> None:
+    if num_frames < 1:
+        raise KgclipError(f"sampling: the video has {num_frames} frames, at least 1 is needed; drop the file")
+    if num_segments < 1:
+        raise KgclipError(f"sampling: {num_segments} frames asked for, at least 1 is needed; raise --frames")

@@ -1,0 +1,159 @@
+"""From decoded frames to the pixels a backbone takes: CLIP's preprocessing and the training augmentation."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+# Luma of ITU-R BT.601, the grey that PIL and torchvision use.
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes to a training clip; one draw serves all its frames.
+
+    Attributes:
+        scales: crop sides as shares of the short side; height and width are drawn at most one step apart
+            (multi-scale cropping of TSN, arXiv 1608.00859). `(1.0,)` crops the largest square.
+        flip: probability of a horizontal flip; the caller then swaps left and right in the movements. 0 turns it off.
+        brightness: the factor is drawn from 1 ± this.
+        contrast: as brightness, about the clip's mean luma.
+        saturation: as brightness, about the grey of each pixel.
+        hue: the hue turns by up to ± this share of the color circle.
+        grey: probability of a clip without color.
+    """
+
+    scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
+    flip: float = 0.5
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.2
+    hue: float = 0.1
+    grey: float = 0.2
+
+
+def preprocess(
+    frames: UInt8[Tensor, "T H W C"], image_size: int, mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "T C image_size image_size"]:
+    """CLIP's evaluation preprocessing: short side to `image_size` (bicubic, antialias), center crop, normalize.
+
+    Equals PIL's resize within one grey level before the normalization; sizes are rounded as in torchvision and the
+    crop as in transformers, both downwards.
+
+    Args:
+        frames: RGB, 0 to 255, one video's frames.
+        image_size: side of the square given out, in pixels.
+        mean: of each channel, for values in [0, 1].
+        std: of each channel, for values in [0, 1].
+
+    Returns:
+        ``(frames / 255 - mean) / std``, float32.
+    """
+    height, width = frames.shape[1:3]
+    short, long = min(height, width), max(height, width)
+    other = image_size * long // short
+    size = (other, image_size) if height > width else (image_size, other)
+    resized = _resize(frames, size)
+    top, left = (size[0] - image_size) // 2, (size[1] - image_size) // 2
+    return _normalize(resized[:, :, top : top + image_size, left : left + image_size], mean, std)
+
+
+def augment(
+    frames: UInt8[Tensor, "T H W C"],
+    image_size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    options: Augmentation,
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, "T C image_size image_size"], bool]:
+    """Crop, flip and recolor a clip at random, then normalize as `preprocess` does.
+
+    Args:
+        frames: RGB, 0 to 255, one video's frames.
+        image_size: side of the square given out, in pixels.
+        mean: of each channel, for values in [0, 1].
+        std: of each channel, for values in [0, 1].
+        options: how much of each change.
+        generator: the only source of randomness; every call draws the same number of values from it.
+
+    Returns:
+        The pixels, float32, and whether they were flipped: the caller must then swap left and right in the movements.
+    """
+    draws = torch.rand(10, generator=generator).tolist()
+    top, left, height, width = _crop_box(frames.shape[1], frames.shape[2], options.scales, draws[:4])
+    pixels = _resize(frames[:, top : top + height, left : left + width], (image_size, image_size))
+    flipped = draws[4] < options.flip
+    if flipped:
+        pixels = pixels.flip(3)
+    return _normalize(_recolor(pixels, options, draws[5:]), mean, std), flipped
+
+
+def _resize(frames: UInt8[Tensor, "T H W C"], size: tuple[int, int]) -> UInt8[Tensor, "T C h w"]:
+    pixels = frames.permute(0, 3, 1, 2)
+    if pixels.shape[2:] == size:
+        return pixels
+    return interpolate(pixels, size, mode="bicubic", antialias=True)
+
+
+def _normalize(
+    pixels: Shaped[Tensor, "T C H W"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "T C H W"]:
+    """Take values from 0 to 255 of any type to ``(value / 255 - mean) / std``."""
+    scale = 1 / (255 * torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
+    shift = torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1) * 255 * scale
+    # The channels are moved to the front while they are still bytes, which is a quarter of the traffic.
+    return pixels.contiguous().float().mul_(scale).sub_(shift)
+
+
+def _crop_box(height: int, width: int, scales: Sequence[float], draws: Sequence[float]) -> tuple[int, int, int, int]:
+    """Top, left, height and width of a random crop, from four draws in [0, 1)."""
+    steps = len(scales)
+    pairs = [(i, j) for i in range(steps) for j in range(steps) if abs(i - j) <= 1]
+    row, column = pairs[int(draws[0] * len(pairs))]
+    short = min(height, width)
+    crop_height = max(1, round(short * scales[row]))
+    crop_width = max(1, round(short * scales[column]))
+    top = int(draws[1] * (height - crop_height + 1))
+    left = int(draws[2] * (width - crop_width + 1))
+    return top, left, crop_height, crop_width
+
+
+def _recolor(
+    pixels: UInt8[Tensor, "T 3 H W"], options: Augmentation, draws: Sequence[float]
+) -> Float[Tensor, "T 3 H W"]:
+    """Jitter and grey as one affine map of the colors, clamped to 0 to 255."""
+    values = pixels.contiguous().float()
+    matrix, offset = _color_map(values, options, draws)
+    return (matrix @ values.flatten(2)).add_(offset).clamp_(0, 255).view_as(values)
+
+
+def _color_map(
+    pixels: Float[Tensor, "T 3 H W"], options: Augmentation, draws: Sequence[float]
+) -> tuple[Float[Tensor, "3 3"], float]:
+    """The 3 x 3 matrix and the offset of brightness, contrast, saturation, hue and grey, in this order."""
+    brightness = 1 + options.brightness * (2 * draws[0] - 1)
+    contrast = 1 + options.contrast * (2 * draws[1] - 1)
+    saturation = 1 + options.saturation * (2 * draws[2] - 1)
+    angle = 2 * math.pi * options.hue * (2 * draws[3] - 1)
+    luma = torch.tensor(LUMA)
+    to_grey = torch.ones(3, 1) * luma
+    if draws[4] < options.grey:
+        chroma = to_grey
+    else:
+        chroma = _hue_rotation(angle) @ (saturation * torch.eye(3) + (1 - saturation) * to_grey)
+    mean_luma = float(luma @ pixels.mean((0, 2, 3)))
+    # Contrast blends with the mean after brightness; rows of `chroma` sum to 1, so the offset passes through it.
+    return brightness * contrast * chroma, (1 - contrast) * brightness * mean_luma
+
+
+def _hue_rotation(angle: float) -> Float[Tensor, "3 3"]:
+    """Turn colors about the grey axis by `angle` in radians (Rodrigues' formula): greys stay as they are."""
+    axis = 1 / math.sqrt(3)
+    cross = torch.tensor([[0.0, -axis, axis], [axis, 0.0, -axis], [-axis, axis, 0.0]])
+    outer = torch.full((3, 3), 1 / 3)
+    return math.cos(angle) * torch.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * outer
