@@ -1,0 +1,169 @@
+"""What is doubtful about a graph: findings for a person to look at before training on it."""
+
+import difflib
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from kgclip.errors import KgclipError
+from kgclip.kg.graph import ENTITY_KINDS, KnowledgeGraph
+from kgclip.kg.movement import PARTS, Movement
+from kgclip.kg.stats import share_cosines
+
+Severity = Literal["error", "warning", "info"]
+
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+_NUM_EXAMPLES = 3
+_SIMILAR = 0.95
+"""Two actions are hard to tell apart from this cosine of shares, or Jaccard index of movements, on."""
+
+_SIDES = ("left", "right")
+_SIDED_PARTS = [part for part in PARTS if part.startswith(_SIDES)]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of doubt about a graph: how bad, by which rule, and a sentence with a count and up to 3 examples."""
+
+    severity: Severity
+    rule: str
+    message: str
+
+
+def lint(
+    graph: KnowledgeGraph,
+    *,
+    parts: Collection[str] = PARTS,
+    states: Collection[str] | None = None,
+    objects: Collection[str] | None = None,
+    test_clips: Collection[str] = (),
+) -> list[Finding]:
+    """Look for mistakes in a graph; errors come first, then warnings, then information.
+
+    States and objects are checked against the vocabularies given; without ``states``, multi-word states ("step on")
+    cannot be told from a state with an object. docs/graph.md explains every rule.
+    """
+    findings = [
+        *_test_clips(graph, test_clips),
+        *_movements(graph, parts, states, objects),
+        *_repeated_edges(graph),
+        *_name_variants(graph),
+        *_orphans(graph),
+        *_alike_actions(graph),
+    ]
+    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+
+def _test_clips(graph: KnowledgeGraph, test_clips: Collection[str]) -> Iterator[Finding]:
+    held = sorted(set(test_clips) & set(graph.entities("video")))
+    yield from _found("error", "test-clip", "test clip", held, "in the graph; build it from the training clips only")
+
+
+def _movements(
+    graph: KnowledgeGraph, parts: Collection[str], states: Collection[str] | None, objects: Collection[str] | None
+) -> Iterator[Finding]:
+    unknown: dict[str, list[str]] = defaultdict(list)
+    for name in graph.entities("movement"):
+        hint = _side_hint(name)
+        try:
+            movement = Movement.parse(name, states)
+        except KgclipError:
+            unknown["side" if hint else "part"].append(name + hint)
+            continue
+        if hint:
+            unknown["doubled side"].append(name + hint)
+        if movement.part not in parts:
+            unknown["part"].append(name)
+        if states is not None and movement.state not in states:
+            unknown["state"].append(f"{name} (state {movement.state})")
+        elif objects is not None and movement.object is not None and movement.object not in objects:
+            unknown["object"].append(f"{name} (object {movement.object})")
+    yield from _found("error", "left-right", "movement", unknown["side"], "without a proper left or right part")
+    yield from _found("warning", "left-right", "movement", unknown["doubled side"], "naming a side after the part")
+    yield from _found(
+        "error", "unknown-part", "movement", unknown["part"], "not of the form '<part> <state> [<object>]'"
+    )
+    yield from _found("warning", "unknown-state", "movement", unknown["state"], "with a state outside the vocabulary")
+    yield from _found(
+        "warning", "unknown-object", "movement", unknown["object"], "with an object outside the vocabulary"
+    )
+
+
+def _side_hint(name: str) -> str:
+    """Guess what was meant where a side is missing, misspelled, doubled or given to a part that has none."""
+    words = name.split()
+    if any(name.startswith(f"{part} ") for part in PARTS):
+        doubled = len(words) > 2 and words[0] in _SIDES and words[2] in _SIDES
+        return f" (drop {words[2]!r}?)" if doubled else ""
+    if words and any(part.endswith(f" {words[0]}") for part in _SIDED_PARTS):
+        return f" (left {words[0]} or right {words[0]}?)"
+    if len(words) > 1 and words[0] in _SIDES and words[1] in PARTS:
+        return f" ({words[1]} has no side)"
+    if len(words) > 1 and words[0] in _SIDES and words[0] == words[1]:
+        return f" (drop one {words[0]!r}?)"
+    starts = (" ".join(words[:2]), *words[:1])
+    close = [part for start in starts for part in difflib.get_close_matches(start, _SIDED_PARTS, n=1, cutoff=0.75)]
+    return f" ({close[0]}?)" if close else ""
+
+
+def _repeated_edges(graph: KnowledgeGraph) -> Iterator[Finding]:
+    repeated = sum(rule.get("repeated", 0) for rule in graph.rule.get("merged", [graph.rule]))
+    if repeated:
+        yield Finding("warning", "repeated-edge", f"{_count(repeated, 'edge')} given again in the source; counted once")
+
+
+def _name_variants(graph: KnowledgeGraph) -> Iterator[Finding]:
+    for kind in ENTITY_KINDS:
+        groups: dict[str, list[str]] = defaultdict(list)
+        for name in graph.entities(kind):
+            groups[re.sub(r"[\s_]+", " ", name).strip().casefold()].append(name)
+        same = [" = ".join(map(repr, names)) for names in groups.values() if len(names) > 1]
+        yield from _found("warning", "name-variant", f"{kind} name", same, "given in several spellings; keep one")
+
+
+def _orphans(graph: KnowledgeGraph) -> Iterator[Finding]:
+    parsed = {edge.head for edge in graph.edges("consists_of")}
+    performed = {edge.tail for edge in graph.edges("performs")}
+    showing = {edge.head for edge in graph.edges("shows")}
+    actions, videos = graph.entities("action"), graph.entities("video")
+    bare = [action for action in actions if action not in parsed]
+    unseen = [action for action in actions if action not in performed]
+    still = [video for video in videos if video not in showing]
+    yield from _found("warning", "action-without-movements", "action", bare, "without movements; the graph cannot help")
+    yield from _found("info", "action-without-clips", "action", unseen, "without a clip; known from the parsing alone")
+    yield from _found("info", "video-without-movements", "video", still, "without movements")
+
+
+def _alike_actions(graph: KnowledgeGraph) -> Iterator[Finding]:
+    actions = sorted({edge.head for edge in graph.edges("consists_of")})
+    shares = graph.adjacency("consists_of", actions, graph.entities("movement"))
+    has = (shares > 0).astype(np.float32)
+    groups: dict[bytes, list[str]] = defaultdict(list)
+    for action, row in zip(actions, has, strict=True):
+        groups[row.tobytes()].append(action)
+    same = [" = ".join(names) for names in groups.values() if len(names) > 1]
+    yield from _found("warning", "same-movements", "group", same, "of actions with the same movements")
+    both = has @ has.T
+    sizes = has.sum(axis=1)
+    jaccard = both / np.maximum(sizes[:, None] + sizes - both, 1)
+    likeness = np.where(jaccard < 1, np.maximum(share_cosines(shares), jaccard), 0)  # the same sets are reported above
+    pairs = [
+        f"{actions[i]} ~ {actions[j]} ({likeness[i, j]:.2f})"
+        for i, j in np.argwhere(np.triu(likeness >= _SIMILAR, k=1))
+    ]
+    yield from _found("warning", "similar-actions", "pair", pairs, "of actions with nearly the same movement shares")
+
+
+def _found(severity: Severity, rule: str, noun: str, examples: Sequence[str], what: str) -> Iterable[Finding]:
+    if not examples:
+        return []
+    listed = "; ".join(examples[:_NUM_EXAMPLES]) + ("; ..." if len(examples) > _NUM_EXAMPLES else "")
+    return [Finding(severity, rule, f"{_count(len(examples), noun)} {what}: {listed}")]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
