@@ -1,0 +1,232 @@
+"""What a run is made of: typed, immutable, saved as JSON with every run; and the named presets."""
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kgclip.data.splits import SplitOptions
+from kgclip.errors import KgclipError
+from kgclip.kg.build import MovementRule
+from kgclip.models.losses import LossWeights
+from kgclip.models.path import PathForm
+from kgclip.models.temporal import PoolingKind
+from kgclip.models.triplet import Epsilon, Subspace
+from kgclip.models.tuning import Tuning
+from kgclip.video.transforms import Augmentation
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The architecture.
+
+    Attributes:
+        backbone: "puppet", the name or folder of a CLIP or SigLIP model, or "features:<F>" for features of a foreign
+            encoder with F numbers a frame.
+        pooling: how frames become a clip.
+        graph: train on the graph; without it the model is CLIP only.
+        subspace: form of the triplet encoder.
+        epsilon: deviation compensation per relation, shared or none.
+        tuning: which part of the backbone trains.
+        lora_rank: rank of the LoRA adapters (tuning "lora").
+        partial_layers: how many of the last blocks train (tuning "partial").
+    """
+
+    backbone: str = "puppet"
+    pooling: PoolingKind = "statistics"
+    graph: bool = True
+    subspace: Subspace = "diagonal"
+    epsilon: Epsilon = "relation"
+    tuning: Tuning = "text"
+    lora_rank: int = 8
+    partial_layers: int = 2
+
+
+@dataclass(frozen=True)
+class PromptConfig:
+    """The sentences around names; each holds {name} once.
+
+    Attributes:
+        action: around an action's name.
+        movement: around a movement's name.
+    """
+
+    action: str = "a video of a person doing {name}"
+    movement: str = "a video of a person whose {name}"
+
+    def actions(self, names: Sequence[str]) -> list[str]:
+        """The prompts of actions."""
+        return [self.action.format(name=name) for name in names]
+
+    def movements(self, names: Sequence[str]) -> list[str]:
+        """The prompts of movements."""
+        return [self.movement.format(name=name) for name in names]
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """The third term of the fusion: path evidence over movements.
+
+    Attributes:
+        path: its form; None leaves it out.
+        path_weight: weight against S_output, both as z-scores; None chooses it on the validation clips.
+    """
+
+    path: PathForm | None = "log"
+    path_weight: float | None = None
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Optimization.
+
+    Attributes:
+        epochs: passes over the training clips.
+        batch_size: clips a step.
+        accumulate: steps whose gradients are summed before an update.
+        lr_backbone: peak learning rate of pre-trained weights.
+        lr_new: peak learning rate of new modules.
+        weight_decay: of AdamW, on matrices only.
+        betas: of AdamW.
+        warmup_epochs: epochs of linear warm-up before the cosine to 0; may be a fraction.
+        clip_norm: largest gradient norm.
+        precision: "32-true", or "bf16-mixed" for bf16 autocast.
+        texts: which texts are encoded a step: "batch" the actions and movements of the step's clips, "all" every one.
+    """
+
+    epochs: int = 30
+    batch_size: int = 64
+    accumulate: int = 1
+    lr_backbone: float = 3e-4
+    lr_new: float = 1e-3
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.98)
+    warmup_epochs: float = 2.0
+    clip_norm: float = 1.0
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    texts: Literal["batch", "all"] = "all"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        data: a Kinetics-TPS root, a folder of class folders, or a CSV file.
+        out: the model folder to write.
+        graph: a graph built before, from the same split; None builds it from the training clips.
+        parsings: a YAML file of action parsings to merge into the graph.
+        annotations: part annotations of a folder or CSV data set.
+        features: cached features in place of pixels (see `kgclip data features`).
+        frames: T, frames a clip.
+        seed: of initialization, order and augmentation.
+        workers: processes that decode.
+        device: "auto", "cpu" or "cuda".
+        keep_going: skip broken annotations with a warning.
+    """
+
+    data: Path
+    out: Path
+    graph: Path | None = None
+    parsings: Path | None = None
+    annotations: Path | None = None
+    features: Path | None = None
+    frames: int = 8
+    seed: int = 0
+    workers: int = 2
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    keep_going: bool = False
+    model: ModelConfig = field(default_factory=ModelConfig)
+    prompts: PromptConfig = field(default_factory=PromptConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    split: SplitOptions = field(default_factory=SplitOptions)
+    rule: MovementRule = field(default_factory=MovementRule)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def _published(backbone: str) -> dict[str, Any]:
+    """The published settings (docs/method.md, section 6)."""
+    return {
+        "frames": 16,
+        "seed": 1024,
+        "model": ModelConfig(backbone=backbone, pooling="mean", tuning="full"),
+        "fusion": FusionConfig(path=None),
+        "optim": OptimConfig(
+            epochs=50,
+            batch_size=15,
+            lr_backbone=1e-5,
+            lr_new=1e-4,
+            weight_decay=0.2,
+            warmup_epochs=5.0,
+            precision="bf16-mixed",
+            texts="batch",
+        ),
+    }
+
+
+# What each preset changes against the defaults above.
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "paper-b16": _published("openai/clip-vit-base-patch16"),
+    "paper-b32": _published("openai/clip-vit-base-patch32"),
+}
+
+
+def preset(name: str, data: Path, out: Path) -> TrainConfig:
+    """The training configuration of that preset.
+
+    Raises:
+        KgclipError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise KgclipError(f"--preset {name}: there is no such preset; choose one of {', '.join(PRESETS)}")
+    return TrainConfig(data=data, out=out, **PRESETS[name])
+
+
+def without_graph(config: TrainConfig) -> TrainConfig:
+    """The same run as CLIP only: no triplet encoder, no movements, no path."""
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, graph=False),
+        fusion=FusionConfig(path=None),
+    )
+
+
+def to_json(config: Any) -> Any:
+    """A configuration as plain JSON values; :func:`from_json` reads it back."""
+    if dataclasses.is_dataclass(config):
+        return {f.name: to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    if isinstance(config, tuple):
+        return [to_json(value) for value in config]
+    return str(config) if isinstance(config, Path) else config
+
+
+def from_json(kind: Any, values: Any) -> Any:
+    """The configuration of that type from JSON values.
+
+    Raises:
+        KgclipError: a name that the type does not have, or one missing.
+    """
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        unknown = sorted(set(values) - set(hints))
+        if unknown:
+            raise KgclipError(f"config: {kind.__name__} has no field {unknown[0]!r}; it has {', '.join(hints)}")
+        try:
+            return kind(**{name: from_json(hints[name], value) for name, value in values.items()})  # pyright: ignore[reportCallIssue]
+        except TypeError as error:
+            raise KgclipError(f"config: {kind.__name__}: {error}") from error
+    if value_is_path(kind) and values is not None:
+        return Path(values)
+    if typing.get_origin(kind) is tuple:
+        return tuple(values)
+    return values
+
+
+def value_is_path(kind: Any) -> bool:
+    """Whether a field of that type holds a path."""
+    return kind is Path or Path in typing.get_args(kind)

@@ -1,0 +1,188 @@
+"""Batches of clips: decoded in worker processes, or gathered from cached features."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from kgclip.errors import KgclipError
+from kgclip.video.decode import open_video
+from kgclip.video.sampling import segment_indices
+from kgclip.video.transforms import Augmentation, augment, preprocess
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of one step.
+
+    Attributes:
+        index: positions of the clips in their source.
+        frames: preprocessed pixels or features of frames.
+        flipped: clips mirrored by augmentation, whose left and right movements must be swapped.
+    """
+
+    index: Int[Tensor, " B"]
+    frames: Float[Tensor, "B T C H W"] | Float[Tensor, "B T F"]
+    flipped: Bool[Tensor, " B"]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """How frames become what an image tower takes.
+
+    Attributes:
+        image_size: side of the square, pixels.
+        mean, std: per channel, on values in [0, 1].
+    """
+
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def load_clip(path: Path, num_frames: int, pixels: Pixels) -> Float[Tensor, "T C H W"]:
+    """The frames at the centers of ``num_frames`` equal segments of a video, preprocessed.
+
+    Raises:
+        KgclipError: the file cannot be read.
+    """
+    with open_video(path) as video:
+        frames = video.read(segment_indices(video.info.num_frames, num_frames))
+    return preprocess(torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std)
+
+
+class _ClipFiles(Dataset):
+    """Items are addressed by (epoch, position), so that a worker needs no state and a resumed run draws the same."""
+
+    def __init__(
+        self, paths: Sequence[Path], num_frames: int, pixels: Pixels, augmentation: Augmentation | None, seed: int
+    ):
+        self.paths, self.num_frames, self.pixels = list(paths), num_frames, pixels
+        self.augmentation, self.seed = augmentation, seed
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Tensor, bool] | KgclipError:
+        epoch, position = key
+        # A worker's exception reaches the trainer as a traceback in a string; as a value it stays one sentence.
+        try:
+            return self._load(epoch, position)
+        except KgclipError as error:
+            return error
+
+    def _load(self, epoch: int, position: int) -> tuple[int, Tensor, bool]:
+        path, pixels = self.paths[position], self.pixels
+        if self.augmentation is None:
+            return position, load_clip(path, self.num_frames, pixels), False
+        rng = np.random.default_rng((self.seed, epoch, position))
+        with open_video(path) as video:
+            frames = video.read(segment_indices(video.info.num_frames, self.num_frames, rng=rng))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        clip, flipped = augment(
+            torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std, self.augmentation, generator
+        )
+        return position, clip, flipped
+
+
+def _collate(items: list[tuple[int, Tensor, bool] | KgclipError]) -> Batch | KgclipError:
+    for item in items:
+        if isinstance(item, KgclipError):
+            return item
+    index, frames, flipped = zip(*items, strict=True)  # pyright: ignore[reportArgumentType]
+    return Batch(torch.tensor(index), torch.stack(frames), torch.tensor(flipped))
+
+
+def epoch_order(num_clips: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """The batches of one epoch: a permutation that depends on seed and epoch alone; the rest forms a smaller batch."""
+    order = np.random.default_rng((seed, epoch)).permutation(num_clips).tolist()
+    return [order[start : start + batch_size] for start in range(0, num_clips, batch_size)]
+
+
+class VideoSource:
+    """Clips decoded from their files.
+
+    Args:
+        paths: one file a clip.
+        num_frames: T.
+        pixels: what the image tower takes.
+        augmentation: random sampling and augmentation in training; None for centers of segments.
+        seed: of sampling and augmentation.
+        workers: processes that decode; 0 decodes here.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        num_frames: int,
+        pixels: Pixels,
+        *,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        workers: int = 0,
+    ):
+        self.dataset = _ClipFiles(paths, num_frames, pixels, augmentation, seed)
+        self.workers = workers
+
+    def __len__(self) -> int:
+        return len(self.dataset.paths)
+
+    def batches(self, order: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
+        """The batches of that order, decoded ahead by the workers.
+
+        Raises:
+            KgclipError: a file cannot be read.
+        """
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=[[(epoch, position) for position in batch] for batch in order],  # pyright: ignore[reportArgumentType]
+            num_workers=min(self.workers, len(order)),
+            collate_fn=_collate,
+        )
+        for batch in loader:
+            if isinstance(batch, KgclipError):
+                raise batch
+            yield batch
+
+
+class FeatureSource:
+    """Clips as cached features of their frames, all in memory.
+
+    Args:
+        clips: features of each clip's frames, each [T_i, F].
+        num_frames: T drawn from them, from equal segments.
+        training: draw at random in each segment; else its center.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self, clips: Sequence[Float[Tensor, "_ F"]], num_frames: int, *, training: bool = False, seed: int = 0
+    ):
+        self.lengths = [len(clip) for clip in clips]
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        self.features = torch.cat(list(clips)).float()
+        self.num_frames, self.training, self.seed = num_frames, training, seed
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batches(self, order: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
+        """The batches of that order."""
+        for positions in order:
+            rows = []
+            for position in positions:
+                rng = np.random.default_rng((self.seed, epoch, position)) if self.training else None
+                drawn = segment_indices(self.lengths[position], self.num_frames, rng=rng)
+                rows.append(drawn + self.offsets[position])
+            frames = self.features[torch.from_numpy(np.stack(rows))]
+            yield Batch(torch.tensor(positions), frames, torch.zeros(len(positions), dtype=torch.bool))
+
+
+Source = VideoSource | FeatureSource
+
+
+def in_order(num_clips: int, batch_size: int) -> list[list[int]]:
+    """Batches in the clips' own order, for evaluation."""
+    return [list(range(start, min(start + batch_size, num_clips))) for start in range(0, num_clips, batch_size)]

@@ -1,0 +1,172 @@
+"""A trained model on disk: weights, configuration, graph, labels and split in one folder, without pickle."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from kgclip.config import TrainConfig, from_json, to_json
+from kgclip.data.splits import Split
+from kgclip.errors import KgclipError
+from kgclip.kg.graph import KnowledgeGraph
+from kgclip.kg.movement import part_index
+from kgclip.models.backbone import build_backbone
+from kgclip.models.kgclip import KGCLIP
+
+FORMAT = 1
+MODEL_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+
+
+def build_model(config: TrainConfig, backbone: Any) -> KGCLIP:
+    """The model of that configuration around a backbone."""
+    model = config.model
+    return KGCLIP(backbone, model.pooling, model.subspace if model.graph else None, model.epsilon)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that prediction needs, and what is known of how it was made.
+
+    Attributes:
+        model: in evaluation mode.
+        config: of the run that made it.
+        actions: names, in the order of the outputs.
+        graph: of the training clips.
+        split: who was used for what.
+        path_weight: weight of path evidence in the fusion; 0 leaves it out.
+        summary: what training measured (best epoch, validation accuracy, time).
+    """
+
+    model: KGCLIP
+    config: TrainConfig
+    actions: tuple[str, ...]
+    graph: KnowledgeGraph
+    split: Split
+    path_weight: float
+    summary: dict[str, Any]
+
+    @property
+    def movements(self) -> tuple[str, ...]:
+        """The graph's movements, in the order of the outputs."""
+        return tuple(self.graph.entities("movement"))
+
+    def shares(self) -> Float[Tensor, "K M"]:
+        """The share of each movement in each action, from the graph."""
+        return torch.from_numpy(self.graph.adjacency("consists_of", self.actions, self.movements))
+
+    def parts(self) -> Int[Tensor, " M"]:
+        """The body part of each movement."""
+        return torch.from_numpy(part_index(self.movements))
+
+    def save(self, folder: Path, extra: Path | None = None) -> None:
+        """Write the folder in one step: it is there complete, or not at all.
+
+        Args:
+            folder: must not exist.
+            extra: a file to take along (the training log).
+        """
+        temporary = folder.with_name(folder.name + ".tmp")
+        if temporary.exists():
+            shutil.rmtree(temporary)
+        temporary.mkdir(parents=True)
+        save_tensors(self.model.state_dict(), temporary / MODEL_FILE)
+        self.graph.save(temporary / "graph.parquet")
+        self.split.save(temporary / "split.json")
+        write_json(
+            temporary / CONFIG_FILE,
+            {
+                "format": FORMAT,
+                "backbone": self.model.backbone.spec,
+                "actions": list(self.actions),
+                "path_weight": self.path_weight,
+                "split_hash": self.split.hash,
+                "graph_hash": self.graph.hash,
+                "summary": self.summary,
+                "config": to_json(self.config),
+            },
+        )
+        if extra is not None:
+            shutil.copy(extra, temporary / extra.name)
+        temporary.rename(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Checkpoint":
+        """Read the folder.
+
+        Raises:
+            KgclipError: it is not a model folder, or a file in it is missing or damaged.
+        """
+        file = folder / CONFIG_FILE
+        if not file.is_file():
+            raise KgclipError(f"{folder}: not a model folder, it has no {CONFIG_FILE}; give what `kgclip train` wrote")
+        stored = read_json(file)
+        if not isinstance(stored, dict) or stored.get("format") != FORMAT:
+            raise KgclipError(f"{file}: not the configuration of a kgclip model of format {FORMAT}; train it again")
+        config = from_json(TrainConfig, stored["config"])
+        model = build_model(config, build_backbone(stored["backbone"]))
+        load_weights(model, folder / MODEL_FILE)
+        graph = KnowledgeGraph.load(folder / "graph.parquet")
+        if graph.hash != stored["graph_hash"]:
+            raise KgclipError(f"{folder}: graph.parquet is not the graph this model was trained on; restore the file")
+        return cls(
+            model.eval(),
+            config,
+            tuple(stored["actions"]),
+            graph,
+            Split.load(folder / "split.json"),
+            stored["path_weight"],
+            stored["summary"],
+        )
+
+
+def load_weights(model: torch.nn.Module, file: Path) -> None:
+    """Load a state dict strictly.
+
+    Raises:
+        KgclipError: the file is missing, damaged, or of another model.
+    """
+    try:
+        model.load_state_dict(load_file(file))
+    except (OSError, SafetensorError) as error:
+        raise KgclipError(f"{file}: cannot be read ({error}); restore the file or train again") from error
+    except RuntimeError as error:
+        raise KgclipError(f"{file}: holds the weights of another model than its configuration says; train again") from (
+            error
+        )
+
+
+def save_tensors(tensors: dict[str, Tensor], file: Path) -> None:
+    """Write tensors as safetensors, in one step, flushed to the disk."""
+    temporary = file.with_name(file.name + ".tmp")
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary)
+    with temporary.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    temporary.replace(file)
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write JSON in one step."""
+    temporary = file.with_name(file.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=1) + "\n")
+    temporary.replace(file)
+
+
+def read_json(file: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        KgclipError: the file cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise KgclipError(f"{file}: cannot be read as JSON ({error}); restore the file") from error

@@ -1,0 +1,139 @@
+"""Features of frames: computed once by a backbone or by a user's own encoder, cached for head-only training."""
+
+import importlib.util
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from kgclip.data.features import write_features
+from kgclip.data.loader import Pixels
+from kgclip.engine.progress import progress_bar
+from kgclip.errors import KgclipError
+from kgclip.models.backbone import Backbone
+from kgclip.video.decode import open_video
+from kgclip.video.sampling import segment_indices
+from kgclip.video.transforms import preprocess
+
+
+@dataclass(frozen=True)
+class FrameEncoder:
+    """Anything that turns frames into features.
+
+    Attributes:
+        name: says which encoder it was, in the feature file.
+        encode: from uint8 RGB frames [T, H, W, 3] to features [T, F].
+    """
+
+    name: str
+    encode: Callable[[UInt8[np.ndarray, "T H W 3"]], Float[Tensor, "T F"]]
+
+
+def pixels_of(backbone: Backbone) -> Pixels:
+    """What the image tower of a backbone takes."""
+    return Pixels(backbone.image_size, backbone.mean, backbone.std)
+
+
+def backbone_encoder(backbone: Backbone) -> FrameEncoder:
+    """The image tower of a backbone as an encoder of frames."""
+    pixels = pixels_of(backbone)
+    device = next(backbone.parameters()).device
+
+    def encode(frames: UInt8[np.ndarray, "T H W 3"]) -> Float[Tensor, "T F"]:
+        clip = preprocess(torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std)
+        with torch.no_grad():
+            return backbone.encode_image(clip.to(device)).float().cpu()
+
+    return FrameEncoder(str(backbone.spec.get("kind")), encode)
+
+
+def load_encoder(spec: str, weights: Path | None = None) -> FrameEncoder:
+    """A user's own encoder: ``FILE.py:NAME``, a class or function in a Python file.
+
+    It is called with the path of its weights (or with nothing when there is none) and returns a callable from uint8
+    RGB frames [T, H, W, 3] to features [T, F].
+
+    Raises:
+        KgclipError: the file or the name in it does not exist.
+    """
+    file, _, name = spec.rpartition(":")
+    path = Path(file)
+    if not file or not path.is_file():
+        raise KgclipError(f"--encoder {spec}: there is no file {file or spec!r}; give FILE.py:NAME")
+    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    if module_spec is None or module_spec.loader is None:
+        raise KgclipError(f"--encoder {spec}: {path} is not a Python file; give FILE.py:NAME")
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    factory = getattr(module, name, None)
+    if factory is None:
+        raise KgclipError(f"--encoder {spec}: {path} defines no {name!r}; give FILE.py:NAME")
+    return FrameEncoder(name, factory() if weights is None else factory(weights))
+
+
+def read_segments(
+    path: Path, num_frames: int
+) -> tuple[UInt8[np.ndarray, "T H W 3"], Int[np.ndarray, " T"], float | None]:
+    """The frames at the centers of equal segments, their indices, and the frame rate.
+
+    A video of fewer frames gives each of them once: repeating them would only cost time.
+
+    Raises:
+        KgclipError: the file cannot be read.
+    """
+    with open_video(path) as video:
+        indices = segment_indices(video.info.num_frames, min(num_frames, video.info.num_frames))
+        return video.read(indices), indices, video.info.fps
+
+
+def _decoded(paths: Mapping[str, Path], num_frames: int, workers: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Clips decoded ahead in threads (decoding releases the interpreter lock), in order and bounded in memory."""
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        todo = iter(paths.items())
+        ahead = deque(
+            (clip, pool.submit(read_segments, path, num_frames)) for clip, path in islice(todo, 4 * max(1, workers))
+        )
+        while ahead:
+            clip, future = ahead.popleft()
+            frames, indices, _ = future.result()
+            ahead.extend((c, pool.submit(read_segments, p, num_frames)) for c, p in islice(todo, 1))
+            yield clip, frames, indices
+
+
+def extract_features(
+    encoder: FrameEncoder,
+    paths: Mapping[str, Path],
+    num_frames: int,
+    out: Path,
+    *,
+    workers: int = 2,
+    progress: bool = True,
+) -> None:
+    """Encode up to ``num_frames`` frames of every clip and write them as one feature file, in one step.
+
+    Args:
+        encoder: of single frames.
+        paths: video file of each clip.
+        num_frames: from equal segments, at their centers.
+        out: the safetensors file to write.
+        workers: threads that decode.
+        progress: a bar on stderr.
+
+    Raises:
+        KgclipError: a video cannot be read; nothing is written then.
+    """
+
+    def encoded() -> Iterator[tuple[str, Tensor, np.ndarray]]:
+        with progress_bar("encoding frames", len(paths), "clips", show=progress) as advance:
+            for clip, frames, indices in _decoded(paths, num_frames, workers):
+                yield clip, encoder.encode(frames), indices
+                advance(1)
+
+    write_features(out, encoded(), encoder=encoder.name)

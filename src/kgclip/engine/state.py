@@ -1,0 +1,98 @@
+"""The state of a running training on disk, so that a run killed at any moment goes on bit by bit as if it never was."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from kgclip.engine.checkpoint import read_json, save_tensors, write_json
+from kgclip.errors import KgclipError
+
+STATE_FILE = "state.json"
+
+
+def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that train; all others are as they were loaded or fitted at the start."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def restore_tensors(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put values of :func:`trained_tensors` back."""
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            parameters[name].copy_(tensor)
+
+
+class TrainingState:
+    """A folder with one sub-folder an epoch; only the newest is kept, and it is complete or absent.
+
+    Args:
+        folder: beside the model folder that the run will write.
+        identity: what the run is; a resumed run must have the same.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any]):
+        self.folder, self.identity = folder, identity
+
+    @property
+    def log_file(self) -> Path:
+        """One JSON object an epoch."""
+        return self.folder / "log.jsonl"
+
+    def _epochs(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("epoch-*") if path.suffix != ".tmp")
+
+    def save(
+        self, epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor], extra: dict
+    ) -> None:
+        """Write the state after an epoch (1-based), then drop the one before."""
+        before = self._epochs()
+        target = self.folder / f"epoch-{epoch:06d}"
+        temporary = target.with_suffix(".tmp")
+        if temporary.exists():
+            shutil.rmtree(temporary)
+        temporary.mkdir(parents=True)
+        save_tensors(trained_tensors(model), temporary / "weights.safetensors")
+        save_tensors(best, temporary / "best.safetensors")
+        moments = {
+            f"{index}.{name}": value
+            for index, values in optimizer.state_dict()["state"].items()
+            for name, value in values.items()
+        }
+        save_tensors(moments, temporary / "optimizer.safetensors")
+        write_json(temporary / STATE_FILE, {"epoch": epoch, "identity": self.identity, **extra})
+        temporary.rename(target)
+        for path in before:
+            shutil.rmtree(path)
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Put the newest state back; returns what was saved as ``extra`` (with "epoch") and the best weights.
+
+        A folder without a complete epoch restores nothing and returns epoch 0.
+
+        Raises:
+            KgclipError: the state is of another run.
+        """
+        epochs = self._epochs()
+        if not epochs:
+            return {"epoch": 0}, {}
+        newest = epochs[-1]
+        state = read_json(newest / STATE_FILE)
+        if state["identity"] != self.identity:
+            differing = sorted(k for k in self.identity if state["identity"].get(k) != self.identity[k])
+            raise KgclipError(
+                f"{self.folder}: holds the state of another run ({', '.join(differing)} differ); resume with the same "
+                "options, or delete the folder to start anew"
+            )
+        restore_tensors(model, load_file(newest / "weights.safetensors"))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in load_file(newest / "optimizer.safetensors").items():
+            index, name = key.split(".", 1)
+            moments.setdefault(int(index), {})[name] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        return state, load_file(newest / "best.safetensors")

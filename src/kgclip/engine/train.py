@@ -1,0 +1,134 @@
+"""A training run from its configuration: checks, sources of frames, the loop, and the model folder."""
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import torch
+
+from kgclip.config import TrainConfig, to_json
+from kgclip.data.features import FeatureFile
+from kgclip.data.loader import Source, VideoSource, in_order
+from kgclip.engine.checkpoint import Checkpoint, build_model
+from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
+from kgclip.engine.loop import Sources, Trainer, trains
+from kgclip.engine.prepare import Prepared, feature_source, prepare
+from kgclip.engine.state import TrainingState
+from kgclip.errors import KgclipError
+from kgclip.models.backbone import Backbone, load_backbone
+from kgclip.models.kgclip import KGCLIP
+from kgclip.models.tuning import merge_lora, set_trainable
+
+log = logging.getLogger(__name__)
+
+# Frames cached a clip, for each frame that a step takes: enough for random sampling inside the segments.
+CACHED_PER_FRAME = 2
+
+
+def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = True) -> Checkpoint:
+    """Train a model, choose its best epoch on the validation clips, and write it to ``config.out``.
+
+    Args:
+        config: the run.
+        resume: go on with the state that a killed run left beside ``config.out``.
+        show_progress: a progress bar on stderr.
+
+    Raises:
+        KgclipError: anything wrong with the input, found before training wherever possible.
+    """
+    started = time.monotonic()
+    folder = config.out.with_name(config.out.name + ".training")
+    _check_folders(config.out, folder, resume)
+    prepared = prepare(config)
+    torch.manual_seed(config.seed)
+    backbone = load_backbone(config.model.backbone)
+    set_trainable(backbone, config.model.tuning, config.model.lora_rank, config.model.partial_layers)
+    model = build_model(config, backbone)
+    identity = {
+        "config": {key: value for key, value in to_json(config).items() if key not in ("out", "workers")},
+        "split": prepared.split.hash,
+        "graph": prepared.graph.hash,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    state = TrainingState(folder, identity)
+    sources = open_sources(config, prepared, backbone, folder, show_progress=show_progress)
+    fit_pooling(model, sources.train)
+    trainer = Trainer(config, prepared, model, sources, state)
+    summary = trainer.run(show_progress=show_progress)
+    merge_lora(model.backbone)
+    checkpoint = Checkpoint(
+        model.eval(), config, trainer.actions, prepared.graph, prepared.split, 0.0, summary | {"torch": torch.__version__}
+    )
+    checkpoint = trainer.with_path_weight(checkpoint)
+    checkpoint.summary["wall_s"] = round(time.monotonic() - started, 2)
+    checkpoint.save(config.out, extra=state.log_file)
+    shutil.rmtree(folder)
+    return checkpoint
+
+
+def _check_folders(out: Path, state: Path, resume: bool) -> None:
+    if out.exists():
+        raise KgclipError(f"{out}: exists already; choose another --out or remove it")
+    if state.exists() and not resume:
+        raise KgclipError(f"{state}: a run that did not end left its state here; add --resume to go on, or remove it")
+
+
+def open_sources(
+    config: TrainConfig, prepared: Prepared, backbone: Backbone, folder: Path, *, show_progress: bool
+) -> Sources:
+    """The clips as frames: given features; features computed once where the image tower is frozen; else pixels.
+
+    Raises:
+        KgclipError: features of the wrong width, or a file that cannot be read.
+    """
+    split = prepared.split
+    frozen = not trains(backbone, "image")
+    file = config.features
+    if file is None and "image" not in backbone.towers():
+        raise KgclipError(
+            f"{config.model.backbone}: takes features, not pixels; give --features FILE (see `kgclip data features`)"
+        )
+    if file is None and frozen:
+        file = folder / "features.safetensors"
+        if not file.exists():
+            clips = split.train + split.val
+            paths = dict(zip(clips, prepared.paths(clips), strict=True))
+            num_frames = CACHED_PER_FRAME * config.frames
+            extract_features(
+                backbone_encoder(backbone), paths, num_frames, file, workers=config.workers, progress=show_progress
+            )
+    if file is not None:
+        if not frozen:
+            raise KgclipError(f"{file}: features are of a frozen encoder; set --model.tuning to frozen or text")
+        features = FeatureFile(file)
+        if features.feature_dim != backbone.frame_dim:
+            raise KgclipError(
+                f"{file}: has {features.feature_dim} features a frame, {config.model.backbone} takes "
+                f"{backbone.frame_dim}; name the backbone features:{features.feature_dim}"
+            )
+        train_source = feature_source(features, split.train, config.frames, training=True, seed=config.seed)
+        return Sources(train_source, feature_source(features, split.val, config.frames) if split.val else None)
+    pixels = pixels_of(backbone)
+    train_source = VideoSource(
+        prepared.paths(split.train),
+        config.frames,
+        pixels,
+        augmentation=config.augmentation,
+        seed=config.seed,
+        workers=config.workers,
+    )
+    val = VideoSource(prepared.paths(split.val), config.frames, pixels, workers=config.workers) if split.val else None
+    return Sources(train_source, val)
+
+
+def fit_pooling(model: KGCLIP, source: Source, num_clips: int = 512) -> None:
+    """Let the pooling learn the scale of its statistics from the first training clips (no labels)."""
+    if model.pooling.kind != "statistics":
+        return
+    order = in_order(min(num_clips, len(source)), 32)
+    with torch.no_grad():
+        frames = [model.frame_embeddings(batch.frames) for batch in source.batches(order, epoch=0)]
+    model.pooling.fit(torch.cat(frames))
+
+

@@ -1,0 +1,75 @@
+"""Path evidence: from a clip over the movements it shows to the actions that consist of them."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+PathForm = Literal["plain", "log"]
+# Keeps the logarithm finite for movements an action never shows; value of the exploration in docs/method.md.
+LOG_FLOOR = 0.05
+
+
+def part_softmax(logits: Float[Tensor, "B M"], parts: Int[Tensor, " M"]) -> Float[Tensor, "B M"]:
+    """Probability of each movement among the movements of its body part.
+
+    Args:
+        logits: of clip and movement.
+        parts: index of each movement's body part, ≥ 0.
+    """
+    num_parts = int(parts.max()) + 1 if len(parts) else 0
+    # Per-part maxima keep exp() in range whatever the scale of the logits.
+    peak = logits.new_full((len(logits), num_parts), float("-inf"))
+    peak = peak.scatter_reduce(1, parts.expand_as(logits), logits, "amax")
+    weight = (logits - peak[:, parts]).exp()
+    total = logits.new_zeros(len(logits), num_parts).index_add(1, parts, weight)
+    return weight / total[:, parts]
+
+
+def movement_evidence(
+    shows_cosine: Float[Tensor, "B M"], parts: Int[Tensor, " M"], scale: Float[Tensor, ""], form: PathForm
+) -> Float[Tensor, "B M"]:
+    """What the path takes of each movement: its cosine (``plain``) or its probability within its part (``log``)."""
+    return shows_cosine if form == "plain" else part_softmax(scale * shows_cosine, parts)
+
+
+def action_weights(shares: Float[Tensor, "K M"], form: PathForm) -> Float[Tensor, "K M"]:
+    """What each movement counts for each action, from its shares in [0, 1].
+
+    ``plain``: ``w_am = share / Σ_m share``, so that every action's weights sum to one. ``log``: ``log(share + 0.05)``
+    less its mean over the actions, which changes no ranking and makes a contribution's sign mean for or against.
+    An action without any movement gets zero weights: nothing is known for or against it.
+    """
+    known = shares.sum(dim=1, keepdim=True) > 0
+    if form == "plain":
+        return shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    logs = (shares + LOG_FLOOR).log()
+    center = (logs * known).sum(dim=0) / known.sum().clamp(min=1)
+    return (logs - center) * known
+
+
+def path_evidence(evidence: Float[Tensor, "B M"], weights: Float[Tensor, "K M"]) -> Float[Tensor, "B K"]:
+    """``S_path(v, a) = Σ_m w_am · e_vm`` (Eq. 7 of docs/method.md)."""
+    return evidence @ weights.T
+
+
+def fuse(
+    output: Float[Tensor, "B K"], path: Float[Tensor, "B K"], weight: float
+) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 1"]]:
+    """Add path evidence to S_output, both on the same spread over a clip's actions.
+
+    ``S = S_output + w · (σ_output / σ_path) · (S_path − mean)`` with σ over the K actions of the clip: the ranking is
+    that of the sum of z-scores, the unit stays that of S_output.
+
+    Returns:
+        The fused values and the factor ``w · σ_output / σ_path`` of each clip, with which contributions of single
+        movements add up to the path's share in the result.
+    """
+    spread = path.std(dim=1, correction=0, keepdim=True)
+    # Evidence that says the same of every action (none known, or a single action) must not be blown up to noise.
+    usable = spread > 1e-6
+    factor = torch.where(
+        usable, weight * output.std(dim=1, correction=0, keepdim=True) / spread.clamp(min=1e-6), torch.zeros(())
+    )
+    return output + factor * (path - path.mean(dim=1, keepdim=True)), factor

@@ -1,0 +1,84 @@
+"""From frame embeddings to one clip embedding."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+PoolingKind = Literal["mean", "statistics", "transformer"]
+NUM_STATISTICS = 4
+
+
+def frame_statistics(frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
+    """Mean, standard deviation, end minus start, and mean absolute difference over time, side by side (S = 4 F).
+
+    End and start are the means of the last and first third (at least one frame), so that one noisy frame does not
+    decide the direction of a movement. One frame alone gives zeros for all but the mean.
+    """
+    third = max(1, frames.shape[1] // 3)
+    mean = frames.mean(dim=1)
+    spread = ((frames - mean[:, None]).square().mean(dim=1) + 1e-12).sqrt()
+    direction = frames[:, -third:].mean(dim=1) - frames[:, :third].mean(dim=1)
+    change = frames.diff(dim=1).abs().sum(dim=1) / max(1, frames.shape[1] - 1)
+    return torch.cat([mean, spread, direction, change], dim=1)
+
+
+class TemporalPooling(nn.Module):
+    """One embedding for a clip from those of its frames.
+
+    ``mean`` is the paper's: the mean over frames. ``statistics`` adds a linear map of :func:`frame_statistics`, and
+    ``transformer`` adds a small transformer over time before the mean; both start at zero, that is at the mean. Where
+    the frames' dimension F is not D (features of a foreign encoder) a linear map takes the mean's place.
+
+    Args:
+        frame_dim: F, dimension of a frame's embedding.
+        dim: D, dimension of the clip's embedding.
+        kind: the form of pooling.
+        max_frames: the longest T that ``transformer`` takes.
+    """
+
+    statistics_mean: Tensor
+    statistics_scale: Tensor
+
+    def __init__(self, frame_dim: int, dim: int, kind: PoolingKind = "mean", max_frames: int = 64):
+        super().__init__()
+        self.kind = kind
+        self.project: nn.Module = nn.Identity()
+        if frame_dim != dim and kind != "statistics":
+            self.project = nn.Linear(frame_dim, dim, bias=False)
+        self.residual = frame_dim == dim
+        if kind == "statistics":
+            width = NUM_STATISTICS * frame_dim
+            self.register_buffer("statistics_mean", torch.zeros(width))
+            self.register_buffer("statistics_scale", torch.ones(width))
+            self.linear = nn.Linear(width, dim)
+            if self.residual:
+                nn.init.zeros_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
+        elif kind == "transformer":
+            heads = next(n for n in (8, 4, 2, 1) if frame_dim % n == 0)
+            self.positions = nn.Parameter(torch.zeros(max_frames, frame_dim))
+            self.layer = nn.TransformerEncoderLayer(
+                frame_dim, heads, 2 * frame_dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
+            for weight in (self.layer.self_attn.out_proj.weight, self.layer.linear2.weight, self.layer.linear2.bias):
+                nn.init.zeros_(weight)
+
+    @torch.no_grad()
+    def fit(self, frames: Float[Tensor, "B T F"]) -> None:
+        """Learn the scale of the statistics from training clips (no labels); a no-op for the other kinds."""
+        if self.kind == "statistics":
+            statistics = frame_statistics(frames)
+            self.statistics_mean.copy_(statistics.mean(dim=0))
+            self.statistics_scale.copy_(statistics.std(dim=0, correction=0).clamp(min=1e-4))
+
+    def forward(self, frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
+        """The clips' embeddings, not normalized."""
+        if self.kind == "statistics":
+            statistics = (frame_statistics(frames) - self.statistics_mean) / self.statistics_scale
+            pooled = self.linear(statistics)
+            return frames.mean(dim=1) + pooled if self.residual else pooled
+        if self.kind == "transformer":
+            frames = self.layer(frames + self.positions[: frames.shape[1]])
+        return self.project(frames.mean(dim=1))
