@@ -158,12 +158,9 @@ class TransformersBackbone(Backbone):
         self.tokenizer.enable_truncation(self.max_tokens)
         # CLIP reads a text at its end token and never looks beyond it: padding to the longest is the same and faster.
         # SigLIP reads the last of always 64 positions, as it was trained.
-        self.tokenizer.enable_padding(
-            length=None if is_clip else self.max_tokens,
-            direction="right" if is_clip else spec["tokenizer"]["padding_side"],
-            pad_id=spec["tokenizer"]["pad_id"],
-            pad_token=spec["tokenizer"]["pad_token"],
-        )
+        pad_token = spec["tokenizer"]["pad_token"]
+        pad_id = self.tokenizer.token_to_id(pad_token)
+        self.tokenizer.enable_padding(length=None if is_clip else self.max_tokens, pad_id=pad_id, pad_token=pad_token)
 
     def encode_image(self, pixels: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D"]:
         """See `Backbone.encode_image`."""
@@ -221,7 +218,8 @@ def build_backbone(spec: Mapping[str, Any]) -> Backbone:
 
 
 def _build_puppet(spec: Mapping[str, Any]) -> PuppetBackbone:
-    image = {key: tuple(value) if isinstance(value, list) else value for key, value in spec["image"].items()}
+    image = dict(spec["image"])
+    image |= {key: tuple(image[key]) for key in ("widths", "depths")}
     return PuppetBackbone(ImageConfig(**image), TextConfig(**spec["text"]))
 
 
@@ -278,24 +276,28 @@ def _load_transformers(folder: Path) -> TransformersBackbone:
 
 
 def _tokenizer_spec(folder: Path) -> dict[str, Any]:
-    """Return the tokenizer as text and the settings for padding, which is all it takes to make it again."""
-    from transformers import AutoTokenizer
+    """Return the tokenizer as text and its padding token, which is all it takes to make it again.
 
-    if not (folder / "tokenizer.json").is_file() and not (folder / "merges.txt").is_file():
+    tokenizer.json is read as it stands: the tokenizer classes of transformers do not all keep its end token and its
+    padding (SigLIP2 names Gemma's class, which would pad on the left).
+    """
+    from tokenizers import Tokenizer
+
+    if (folder / "tokenizer.json").is_file():
+        read_json(folder / "tokenizer.json")
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    elif (folder / "merges.txt").is_file():
+        from transformers import CLIPTokenizer
+
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    else:
         raise KgclipError(f"{folder / 'tokenizer.json'}: no such file; download the tokenizer of this model as well")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
-        serialized = tokenizer.backend_tokenizer.to_str()
-    except (OSError, ValueError, ImportError, AttributeError) as error:
-        raise KgclipError(
-            f"{folder / 'tokenizer.json'}: cannot be read ({first_line(error)}); use a CLIP or SigLIP2 tokenizer"
-        ) from error
-    return {
-        "json": serialized,
-        "pad_id": tokenizer.pad_token_id,
-        "pad_token": tokenizer.pad_token,
-        "padding_side": tokenizer.padding_side,
-    }
+    pad_token = read_json(folder / "tokenizer_config.json").get("pad_token")
+    if isinstance(pad_token, dict):  # the long form, with how to strip around it
+        pad_token = pad_token.get("content")
+    if pad_token is None or tokenizer.token_to_id(pad_token) is None:
+        raise KgclipError(f"{folder / 'tokenizer_config.json'}: pad_token {pad_token!r} is no token; add it")
+    return {"json": tokenizer.to_str(), "pad_token": pad_token}
 
 
 def _text_tower(encoder: TextEncoder) -> Tower:
