@@ -84,9 +84,7 @@ def _movements(
             unknown["object"].append(f"{name} (object {movement.object})")
     yield from _found("error", "left-right", "movement", unknown["side"], "without a proper left or right part")
     yield from _found("warning", "left-right", "movement", unknown["doubled side"], "naming a side after the part")
-    yield from _found(
-        "error", "unknown-part", "movement", unknown["part"], "not of the form '<part> <state> [<object>]'"
-    )
+    yield from _found("error", "unknown-part", "movement", unknown["part"], "without a known body part and a state")
     yield from _found("warning", "unknown-state", "movement", unknown["state"], "with a state outside the vocabulary")
     yield from _found(
         "warning", "unknown-object", "movement", unknown["object"], "with an object outside the vocabulary"
