@@ -1,0 +1,181 @@
+"""Reads the part annotations of a data set: one JSON file per frame, 575,000 of them in Kinetics-TPS."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import polars as pl
+from jaxtyping import Int32
+from rich.console import Console
+from rich.progress import track
+
+from kgclip.data.dataset import DataSet
+from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, Triple, clip_folders, read_folders
+from kgclip.data.observation_cache import ObservationCache
+from kgclip.errors import KgclipError
+from kgclip.kg.movement import PARTS
+from kgclip.kg.observations import Observations
+
+logger = logging.getLogger(__name__)
+
+# Kinetics-TPS has about 150 frames a clip, so that a task is about 5,000 files: 0.1 s.
+_FOLDERS_PER_TASK = 32
+# Starting worker processes takes longer than reading this many folders.
+_FEW_FOLDERS = 256
+_MAX_PROBLEMS_SHOWN = 12
+
+
+def read_observations(
+    dataset: DataSet, *, keep_going: bool = False, workers: int = 1, cache: bool = True, progress: bool = True
+) -> Observations:
+    """Read every part annotation of a data set; docs/data.md describes the format.
+
+    Args:
+        dataset: a data set with annotations.
+        keep_going: leave broken records out with a warning instead of raising.
+        workers: number of processes that read.
+        cache: take the result from an earlier call while no annotation file changes, and keep it for the next.
+        progress: show a progress bar on stderr, if that is a terminal.
+
+    Raises:
+        KgclipError: there is no annotation, or there are unknown words, broken files or unknown clips; the message
+            counts each kind of problem and gives three examples.
+    """
+    where = " and ".join(str(folder) for folder in dataset.annotation_folders) or str(dataset.root)
+    folders, problems = _find_folders(dataset)
+    if not folders and not problems.counts:
+        raise KgclipError(f"{where}: holds no frame annotation; expected [<class>/]<clip>/img_00001.json")
+    kept = ObservationCache(dataset, folders) if cache else None
+    observations = kept.find() if kept else None
+    if observations is None:
+        chunks = list(_read(dataset, list(folders.values()), workers, progress))
+        broken = Problems()
+        for columns in chunks:
+            broken.merge(columns.problems)
+        observations = _assemble(list(folders), chunks)
+        if kept and not broken.counts:
+            kept.store(observations, [digest for columns in chunks for digest in columns.fingerprints])
+        problems.merge(broken)
+    if problems.counts:
+        sentence = f"{where}: {_listing(problems)}"
+        if not keep_going or observations.frames.is_empty():
+            raise KgclipError(f"{sentence}; mend them, or leave these records out with --keep-going")
+        logger.warning("%s; these records are left out", sentence)
+    return observations
+
+
+def _find_folders(dataset: DataSet) -> tuple[dict[str, str], Problems]:
+    """The annotation folder of each clip, in the order of the clips' ids."""
+    folders: dict[str, str] = {}
+    problems = Problems()
+    for root in dataset.annotation_folders:
+        for clip, folder in clip_folders(root):
+            place = os.path.relpath(folder, root.parent)
+            if clip not in dataset.by_id:
+                problems.add("annotations of a clip that the data set lacks", place)
+            elif folders.setdefault(clip, folder) != folder:
+                problems.add("a second folder of annotations for one clip", place)
+    return {clip: folders[clip] for clip in sorted(folders)}, problems
+
+
+def _read(dataset: DataSet, folders: Sequence[str], workers: int, progress: bool) -> Iterator[FrameColumns]:
+    root = os.path.commonpath([str(folder.parent) for folder in dataset.annotation_folders])
+    tasks = [list(folders[start : start + _FOLDERS_PER_TASK]) for start in range(0, len(folders), _FOLDERS_PER_TASK)]
+    read = partial(read_folders, root=root, allowed=_allowed_words(dataset))
+    console = Console(stderr=True)
+    show = partial(
+        track,
+        description="Reading annotations",
+        total=len(tasks),
+        console=console,
+        transient=True,
+        disable=not (progress and console.is_terminal),
+    )
+    if workers <= 1 or len(folders) <= _FEW_FOLDERS:
+        yield from show(map(read, tasks))
+        return
+    # Not forked: the threads of polars and torch do not survive it.
+    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=get_context("spawn")) as pool:
+        try:
+            yield from show(pool.map(read, tasks))
+        except BrokenProcessPool:
+            raise KgclipError(
+                f"{root}: a process that read annotations ended early; read with one worker, or call from under "
+                "if __name__ == '__main__' in a script of your own"
+            ) from None
+
+
+def _allowed_words(dataset: DataSet) -> AllowedWords:
+    vocabulary = dataset.vocabulary
+    if vocabulary is None:
+        return AllowedWords(frozenset(PARTS), None, None)
+    return AllowedWords(frozenset(vocabulary.parts), frozenset(vocabulary.states), frozenset(vocabulary.objects))
+
+
+def _assemble(clips: Sequence[str], chunks: Sequence[FrameColumns]) -> Observations:
+    """Join the columns of all chunks; numbers become words at the very end, to keep memory low."""
+    positions: dict[Triple, int] = {}
+    triple_of_record = [
+        _renumbering(columns.triples, positions)[np.asarray(columns.record, dtype=np.int32)] for columns in chunks
+    ]
+    clip_of_frame = _owners(_joined(chunks, "frames_per_folder"))
+    humans_per_frame = _joined(chunks, "humans_per_frame")
+    frame_of_human = _owners(humans_per_frame)
+    # A human's number in its frame is its number overall less that of the frame's first human.
+    first_human = np.cumsum(humans_per_frame, dtype=np.int32) - humans_per_frame
+    human = np.arange(len(frame_of_human), dtype=np.int32) - first_human[frame_of_human]
+    human_of_record = _owners(_joined(chunks, "records_per_human"))
+    frame_of_record = frame_of_human[human_of_record]
+
+    frame = _joined(chunks, "frame")
+    record = np.concatenate([*triple_of_record, np.empty(0, np.int32)])
+    part, state, thing = zip(*positions, strict=True) if positions else ((), (), ())
+    return Observations(
+        parts=pl.DataFrame(
+            {
+                "clip": _words(clips, clip_of_frame[frame_of_record]),
+                "frame": frame[frame_of_record],
+                "human": human[human_of_record].astype(np.int16),
+                "part": _words(part, record),
+                "state": _words(state, record),
+                "object": _words(thing, record),
+            }
+        ),
+        frames=pl.DataFrame({"clip": _words(clips, clip_of_frame), "frame": frame}),
+    )
+
+
+def _joined(chunks: Sequence[FrameColumns], column: str) -> Int32[np.ndarray, " N"]:
+    return np.concatenate([np.empty(0, np.int32), *(np.asarray(getattr(c, column), dtype=np.int32) for c in chunks)])
+
+
+def _owners(counts: Int32[np.ndarray, " N"]) -> Int32[np.ndarray, " M"]:
+    """For counts 2, 0, 1: owners 0, 0, 2."""
+    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+
+def _renumbering(triples: Sequence[Triple], positions: dict[Triple, int]) -> Int32[np.ndarray, " N"]:
+    """The positions of a chunk's triples among those of all chunks, which grow."""
+    return np.array([positions.setdefault(triple, len(positions)) for triple in triples], dtype=np.int32)
+
+
+def _words(words: Sequence[str | None], indices: Int32[np.ndarray, " N"]) -> pl.Series:
+    return pl.Series(words, dtype=pl.String).gather(pl.Series(indices))
+
+
+def _listing(problems: Problems) -> str:
+    """``3 times unknown state 'fly' (a, b, c), 1 time malformed JSON (d)``, the most frequent first."""
+    kinds: Mapping[str, int] = problems.counts
+    shown = sorted(kinds, key=lambda kind: (-kinds[kind], kind))[:_MAX_PROBLEMS_SHOWN]
+    items = [
+        f"{kinds[kind]} {'time' if kinds[kind] == 1 else 'times'} {kind} ({', '.join(problems.examples[kind])})"
+        for kind in shown
+    ]
+    if len(kinds) > len(shown):
+        items.append(f"and {len(kinds) - len(shown)} more kinds of problem")
+    return ", ".join(items)
