@@ -97,6 +97,8 @@ def _side_hint(name: str) -> str:
     if any(name.startswith(f"{part} ") for part in PARTS):
         doubled = len(words) > 2 and words[0] in _SIDES and words[2] in _SIDES
         return f" (drop {words[2]!r}?)" if doubled else ""
+    if name in PARTS:
+        return ""  # the state is missing, not the side
     if words and any(part.endswith(f" {words[0]}") for part in _SIDED_PARTS):
         return f" (left {words[0]} or right {words[0]}?)"
     if len(words) > 1 and words[0] in _SIDES and words[1] in PARTS:

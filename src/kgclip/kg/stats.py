@@ -74,7 +74,7 @@ def describe_action(graph: KnowledgeGraph, action: str) -> dict[str, Any]:
             {
                 "action": actions[other],
                 "cosine": float(cosines[other]),
-                "shared_movements": [movements[column] for column in order if shares[other, column] > 0],
+                "shared": [movements[column] for column in order if shares[other, column] > 0],
             }
             for other in nearest[:_NUM_NEAREST]
         ],
@@ -89,7 +89,7 @@ def share_cosines(shares: Float32[np.ndarray, "K M"]) -> Float64[np.ndarray, "K 
     return unit @ unit.T
 
 
-def _spread(counts: Sequence[int]) -> dict[str, float]:
+def _spread(counts: Sequence[int]) -> dict[str, int | float]:
     if not counts:
         return {"min": 0, "median": 0, "max": 0}
     return {"min": min(counts), "median": float(np.median(counts)), "max": max(counts)}
