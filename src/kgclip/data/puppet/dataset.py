@@ -5,7 +5,7 @@ import multiprocessing
 import shutil
 import string
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ from kgclip.video.encode import write_video
 _ID_LETTERS = string.ascii_letters + string.digits + "-_"
 _LEADING_HYPHEN = 0.05  # share of ids that start with a hyphen, a stumbling block for command lines
 _MOST_CLIPS_OF_A_SOURCE = 3
+
+Part = Literal["train", "test"]
+_PARTS: tuple[Part, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class ClipPlan:
 
     id: str
     action: str
-    part: Literal["train", "test"]
+    part: Part
     source_seed: tuple[int, ...]
     seed: tuple[int, ...]
 
@@ -73,7 +76,8 @@ def plan(options: PuppetOptions) -> list[ClipPlan]:
     plans: list[ClipPlan] = []
     sources: set[str] = set()
     for action in actions():
-        for part, count in (("train", options.train_per_action), ("test", options.test_per_action)):
+        for part in _PARTS:
+            count = options.train_per_action if part == "train" else options.test_per_action
             left = count
             while left:
                 clips = min(left, int(rng.integers(1, _MOST_CLIPS_OF_A_SOURCE + 1)))
@@ -118,7 +122,7 @@ def _write_lists(root: Path, plans: list[ClipPlan], frames: list[int]) -> None:
     folder.mkdir()
     for name, words in (("body_part", PARTS), ("part_stat", STATES), ("object", OBJECTS)):
         (folder / f"{name}.txt").write_text("".join(f"{on_disk(word)}\n" for word in words))
-    for part in ("train", "test"):
+    for part in _PARTS:
         with (folder / f"video_{part}_flist.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("video", "frames"))
@@ -141,7 +145,7 @@ def generate(out: Path, options: PuppetOptions, *, workers: int = 1, progress: b
         out: the folder to make; it may exist if it is empty.
         options: what it holds.
         workers: processes; they change the time it takes, not the result.
-        progress: whether to show a progress bar on stderr.
+        progress: show a progress bar on stderr, if that is a terminal.
 
     Raises:
         KgclipError: ``out`` is a file or a folder that holds something.
@@ -152,13 +156,14 @@ def generate(out: Path, options: PuppetOptions, *, workers: int = 1, progress: b
     plans = plan(options)
     root = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        for part in ("train", "test"):
+        for part in _PARTS:
             for action in actions():
                 (root / f"{part}_videos" / on_disk(action)).mkdir(parents=True)
-        results: Iterable[int] = _results([(root, clip_plan, options) for clip_plan in plans], workers)
-        if progress:
-            results = track(results, "Drawing puppets", total=len(plans), console=Console(stderr=True))
-        _write_lists(root, plans, list(results))
+        results = _results([(root, clip_plan, options) for clip_plan in plans], workers)
+        console = Console(stderr=True)
+        hidden = not (progress and console.is_terminal)
+        frames = list(track(results, "Drawing puppets", total=len(plans), console=console, disable=hidden))
+        _write_lists(root, plans, frames)
         root.chmod(0o755)
         root.replace(out)
     finally:

@@ -17,23 +17,12 @@ JOINTS: dict[str, dict[str, float]] = {
     # pitch: down; yaw: to the person's left; roll: towards the person's left shoulder
     "head": {"pitch": 0, "yaw": 0, "roll": 0},
     # body_*: the whole figure; spine_*: the trunk over the pelvis; side, rise: shifts in body heights; seat, hang: 0..1
-    "hip": dict.fromkeys(
-        (
-            "body_pitch",
-            "body_yaw",
-            "body_roll",
-            "spine_pitch",
-            "spine_yaw",
-            "spine_roll",
-            "side",
-            "rise",
-            "seat",
-            "hang",
-        ),
-        0,
-    ),
-    # raise: 0 hanging, 90 level, 180 overhead; out: direction of the raised arm, 0 forward, 90 sideways; twist: turns the
-    # plane in which the elbow bends inwards
+    "hip": {
+        "body_pitch": 0, "body_yaw": 0, "body_roll": 0, "spine_pitch": 0, "spine_yaw": 0, "spine_roll": 0,
+        "side": 0, "rise": 0, "seat": 0, "hang": 0,
+    },
+    # raise: 0 hanging, 90 level, 180 overhead; out: where the raised arm points, 0 forward, 90 sideways; twist: turns
+    # the plane in which the elbow bends inwards
     "arm": {"raise": 8, "out": 70, "twist": 0, "elbow": 12},
     # flex: towards the palm; aside: towards the thumb; size: of the hand; meet: 0..1, how far both hands are drawn
     # together before the chest; apart: of hands that meet; spin: of what is held; fly: 0..1, of what is thrown
@@ -42,15 +31,15 @@ JOINTS: dict[str, dict[str, float]] = {
     "leg": {"forward": 0, "out": 4, "knee": 2},
     # point: toes down; out: toes outwards
     "foot": {"point": 0, "out": 8},
-}
-"""Kind -> joint -> its value at rest, in degrees unless said; all angles are the person's own, mirrored for the right."""
+}  # fmt: skip
+"""Kind -> joint -> its value at rest, in degrees unless said; the right limbs' angles are mirrored."""
 
 
 @dataclass(frozen=True)
 class Curve:
     """A joint's course over one cycle: from ``low`` to ``high`` and back, ``times`` times, ``late`` cycles late.
 
-    ``sharp`` > 1 stays at ``low`` for longer and passes ``high`` quickly. ``turn`` runs from ``low`` to ``high`` evenly.
+    ``sharp`` > 1 stays at ``low`` longer and passes ``high`` quickly. ``turn`` runs evenly from ``low`` to ``high``.
     """
 
     low: float

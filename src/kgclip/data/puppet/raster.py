@@ -5,8 +5,6 @@ from jaxtyping import Float32, UInt8
 
 from kgclip.data.puppet.figure import Figure
 
-_MAX_SHAPES = 52  # a sum of distinct powers of two stays exact in a float64 up to here
-
 
 def _column_spans(figure: Figure, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Find the rows [first, last) that each capsule covers in each pixel column: int32 [N, P, W].
@@ -41,14 +39,13 @@ def paint(
 ) -> tuple[UInt8[np.ndarray, "N H W"], UInt8[np.ndarray, "N Q"], np.ndarray]:
     """Paint capsules back to front, then the block.
 
-    Every shape is one bit, the higher the nearer; a column's running sum of the bits that begin and end at its rows
+    Every shape (at most 52, so that float64 sums stay exact) is one bit, the higher the nearer; a column's running sum of the bits that begin and end at its rows
     says which shapes cover a pixel, and its highest bit which one is seen.
 
     Returns:
         What is seen, as 1 + rank in painter's order (0: background); the shape of each rank; and the area of each shape
         in the picture, hidden or not, in pixels [N, P + 1]. Shape P is the block.
     """
-    height, width = size
     first, last = _column_spans(figure, size)
     count, shapes, _ = first.shape
     rank = np.argsort(np.argsort(figure.depth, axis=1, kind="stable"), axis=1)
@@ -57,7 +54,7 @@ def paint(
     first = np.concatenate([first, block_first[:, None]], axis=1)
     last = np.concatenate([last, block_last[:, None]], axis=1)
     bits = np.concatenate([2.0**rank, np.full((count, 1), 2.0**shapes)], axis=1)
-    seen = _highest(first, last, bits, height)
+    seen = _highest(first, last, bits, size[0])
     top = np.full((count, 1), shapes)
     return seen, np.concatenate([order, top], axis=1).astype(np.uint8), (last - first).sum(axis=2)
 

@@ -110,7 +110,7 @@ def _leg(joints: dict, side: str, body: dict, pelvis: np.ndarray, values: dict) 
 
 
 def _ground(joints: dict, hip: dict) -> np.ndarray:
-    """Find how far each puppet must rise so that its lowest joint stands on the ground, or its hands hang on the bar."""
+    """Find how far each puppet must rise to stand on the ground with its lowest joint, or hang by its hands."""
     lowest = np.min([point[:, 2] for point in joints.values()], axis=0) - 0.035  # the radius of a sole
     standing = hip["rise"] - lowest
     hands = (joints["left wrist"][:, 2] + joints["right wrist"][:, 2]) / 2
