@@ -1,0 +1,36 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from kgclip.kg.build import read_parsings
+from kgclip.kg.graph import Edge
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "graph.md"
+
+
+def test_the_snippets_of_the_page_run_and_say_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    snippets = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for snippet in snippets:
+        exec(compile(snippet, str(PAGE), "exec"), names)
+    assert len(snippets) == 6
+    (shown,) = names["graph"].edges("shows")
+    assert (shown.support, shown.frames) == (pytest.approx(2 / 3), ((1, 6),))
+    assert names["graph"].edges("consists_of")[0].support == pytest.approx(1 / 3)
+    assert names["merged"].entities("action") == ["jump", "push up"]
+    assert names["project"](names["triples"]) == [Edge("push up", "consists_of", "left arm bend", 1.0)]
+    assert names["graph_stats"](names["merged"])["edges"] == {"shows": 1, "consists_of": 3, "performs": 2}
+    best = names["describe_action"](names["merged"], "push up")["movements"][0]
+    assert best == {"movement": "left arm bend", "share": pytest.approx(0.9), "clips": 1}
+    assert {finding.rule for finding in names["lint"](names["merged"])} == {
+        "action-without-clips",
+        "video-without-movements",
+    }
+
+
+def test_the_yaml_of_the_page_is_a_parsing(tmp_path: Path):
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    (tmp_path / "actions.yaml").write_text(text)
+    assert len(read_parsings(tmp_path / "actions.yaml").edges("consists_of")) == 5
