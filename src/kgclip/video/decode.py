@@ -4,20 +4,33 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import Type as SideDataType
-from av.video.frame import VideoFrame
+from av.error import FFmpegError, InvalidDataError
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from kgclip.errors import KgclipError
+from kgclip.video.index import FrameIndex, IndexFaultError, PacketStamp
+from kgclip.video.orientation import Orientation
 
-# A seek throws away the frames the decoder still holds back for reordering, so a shorter gap is decoded through.
-SHORTEST_JUMP = 4
+# Below this size reading every packet takes a few milliseconds; above it, the header's sample table is used instead.
+LARGE_FILE_BYTES = 32 * 2**20
+# Decoding this many frames that nobody asked for costs no more than seeking over them.
+LONGEST_GAP = 2
+# Their decoders, told so packet by packet, leave out frames that no other frame is predicted from.
+SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")
+# Where neither the file nor FFmpeg knows a rate: FFmpeg's own default.
+DEFAULT_FPS = 25.0
 
 
 @dataclass(frozen=True)
@@ -26,8 +39,8 @@ class VideoInfo:
 
     Attributes:
         num_frames: frames that can be read.
-        duration_s: from the first frame to the end of the last, in seconds.
-        fps: mean frames per second.
+        duration_s: `num_frames` / `fps`, in seconds.
+        fps: mean frames per second; the true mean where the rate varies.
         width: of the frames as displayed, after rotation, in pixels.
         height: of the frames as displayed, after rotation, in pixels.
         rotation_deg: clockwise turn from the stored to the displayed frame: 0, 90, 180 or 270.
@@ -42,7 +55,7 @@ class VideoInfo:
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Length, rate, size and rotation of a video file; decodes one frame.
+    """Length, rate, size and rotation of a video file; decodes its first and last frame.
 
     Raises:
         KgclipError: as `open_video`.
@@ -63,7 +76,7 @@ def read_frames(path: str | os.PathLike[str], indices: Sequence[int] | np.ndarra
 
 @contextmanager
 def open_video(path: str | os.PathLike[str]) -> Iterator["Video"]:
-    """Open a video file for reading and index its frames once.
+    """Open a video file, index its frames once, and read from it as often as needed.
 
     Raises:
         KgclipError: if the file is missing, empty, unreadable, damaged, or holds no video.
@@ -71,60 +84,48 @@ def open_video(path: str | os.PathLike[str]) -> Iterator["Video"]:
     path = Path(path)
     _check_file(path)
     try:
-        # The prefix keeps FFmpeg from taking a colon in a file name for a protocol.
-        container = av.open(f"file:{path}")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise KgclipError(f"{path}: not a video that FFmpeg can read ({_reason(error)}); convert or drop it") from error
-    with container:
-        yield Video(path, container)
+        with _open_container(path) as container:
+            yield Video(path, container)
+    except FFmpegError as error:
+        raise KgclipError(
+            f"{path}: FFmpeg cannot read it as a video ({error.strerror}); copy it again, convert or drop it"
+        ) from error
 
 
 class Video:
-    """An open video file; made by `open_video`."""
+    """An open video file; made by `open_video`.
+
+    Attributes:
+        path: the file.
+        num_frames: frames that can be read.
+        num_decoded: frames decoded so far, a measure of the work done.
+    """
 
     def __init__(self, path: Path, container: InputContainer):
         self.path = path
+        self.num_decoded = 0
         self._container = container
         self._stream = _video_stream(path, container)
-        # One frame at a time keeps the decoder from running ahead; loaders are parallel over files.
-        self._stream.thread_count = 1
-        self.num_decoded = 0
-        self._index()
-
-    def _index(self) -> None:
-        """Find the display order by reading all packets, which costs a small part of decoding them."""
-        packets = [p for p in self._packets() if p.size]
-        shown = [p for p in packets if not p.is_discard]
-        stamps = [p.pts for p in shown]
-        keys = [p.pts for p in packets if p.is_keyframe and p.pts is not None]
-        self._seekable = bool(keys) and _trustworthy(stamps, keys, self._container.format.name)
-        if self._seekable:
-            self._stamps = np.sort(np.array(stamps, dtype=np.int64))
-            self._keys = np.sort(np.array(keys, dtype=np.int64))
-            self.num_frames = len(stamps)
-        else:
-            self.num_frames = sum(1 for _ in self._decode_from_start())
-        promised = len(self._stream.index_entries) if "mp4" in self._container.format.name else 0
-        if self.num_frames == 0 or len(packets) < promised:
-            raise KgclipError(
-                f"{self.path}: holds {self.num_frames} readable frames of the {max(promised, 1)} expected; "
-                "the file is truncated, copy it again or drop it"
-            )
+        self._reformatter = VideoReformatter()  # shared by all frames: setting one up costs more than decoding a frame
+        self._orientation: Orientation | None = None
+        codec = self._stream.codec_context
+        self._size = codec.width, codec.height
+        self._check_length()
+        self._index = self._index_from_header() or self._index_from_packets()
+        self.num_frames = self._index.num_frames if self._index else sum(1 for _ in self._decode_all())
+        if self.num_frames == 0:
+            raise KgclipError(f"{path}: holds no frame that can be decoded; copy it again or drop it")
 
     @property
     def info(self) -> VideoInfo:
         """Length, rate, size and rotation; decodes the first frame."""
-        frame = self.read([0])
-        stream = self._stream
-        rate = float(stream.average_rate or stream.guessed_rate or 25)
-        return VideoInfo(
-            num_frames=self.num_frames,
-            duration_s=self.num_frames / rate,
-            fps=rate,
-            width=frame.shape[2],
-            height=frame.shape[1],
-            rotation_deg=self._rotation,
-        )
+        height, width = self.read([0]).shape[1:3]
+        fps = float(self._stream.average_rate or self._stream.guessed_rate or DEFAULT_FPS)
+        if self._index and self._stream.time_base and self.num_frames > 1:
+            ticks = self._index.locate(self.num_frames - 1)[0] - self._index.locate(0)[0]
+            fps = (self.num_frames - 1) / float(ticks * self._stream.time_base)
+        orientation = self._orientation or Orientation()
+        return VideoInfo(self.num_frames, self.num_frames / fps, fps, width, height, orientation.rotation_deg)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "T H W 3"]:
         """The frames at 0-based display-order `indices`, in the order asked for; RGB, 0 to 255, as displayed.
@@ -134,131 +135,232 @@ class Video:
         """
         order = [int(index) for index in indices]
         if not order or min(order) < 0 or max(order) >= self.num_frames:
+            asked = f"frames {min(order)} to {max(order)} were" if order else "no frame was"
             raise KgclipError(
-                f"{self.path}: frames {order} asked for, but the video has frames 0 to {self.num_frames - 1}; "
-                "ask for at least one frame inside"
+                f"{self.path}: {asked} asked for, it has frames 0 to {self.num_frames - 1}; ask for frames inside"
             )
         wanted = sorted(set(order))
-        pictures = self._read_by_seeking(wanted) if self._seekable else None
+        pictures = self._read_by_seeking(self._index, wanted) if self._index else None
         if pictures is None:
             pictures = self._read_through(wanted)
         return np.stack([pictures[index] for index in order])
 
-    def _read_by_seeking(self, wanted: list[int]) -> dict[int, np.ndarray] | None:
-        """Frames by index, or None where the file's index does not hold what it promises."""
-        pictures: dict[int, np.ndarray] = {}
-        frames: Iterator[VideoFrame] | None = None
-        position = -1
-        for index in wanted:
-            stamp = self._stamps[index]
-            key = self._keys[max(0, np.searchsorted(self._keys, stamp, side="right") - 1)]
-            if frames is None or np.searchsorted(self._stamps, key) > position + SHORTEST_JUMP:
-                frames = self._decode_from(int(key))
-            frame = next((f for f in frames if f.pts is not None and f.pts >= stamp), None)
-            if frame is None or frame.pts != stamp:
+    # ---- indexing -------------------------------------------------------------------------------------------------
+
+    def _check_length(self) -> None:
+        """Refuse an MP4 whose samples lie beyond the end of the file."""
+        if "mp4" in self._container.format.name:
+            expected = max((e.pos + e.size for e in self._stream.index_entries), default=0)
+            size = self.path.stat().st_size
+            if expected > size:
+                raise KgclipError(
+                    f"{self.path}: is truncated, {size} bytes of at least {expected}; copy it again or drop it"
+                )
+
+    def _index_from_header(self) -> FrameIndex | None:
+        """Index a large MP4 from its sample table, so that the cost of a read does not grow with the file's length."""
+        stream = self._stream
+        if "mp4" not in self._container.format.name or self.path.stat().st_size < LARGE_FILE_BYTES:
+            return None
+        entries = [(e.timestamp, e.is_keyframe, not e.is_discard) for e in stream.index_entries]
+        if len(entries) != stream.frames or not entries[0][1]:
+            return None  # fragmented, or cut by an edit list
+        times, keys, shown = (np.array(column) for column in zip(*entries, strict=True))
+        starts = np.cumsum(shown)[keys] - shown[keys]
+        return FrameIndex(starts.astype(np.int64), times[keys].astype(np.int64), int(shown.sum()), self._read_gop)
+
+    def _index_from_packets(self) -> FrameIndex | None:
+        """Index a file by reading all its packets, or, in doubt, by decoding it once; None if that does not settle it."""
+        packets = [_stamp(packet) for packet in self._packets()]
+        keys = [(p.pts, p.pts if p.dts is None else p.dts) for p in packets if p.is_key and p.pts is not None]
+        stamps = _known([p.pts for p in packets if p.is_shown])
+        if not keys or self._is_doubtful(stamps, first_key=min(keys)[0]):
+            stamps = _known([frame.pts for frame in self._decode_all()])
+            if stamps != sorted(stamps):
                 return None
-            pictures[index] = self._picture(frame)
-            position = index
+        if not keys or not stamps or len(set(stamps)) != len(stamps):
+            return None
+        return FrameIndex.from_stamps(stamps, *zip(*keys, strict=True))
+
+    def _is_doubtful(self, stamps: list[int], first_key: int) -> bool:
+        """Whether the packets may not be the frames that come out of the decoder, by presentation time."""
+        # AVI stores no presentation times; FFmpeg works them out for MPEG-4 but not for H.264.
+        in_file_order = self._container.format.name == "avi" and stamps == sorted(stamps)
+        if not stamps or (in_file_order and self._stream.codec_context.has_b_frames):
+            return True
+        return min(stamps) < first_key  # the GOP of the first frames was cut away
+
+    def _read_gop(self, key_time: int, next_key_time: int | None) -> list[PacketStamp]:
+        """The packets from one key frame to the last leading frame of the next, both given by decoding time."""
+        self._container.seek(key_time, stream=self._stream)
+        gop: list[PacketStamp] = []
+        end = None
+        for packet in map(_stamp, self._packets()):
+            if not gop and packet.dts != key_time:
+                continue
+            if end is not None and packet.pts is not None and packet.pts > end:
+                break
+            if packet.dts == next_key_time:
+                end = packet.pts
+            gop.append(packet)
+        return gop
+
+    # ---- decoding -------------------------------------------------------------------------------------------------
+
+    def _read_by_seeking(self, index: FrameIndex, wanted: list[int]) -> dict[int, np.ndarray] | None:
+        """Frames by index, or None where the file does not hold what its index promises."""
+        pictures: dict[int, np.ndarray] = {}
+        try:
+            for gop, targets in _runs(index, wanted):
+                self._decode_run(index, gop, targets, pictures)
+        except IndexFaultError:
+            return None
         return pictures
 
+    def _decode_run(
+        self, index: FrameIndex, gop: int, targets: dict[int, int], pictures: dict[int, np.ndarray]
+    ) -> None:
+        """Decode from a key frame on until all `targets`, frame numbers by time stamp, are in `pictures`."""
+        codec = self._stream.codec_context
+        packets = self._packets_from(index, gop)
+        unfed, missing = set(targets), dict(targets)
+        while missing:
+            # Once the decoder has all it needs, no further packet is fed but what it holds back is asked for.
+            packet = next(packets, None) if unfed else None
+            stamp = packet.pts if packet else None
+            if codec.name in SKIPPING_CODECS:
+                codec.skip_frame = "DEFAULT" if stamp in unfed else "NONREF"
+            unfed.discard(stamp)
+            for frame in self._decode(codec, packet):
+                if frame.pts == index.key_stamps[gop] and frame.pict_type != PictureType.I:
+                    raise IndexFaultError  # the container marks key frames that are none
+                if frame.pts in missing and not frame.is_corrupt:
+                    pictures[missing.pop(frame.pts)] = self._picture(frame)
+            if packet is None and missing:
+                raise IndexFaultError
+
+    def _packets_from(self, index: FrameIndex, gop: int) -> Iterator[Packet]:
+        """The packets from a key frame on."""
+        stamp, time = int(index.key_stamps[gop]), int(index.key_times[gop])
+        for target in (stamp, time):  # some containers seek by presentation time, some by decoding time
+            self._container.seek(target, stream=self._stream)
+            packets = self._packets()
+            # Some land too early, which costs little: packets are dropped undecoded.
+            first = next((p for p in packets if p.is_keyframe and p.pts is not None and p.pts >= stamp), None)
+            if first and first.pts == stamp:
+                return chain((first,), packets)
+        raise IndexFaultError
+
     def _read_through(self, wanted: list[int]) -> dict[int, np.ndarray]:
-        """Frames by index, decoding the whole file: the slow way that needs no index."""
+        """Frames by index, decoding the whole file: the slow way that trusts nothing but the decoder."""
         keep = set(wanted)
-        pictures = {}
-        count = 0
-        for index, frame in enumerate(self._decode_from_start()):
+        pictures: dict[int, np.ndarray] = {}
+        num_frames = 0
+        for index, frame in enumerate(self._decode_all()):
+            num_frames += 1
             if index in keep:
                 pictures[index] = self._picture(frame)
-            count += 1
-        if count != self.num_frames:
+        if num_frames != self.num_frames:
             raise KgclipError(
-                f"{self.path}: decoded {count} of {self.num_frames} frames; the file is damaged, re-encode or drop it"
+                f"{self.path}: is damaged, {num_frames} of its {self.num_frames} frames can be decoded and not all "
+                "of those wanted; re-encode or drop it"
             )
         return pictures
 
-    def _decode_from(self, key: int) -> Iterator[VideoFrame]:
-        """Frames in display order from the key frame with time stamp `key`; none where the seek lands after it."""
-        self._container.seek(key, stream=self._stream)
-        landed = False
-        for packet in self._packets():
-            if not landed:
-                if not packet.is_keyframe:
-                    continue
-                if packet.pts is None or packet.pts > key:
-                    return
-                landed = True
-            yield from self._decode(packet)
-
-    def _decode_from_start(self) -> Iterator[VideoFrame]:
-        with av.open(f"file:{self.path}") as container:
+    def _decode_all(self) -> Iterator[VideoFrame]:
+        """All frames in display order, whatever the container says."""
+        with _open_container(self.path) as container:
             stream = _video_stream(self.path, container)
-            stream.thread_count = 1
-            for packet in container.demux(stream):
-                yield from self._decode(packet)
+            for packet in chain(_sound_packets(container, stream), (None,)):
+                yield from self._decode(stream.codec_context, packet)
 
-    def _packets(self):
-        return self._container.demux(self._stream)
+    def _packets(self) -> Iterator[Packet]:
+        return _sound_packets(self._container, self._stream)
 
-    def _decode(self, packet) -> Iterator[VideoFrame]:
+    def _decode(self, codec: VideoCodecContext, packet: Packet | None) -> list[VideoFrame]:
+        """The frames that come out after `packet` has gone in; `None` asks for all that are held back."""
         try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            return
-        for frame in frames:
-            self.num_decoded += 1
-            yield frame
+            frames = codec.decode(packet)
+        except InvalidDataError:
+            return []  # a damaged frame; it will be missed where it is wanted
+        self.num_decoded += len(frames)
+        return frames
 
     def _picture(self, frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
-        pixels = frame.to_ndarray(format="rgb24")
-        a, b, c, d = _display_matrix(frame)
-        if abs(a) + abs(d) >= abs(b) + abs(c):
-            self._rotation = 180 if a < 0 and d < 0 else 0
-            flip_x, flip_y = a < 0, d < 0
-        else:
-            self._rotation = 90 if b > 0 else 270
-            pixels = pixels.transpose(1, 0, 2)
-            flip_x, flip_y = c < 0, b < 0
-        return pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+        """A decoded frame as RGB, upright, in the size the file promises even where it changes on the way."""
+        if self._orientation is None:
+            self._orientation = _orientation(frame)
+        rgb = self._reformatter.reformat(frame, width=self._size[0], height=self._size[1], format="rgb24")
+        return self._orientation.apply(rgb.to_ndarray())
 
 
-def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """The part a, b, c, d of the display matrix: x' = a x + c y, y' = b x + d y."""
-    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-    if data is None:
-        return 1, 0, 0, 1
-    a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].tolist()
-    return a, b, c, d
+def _runs(index: FrameIndex, wanted: list[int]) -> list[tuple[int, dict[int, int]]]:
+    """Group frames that are best decoded in one go: the GOP to start from, and frame numbers by time stamp."""
+    runs: list[tuple[int, dict[int, int]]] = []
+    following = 0
+    for frame_index in wanted:
+        stamp, gop = index.locate(frame_index)
+        if not runs or index.key_ranks[gop] > following + LONGEST_GAP:
+            runs.append((gop, {}))
+        runs[-1][1][stamp] = frame_index
+        following = frame_index + 1
+    return runs
 
 
-def _trustworthy(stamps: list, keys: list[int], format_name: str) -> bool:
-    """Whether sorting the packets by time stamp gives the frames in display order."""
-    if None in stamps or len(set(stamps)) != len(stamps):
-        return False
-    # AVI stores no presentation time: with reordered frames the stamps are in decoding order.
-    if format_name == "avi" and stamps == sorted(stamps) and len(stamps) > 1:
-        return False
-    # Frames shown before the first key frame cannot be decoded.
-    return min(stamps) >= min(keys)
+def _known(stamps: list[int | None]) -> list[int]:
+    """The time stamps, or none at all where some are missing."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    return known if len(known) == len(stamps) else []
+
+
+def _stamp(packet: Packet) -> PacketStamp:
+    return PacketStamp(packet.pts, packet.dts, packet.is_keyframe, not packet.is_discard)
+
+
+def _sound_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """The packets of a stream, up to where the container is damaged."""
+    try:
+        yield from (packet for packet in container.demux(stream) if packet.size)
+    except InvalidDataError:
+        return
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know all kinds of side data
+        matrix = None
+    if matrix is None:
+        return Orientation()
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+    return Orientation.from_display_matrix(a, b, c, d)
+
+
+def _open_container(path: Path) -> InputContainer:
+    # The prefix keeps FFmpeg from taking a colon in a file name for a protocol.
+    return av.open(f"file:{path}")
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+    """The first stream of moving pictures, set to decode."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         kinds = sorted({s.type for s in container.streams})
-        raise KgclipError(f"{path}: holds no video, only {', '.join(kinds) or 'nothing'}; give a video file")
-    return streams[0]
+        raise KgclipError(f"{path}: holds no video, only {' and '.join(kinds) or 'nothing'}; give a video file")
+    stream = streams[0]
+    if stream.codec_context is None or not stream.codec_context.width:
+        raise KgclipError(f"{path}: its video cannot be decoded by this FFmpeg; convert it to H.264")
+    # Several threads hold frames back, and data loaders are parallel over files anyway.
+    stream.codec_context.thread_count = 1
+    return stream
 
 
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise KgclipError(f"{path}: no such file; check the path")
     if not path.is_file():
-        raise KgclipError(f"{path}: not a file but a folder or device; give a video file")
+        raise KgclipError(f"{path}: is a folder or a device; give a video file")
     if not os.access(path, os.R_OK):
         raise KgclipError(f"{path}: may not be read; check its permissions")
     if path.stat().st_size == 0:
         raise KgclipError(f"{path}: is empty (0 bytes); copy it again or drop it")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

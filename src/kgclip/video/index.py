@@ -1,0 +1,108 @@
+"""Where the frames of a video lie: time stamps in display order, and the key frames decoding can start from."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+UNKNOWN = -1
+
+
+class PacketStamp(NamedTuple):
+    """What the container says of one coded frame, without decoding it; times are in ticks of the stream."""
+
+    pts: int | None
+    dts: int | None
+    is_key: bool
+    is_shown: bool
+
+
+class IndexFaultError(Exception):
+    """The container's own index contradicts its packets."""
+
+
+class FrameIndex:
+    """Display-order frame numbers, each with its time stamp and the key frame to decode it from.
+
+    A group of pictures (GOP) is a key frame and the frames after it in the file, up to the next key frame. Its
+    *leading* frames are shown before its key frame and need the GOP before (an open GOP); the index numbers frames by
+    display and gives each the last key frame shown no later.
+
+    Attributes:
+        num_frames: frames shown.
+        key_stamps: presentation time of each key frame, in ticks; `UNKNOWN` ranks have none yet.
+        key_times: decoding time of each key frame, in ticks.
+        key_ranks: number of frames shown before each key frame, or `UNKNOWN`.
+    """
+
+    def __init__(
+        self,
+        starts: Int[np.ndarray, " G"],
+        key_times: Int[np.ndarray, " G"],
+        num_frames: int,
+        read_gop: Callable[[int, int | None], list[PacketStamp]] | None = None,
+    ):
+        """Start with what a container's header tells; `read_gop` reads the packets of one GOP when they are needed.
+
+        Args:
+            starts: shown frames before each key frame in decoding order.
+            key_times: decoding time of each key frame.
+            num_frames: frames shown in all.
+            read_gop: gives the packets from the key frame decoded at the first time up to the end of the leading
+                frames of the key frame decoded at the second time (`None`: to the end of the file).
+        """
+        self.num_frames = num_frames
+        self.key_times = key_times
+        self.key_stamps = np.zeros_like(starts)
+        self.key_ranks = np.full_like(starts, UNKNOWN)
+        self._starts = starts
+        self._stamps = np.zeros(num_frames, dtype=np.int64)
+        self._read_gop = read_gop
+
+    @classmethod
+    def from_stamps(cls, stamps: Sequence[int], key_stamps: Sequence[int], key_times: Sequence[int]) -> "FrameIndex":
+        """Index a file of which every packet is known: presentation times of the shown frames and of the key frames."""
+        ordered = np.sort(np.array(stamps, dtype=np.int64))
+        order = np.argsort(np.array(key_stamps, dtype=np.int64))
+        keys = np.array(key_stamps, dtype=np.int64)[order]
+        ranks = np.searchsorted(ordered, keys).astype(np.int64)
+        index = cls(ranks, np.array(key_times, dtype=np.int64)[order], len(ordered))
+        index.key_stamps, index.key_ranks, index._stamps = keys, ranks.copy(), ordered
+        return index
+
+    def locate(self, frame_index: int) -> tuple[int, int]:
+        """The presentation time of a frame and the number of the GOP to decode it from.
+
+        Raises:
+            IndexFaultError: if the packets are not what the container's header promised.
+        """
+        gop = int(np.searchsorted(self._starts, frame_index, side="right")) - 1
+        while gop >= 0:
+            if self.key_ranks[gop] == UNKNOWN:
+                self._fill(gop)
+            if self.key_ranks[gop] <= frame_index:
+                return int(self._stamps[frame_index]), gop
+            gop -= 1  # a leading frame, shown before the key frame that it follows in the file
+        raise IndexFaultError
+
+    def _fill(self, gop: int) -> None:
+        """Read the packets of one GOP, and number its frames by presentation time."""
+        last = gop + 1 == len(self._starts)
+        next_time = None if last else int(self.key_times[gop + 1])
+        packets = self._read_gop(int(self.key_times[gop]), next_time) if self._read_gop else []
+        stamps = [p.pts for p in packets if p.is_shown and p.pts is not None]
+        if not packets or packets[0].pts is None or len(stamps) != sum(p.is_shown for p in packets):
+            raise IndexFaultError
+        key = packets[0].pts
+        next_key = next((p.pts for p in packets if p.dts == next_time), None) if not last else None
+        own = sorted(s for s in stamps if s >= key and (next_key is None or s < next_key))
+        rank = int(self._starts[gop]) + sum(s < key for s in stamps)
+        if (
+            len(set(own)) != len(own)
+            or rank + len(own) > self.num_frames
+            or (last and rank + len(own) < self.num_frames)
+        ):
+            raise IndexFaultError
+        self._stamps[rank:end] = own
+        self.key_stamps[gop], self.key_ranks[gop] = key, rank
