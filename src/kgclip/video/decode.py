@@ -55,7 +55,7 @@ class VideoInfo:
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Length, rate, size and rotation of a video file; decodes its first and last frame.
+    """Length, rate, size and rotation of a video file; decodes its first frame.
 
     Raises:
         KgclipError: as `open_video`.
@@ -120,10 +120,11 @@ class Video:
     def info(self) -> VideoInfo:
         """Length, rate, size and rotation; decodes the first frame."""
         height, width = self.read([0]).shape[1:3]
-        fps = float(self._stream.average_rate or self._stream.guessed_rate or DEFAULT_FPS)
-        if self._index and self._stream.time_base and self.num_frames > 1:
-            ticks = self._index.locate(self.num_frames - 1)[0] - self._index.locate(0)[0]
-            fps = (self.num_frames - 1) / float(ticks * self._stream.time_base)
+        period, tick_s = self._index and self._index.mean_period, self._stream.time_base
+        if period and tick_s:
+            fps = 1 / (period * float(tick_s))
+        else:
+            fps = float(self._stream.average_rate or self._stream.guessed_rate or DEFAULT_FPS)
         orientation = self._orientation or Orientation()
         return VideoInfo(self.num_frames, self.num_frames / fps, fps, width, height, orientation.rotation_deg)
 
@@ -170,7 +171,7 @@ class Video:
         return FrameIndex(starts.astype(np.int64), times[keys].astype(np.int64), int(shown.sum()), self._read_gop)
 
     def _index_from_packets(self) -> FrameIndex | None:
-        """Index a file by reading all its packets, or, in doubt, by decoding it once; None if that does not settle it."""
+        """Index a file by reading its packets, or, in doubt, by decoding it once; None where both contradict."""
         packets = [_stamp(packet) for packet in self._packets()]
         keys = [(p.pts, p.pts if p.dts is None else p.dts) for p in packets if p.is_key and p.pts is not None]
         stamps = _known([p.pts for p in packets if p.is_shown])

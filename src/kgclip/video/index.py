@@ -86,6 +86,13 @@ class FrameIndex:
             gop -= 1  # a leading frame, shown before the key frame that it follows in the file
         raise IndexFaultError
 
+    @property
+    def mean_period(self) -> float | None:
+        """Ticks from one frame to the next on average; None for a single frame or where not all are known."""
+        if self._read_gop or self.num_frames < 2:
+            return None
+        return float(self._stamps[-1] - self._stamps[0]) / (self.num_frames - 1)
+
     def _fill(self, gop: int) -> None:
         """Read the packets of one GOP, and number its frames by presentation time."""
         last = gop + 1 == len(self._starts)
@@ -96,13 +103,10 @@ class FrameIndex:
             raise IndexFaultError
         key = packets[0].pts
         next_key = next((p.pts for p in packets if p.dts == next_time), None) if not last else None
-        own = sorted(s for s in stamps if s >= key and (next_key is None or s < next_key))
+        own = sorted({s for s in stamps if s >= key and (next_key is None or s < next_key)})
         rank = int(self._starts[gop]) + sum(s < key for s in stamps)
-        if (
-            len(set(own)) != len(own)
-            or rank + len(own) > self.num_frames
-            or (last and rank + len(own) < self.num_frames)
-        ):
+        end = rank + len(own)
+        if end > self.num_frames or (last and end < self.num_frames):
             raise IndexFaultError
         self._stamps[rank:end] = own
         self.key_stamps[gop], self.key_ranks[gop] = key, rank
