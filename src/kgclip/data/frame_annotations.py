@@ -56,8 +56,8 @@ class FrameColumns:
     """The annotations of some clips in columns.
 
     Frames, humans and part records follow each other in one order, folder by folder:
-    ``frames_per_folder``, ``frame`` (1-based image index) and ``humans_per_frame``, ``records_per_human``, and per
-    record the position of its (part, state, object) in ``triples``. ``fingerprints`` has one entry per folder.
+    ``frames_per_folder``, ``frame`` (1-based image index), ``humans_per_frame``, ``records_per_human``, and per record
+    its position in ``triples``, the distinct (part, state, object). ``fingerprints`` has one entry per folder.
     """
 
     frames_per_folder: array = field(default_factory=lambda: array("i"))
@@ -65,9 +65,17 @@ class FrameColumns:
     humans_per_frame: array = field(default_factory=lambda: array("i"))
     records_per_human: array = field(default_factory=lambda: array("i"))
     record: array = field(default_factory=lambda: array("i"))
-    triples: list[Triple] = field(default_factory=list)
+    triples: dict[Triple, int] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
+
+    def append(self, other: "FrameColumns") -> None:
+        """Add the clips of another reading."""
+        new_position = [self.triples.setdefault(triple, len(self.triples)) for triple in other.triples]
+        self.record.extend(map(new_position.__getitem__, other.record))
+        for name in ("frames_per_folder", "frame", "humans_per_frame", "records_per_human", "fingerprints"):
+            getattr(self, name).extend(getattr(other, name))
+        self.problems.merge(other.problems)
 
 
 def clip_folders(root: Path) -> Iterator[tuple[str, str]]:
@@ -113,7 +121,6 @@ def read_folders(folders: list[str], root: str, allowed: AllowedWords) -> FrameC
     reader = _FrameReader(root, allowed)
     for folder in folders:
         reader.read_folder(folder)
-    reader.columns.triples = list(reader.positions)
     return reader.columns
 
 
@@ -124,7 +131,6 @@ class _FrameReader:
         self.columns = FrameColumns()
         # From a record as it is written to its position in the list of triples: most records repeat earlier ones.
         self.known: dict[tuple[Any, Any, Any], int] = {}
-        self.positions: dict[Triple, int] = {}
         self.path = ""
 
     def read_folder(self, folder: str) -> None:
@@ -204,8 +210,9 @@ class _FrameReader:
         else:
             self._report("a part whose numbers of verbs and objects differ")
             return []
+        known = self.columns.triples
         triples = [self._triple(name, verb, word) for verb, word in dict.fromkeys(pairs)]
-        positions = [self.positions.setdefault(triple, len(self.positions)) for triple in triples if triple is not None]
+        positions = [known.setdefault(triple, len(known)) for triple in triples if triple is not None]
         if len(positions) == 1 and isinstance(record["verb"], str) and not isinstance(record.get("obj_class"), list):
             self.known[name, record["verb"], record.get("obj_class")] = positions[0]
         return positions

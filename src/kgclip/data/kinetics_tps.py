@@ -2,6 +2,7 @@
 
 import logging
 import os
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from kgclip.data.dataset import DataSet
-from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, Triple, clip_folders, read_folders
+from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, clip_folders, read_folders
 from kgclip.data.observation_cache import ObservationCache
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
@@ -53,14 +54,13 @@ def read_observations(
     kept = ObservationCache(dataset, folders) if cache else None
     observations = kept.find() if kept else None
     if observations is None:
-        chunks = list(_read(dataset, list(folders.values()), workers, progress))
-        broken = Problems()
-        for columns in chunks:
-            broken.merge(columns.problems)
-        observations = _assemble(list(folders), chunks)
-        if kept and not broken.counts:
-            kept.store(observations, [digest for columns in chunks for digest in columns.fingerprints])
-        problems.merge(broken)
+        columns = FrameColumns()
+        for chunk in _read(dataset, list(folders.values()), workers, progress):
+            columns.append(chunk)
+        observations = _assemble(list(folders), columns)
+        if kept and not columns.problems.counts:
+            kept.store(observations, columns.fingerprints)
+        problems.merge(columns.problems)
     if problems.counts:
         sentence = f"{where}: {_listing(problems)}"
         if not keep_going or observations.frames.is_empty():
@@ -117,51 +117,41 @@ def _allowed_words(dataset: DataSet) -> AllowedWords:
     return AllowedWords(frozenset(vocabulary.parts), frozenset(vocabulary.states), frozenset(vocabulary.objects))
 
 
-def _assemble(clips: Sequence[str], chunks: Sequence[FrameColumns]) -> Observations:
-    """Join the columns of all chunks; numbers become words at the very end, to keep memory low."""
-    positions: dict[Triple, int] = {}
-    triple_of_record = [
-        _renumbering(columns.triples, positions)[np.asarray(columns.record, dtype=np.int32)] for columns in chunks
-    ]
-    clip_of_frame = _owners(_joined(chunks, "frames_per_folder"))
-    humans_per_frame = _joined(chunks, "humans_per_frame")
+def _assemble(clips: Sequence[str], columns: FrameColumns) -> Observations:
+    """Turn counts and positions into rows; the words come last, to keep memory low."""
+    clip_of_frame = _owners(_array(columns.frames_per_folder))
+    humans_per_frame = _array(columns.humans_per_frame)
     frame_of_human = _owners(humans_per_frame)
     # A human's number in its frame is its number overall less that of the frame's first human.
     first_human = np.cumsum(humans_per_frame, dtype=np.int32) - humans_per_frame
     human = np.arange(len(frame_of_human), dtype=np.int32) - first_human[frame_of_human]
-    human_of_record = _owners(_joined(chunks, "records_per_human"))
+    human_of_record = _owners(_array(columns.records_per_human))
     frame_of_record = frame_of_human[human_of_record]
-
-    frame = _joined(chunks, "frame")
-    record = np.concatenate([*triple_of_record, np.empty(0, np.int32)])
-    part, state, thing = zip(*positions, strict=True) if positions else ((), (), ())
+    frame = _array(columns.frame)
+    parts, states, objects = zip(*columns.triples, strict=True) if columns.triples else ((), (), ())
+    record = _array(columns.record)
     return Observations(
         parts=pl.DataFrame(
             {
                 "clip": _words(clips, clip_of_frame[frame_of_record]),
                 "frame": frame[frame_of_record],
                 "human": human[human_of_record].astype(np.int16),
-                "part": _words(part, record),
-                "state": _words(state, record),
-                "object": _words(thing, record),
+                "part": _words(parts, record),
+                "state": _words(states, record),
+                "object": _words(objects, record),
             }
         ),
         frames=pl.DataFrame({"clip": _words(clips, clip_of_frame), "frame": frame}),
     )
 
 
-def _joined(chunks: Sequence[FrameColumns], column: str) -> Int32[np.ndarray, " N"]:
-    return np.concatenate([np.empty(0, np.int32), *(np.asarray(getattr(c, column), dtype=np.int32) for c in chunks)])
+def _array(numbers: array) -> Int32[np.ndarray, " N"]:
+    return np.array(numbers, dtype=np.int32)
 
 
 def _owners(counts: Int32[np.ndarray, " N"]) -> Int32[np.ndarray, " M"]:
     """For counts 2, 0, 1: owners 0, 0, 2."""
     return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-
-
-def _renumbering(triples: Sequence[Triple], positions: dict[Triple, int]) -> Int32[np.ndarray, " N"]:
-    """The positions of a chunk's triples among those of all chunks, which grow."""
-    return np.array([positions.setdefault(triple, len(positions)) for triple in triples], dtype=np.int32)
 
 
 def _words(words: Sequence[str | None], indices: Int32[np.ndarray, " N"]) -> pl.Series:
