@@ -16,7 +16,7 @@ _BODY_CAPSULES: tuple[tuple[str, str, float, str, str | None], ...] = (
     # from joint, to joint, radius in body heights (head: in head radii), surface, body part
     ("head", "head", -1.0, "hair", "head"),
     ("face", "face", -0.8, "skin", "head"),
-    ("nose", "nose", -0.24, "nose", "head"),
+    ("nose", "nose", -0.3, "nose", "head"),
     ("neck", "head", 0.034, "skin", None),
     ("left shoulder", "right shoulder", 0.052, "shirt", None),
     ("pelvis", "neck", 0.082, "shirt", None),
@@ -25,12 +25,12 @@ _BODY_CAPSULES: tuple[tuple[str, str, float, str, str | None], ...] = (
         capsule
         for side in ("left", "right")
         for capsule in (
-            (f"{side} shoulder", f"{side} elbow", 0.041, "sleeve", f"{side} arm"),
-            (f"{side} elbow", f"{side} wrist", 0.035, "forearm", f"{side} arm"),
-            (f"{side} wrist", f"{side} fingers", 0.036, "skin", f"{side} hand"),
+            (f"{side} shoulder", f"{side} elbow", 0.044, "sleeve", f"{side} arm"),
+            (f"{side} elbow", f"{side} wrist", 0.04, "forearm", f"{side} arm"),
+            (f"{side} wrist", f"{side} fingers", 0.042, "skin", f"{side} hand"),
             (f"{side} hip", f"{side} knee", 0.056, "trousers", f"{side} leg"),
-            (f"{side} knee", f"{side} ankle", 0.042, "shin", f"{side} leg"),
-            (f"{side} ankle", f"{side} toe", 0.036, "shoe", f"{side} foot"),
+            (f"{side} knee", f"{side} ankle", 0.046, "shin", f"{side} leg"),
+            (f"{side} ankle", f"{side} toe", 0.042, "shoe", f"{side} foot"),
         )
     ),
 )
@@ -63,6 +63,10 @@ class Figure:
     radius: Float32[np.ndarray, "N P"]
     depth: Float32[np.ndarray, "N P"]
     color: Float32[np.ndarray, "N P 3"]
+
+    def take(self, rows: slice) -> "Figure":
+        """Give the capsules of some pictures."""
+        return Figure(self.start[rows], self.end[rows], self.radius[rows], self.depth[rows], self.color[rows])
 
 
 def slot_columns(part: str) -> slice:

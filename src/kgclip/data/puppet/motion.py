@@ -70,7 +70,7 @@ _HIP: dict[str, Motion] = {
     "bend": {"spine_pitch": Curve(5, 70)},
     "stoop": {"spine_pitch": Curve(76, 86)},
     "sit": {"seat": 1},
-    "turn": {"body_yaw": Curve(-50, 50), "spine_yaw": Curve(-25, 25)},
+    "turn": {"body_yaw": Curve(-40, 40), "spine_yaw": Curve(-25, 25)},
     "shake": {"side": Curve(-0.08, 0.08, times=2), "spine_roll": Curve(16, -16, times=2)},
     "sway": {"spine_roll": Curve(-32, 32)},
     "swing": {"body_pitch": Curve(-28, 28)},

@@ -1,4 +1,4 @@
-"""What puppets hold, hit, sit and stand on: each object as at most three capsules (six for a rope)."""
+"""What puppets hold, hit, sit and stand on: each object as at most three capsules."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from kgclip.data.puppet.skeleton import Skeleton
 
 Capsule = tuple[np.ndarray, np.ndarray, float]  # both ends [N, 3] and the radius, in body heights
 _UP = np.array([0, 0, 1], dtype=np.float32)
-_ROPE_LENGTH = 0.66  # how far the middle of the rope is from the hands
-_ROPE_PIECES = 6
+_ROPE_LENGTH = 0.72  # how far the middle of the rope is from the hands
+_ROPE_PIECES = 3
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Pictures of puppets: the one call that the data generator and the pre-training of the puppet CLIP share."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from kgclip.data.puppet.motion import Motions
 from kgclip.data.puppet.raster import paint
 from kgclip.data.puppet.scene import SURFACES, Scenes
 
-_BATCH = 32  # pictures painted at once: their planes stay in the processor's cache
+_BATCH = 16  # pictures painted at once: their planes stay in the processor's cache
 _RAMP = 256
 _OPAQUE = np.uint32(0xFF000000)
 
@@ -24,13 +25,11 @@ class Rendering:
         frames: RGB.
         figure: the capsules, in picture heights.
         visible: pixels in which each shape is seen; the last shape is the block.
-        area: pixels that each shape would take if nothing were before it.
     """
 
     frames: UInt8[np.ndarray, "N H W 3"]
     figure: Figure
     visible: Int64[np.ndarray, "N Q"]
-    area: Int64[np.ndarray, "N Q"]
 
 
 def _pack(rgb: np.ndarray) -> np.ndarray:
@@ -51,44 +50,54 @@ def _palette(figure: Figure, order: np.ndarray, scenes: Scenes) -> np.ndarray:
     return _pack(np.concatenate([ramps, shapes], axis=1) * light)
 
 
-def _compose(figure: Figure, scenes: Scenes, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    seen, order, area = paint(figure, scenes.block, size)
+def _compose(figure: Figure, scenes: Scenes, size: tuple[int, int], out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a few pictures into ``out``; give what is seen and the shape of each rank, as :func:`paint` does."""
+    seen, order = paint(figure, scenes.block, size)
     palette = _palette(figure, order, scenes)
     index = textures(scenes.texture, scenes.frame[:, 3], size).astype(np.int32)
     index += _RAMP * (np.arange(size[0])[:, None] >= np.round(scenes.horizon * size[0])[:, None, None])
     shape = np.flatnonzero(seen)
     index.reshape(-1)[shape] = seen.reshape(-1)[shape].astype(np.int32) + (2 * _RAMP - 1)
-    base = (np.arange(len(scenes), dtype=np.int32) * palette.shape[1])[:, None, None]
-    packed = palette.reshape(-1)[index + base]
+    index += (np.arange(len(scenes), dtype=np.int32) * palette.shape[1])[:, None, None]
+    packed = palette.reshape(-1)[index]
     add_grain(packed, scenes.grain)
-    shapes = area.shape[1]
-    ranks = seen.reshape(len(scenes), -1) + (np.arange(len(scenes)) * (shapes + 1))[:, None]
-    counts = np.bincount(ranks.reshape(-1), minlength=len(scenes) * (shapes + 1)).reshape(len(scenes), -1)[:, 1:]
-    visible = np.zeros_like(counts)
-    np.put_along_axis(visible, order.astype(np.int64), counts, axis=1)
-    return packed.view(np.uint8).reshape(*packed.shape, 4)[..., :3], visible, area
+    out[:] = packed.view(np.uint8).reshape(*packed.shape, 4)[..., :3]
+    return seen, order
 
 
-def render_with_truth(motions: Motions, scenes: Scenes, size: tuple[int, int] = (96, 128)) -> Rendering:
-    """Draw N independent pictures and keep where everything is.
+def _count(seen: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Count the pixels in which each shape is seen [N, Q]."""
+    count, shapes = order.shape
+    ranks = seen.reshape(count, -1) + (np.arange(count) * (shapes + 1))[:, None]
+    pixels = np.bincount(ranks.reshape(-1), minlength=count * (shapes + 1)).reshape(count, -1)[:, 1:]
+    visible = np.zeros_like(pixels)
+    np.put_along_axis(visible, order.astype(np.int64), pixels, axis=1)
+    return visible
+
+
+def _batches(figure: Figure, scenes: Scenes) -> Iterator[tuple[slice, Figure, Scenes]]:
+    for first in range(0, len(scenes), _BATCH):
+        rows = slice(first, first + _BATCH)
+        yield rows, figure.take(rows), scenes.take(rows)
+
+
+def render(motions: Motions, scenes: Scenes, size: tuple[int, int] = (96, 128)) -> UInt8[np.ndarray, "N H W 3"]:
+    """Draw N independent pictures.
 
     Args:
         motions: what the puppets do.
         scenes: who they are and how they are seen.
         size: rows and columns; a square picture shows the middle of a wider one of the same height.
     """
+    frames = np.empty((len(scenes), *size, 3), dtype=np.uint8)
+    for rows, figure, some in _batches(draw(motions, scenes), scenes):
+        _compose(figure, some, size, frames[rows])
+    return frames
+
+
+def render_with_truth(motions: Motions, scenes: Scenes, size: tuple[int, int] = (96, 128)) -> Rendering:
+    """Draw N independent pictures as :func:`render` does, and keep where everything is."""
     figure = draw(motions, scenes)
     frames = np.empty((len(scenes), *size, 3), dtype=np.uint8)
-    visible, area = [], []
-    for first in range(0, len(scenes), _BATCH):
-        rows = np.arange(first, min(first + _BATCH, len(scenes)))
-        part = Figure(*(getattr(figure, name)[rows] for name in ("start", "end", "radius", "depth", "color")))
-        frames[rows], seen, full = _compose(part, scenes.take(rows), size)
-        visible.append(seen)
-        area.append(full)
-    return Rendering(frames, figure, np.concatenate(visible), np.concatenate(area).astype(np.int64))
-
-
-def render(motions: Motions, scenes: Scenes, size: tuple[int, int] = (96, 128)) -> UInt8[np.ndarray, "N H W 3"]:
-    """Draw N independent pictures; see :func:`render_with_truth`."""
-    return render_with_truth(motions, scenes, size).frames
+    visible = [_count(*_compose(part, some, size, frames[rows])) for rows, part, some in _batches(figure, scenes)]
+    return Rendering(frames, figure, np.concatenate(visible))

@@ -16,7 +16,7 @@ CLUTTER = 3
 
 _SKINS = np.array([(246, 214, 190), (230, 184, 150), (198, 146, 108), (146, 98, 68), (102, 68, 50)], dtype=np.float32)
 _DARK, _BRIGHT = 14.0, 232.0  # leaves room for the grain, which is added without a check for overflow
-_CONTRAST = 42.0  # least difference of brightness between clothes and wall
+_CONTRAST = 42.0  # least difference of brightness between clothes and wall, and sleeves and shirt
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -54,7 +54,7 @@ class Scenes:
     def __len__(self) -> int:
         return len(self.body)
 
-    def take(self, rows: np.ndarray) -> "Scenes":
+    def take(self, rows: np.ndarray | slice) -> "Scenes":
         """Give the scenes of some rows, in that order; a row may come several times."""
         return Scenes(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
@@ -63,21 +63,24 @@ def _uniform(rng: np.random.Generator, low: float, high: float, *shape: int) -> 
     return rng.uniform(low, high, shape).astype(np.float32)
 
 
+def _apart(color: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Push colors away from other ones, to a difference in brightness of ``_CONTRAST``."""
+    distance = (color - other) @ _LUMA
+    push = np.where(distance >= 0, 1, -1) * np.maximum(_CONTRAST - np.abs(distance), 0)
+    return color + push[:, None]
+
+
 def _draw_colors(rng: np.random.Generator, count: int, wall: np.ndarray) -> np.ndarray:
     """Dress the puppets so that their clothes stand out from the wall."""
-    clothes = _uniform(rng, 20, 235, count, 4, 3)  # shirt, trousers, shoe, hair
-    clothes[:, 3] *= 0.55
-    wall_luma = (wall[:, 0].mean(axis=1) @ _LUMA)[:, None]
-    distance = clothes @ _LUMA - wall_luma
-    push = np.where(distance >= 0, 1, -1) * np.maximum(_CONTRAST - np.abs(distance), 0)
-    clothes = clothes + push[..., None]
-    shirt, trousers, shoe, hair = np.moveaxis(clothes, 1, 0)
+    wall_color = wall[:, 0].mean(axis=1)
+    shirt, trousers, shoe, hair = (_apart(_uniform(rng, 20, 235, count, 3), wall_color) for _ in range(4))
+    sleeve = _apart(_uniform(rng, 20, 235, count, 3), shirt)
     skin = _SKINS[rng.integers(len(_SKINS), size=count)] + _uniform(rng, -12, 12, count, 3)
     bare_arms, bare_legs = rng.random((2, count, 1)) < np.array([0.7, 0.3])[:, None, None]
     gear = _uniform(rng, -30, 30, count, 3)
     surfaces = {
-        "hair": hair, "skin": skin, "nose": 0.62 * skin, "shirt": shirt, "sleeve": 0.84 * shirt,
-        "forearm": np.where(bare_arms, 0.96 * skin, 0.92 * shirt), "pelvis": 0.8 * trousers, "trousers": trousers,
+        "hair": 0.6 * hair, "skin": skin, "nose": 0.62 * skin, "shirt": shirt, "sleeve": sleeve,
+        "forearm": np.where(bare_arms, 0.96 * skin, 0.9 * sleeve), "pelvis": 0.8 * trousers, "trousers": trousers,
         "shin": np.where(bare_legs, 0.96 * skin, 0.86 * trousers), "shoe": shoe, "gear": gear,
         "block": _uniform(rng, 30, 210, count, 3),
     }  # fmt: skip
@@ -108,7 +111,7 @@ def random_scenes(rng: np.random.Generator, count: int, occlusion: float = 0.3) 
     """
     wall = _draw_walls(rng, count)
     facing = np.where(rng.random(count) < 0.5, 1, -1)
-    scale = _uniform(rng, 0.58, 0.72, count)
+    scale = _uniform(rng, 0.6, 0.73, count)
     start = _uniform(rng, -0.75, 0.75, count, CLUTTER)
     middle = np.stack([start, _uniform(rng, 0.1, 0.95, count, CLUTTER)], axis=-1)
     reach = _uniform(rng, -0.12, 0.12, count, CLUTTER, 2)
@@ -119,10 +122,10 @@ def random_scenes(rng: np.random.Generator, count: int, occlusion: float = 0.3) 
         body=lengths * _uniform(rng, 0.9, 1.12, count, len(BODY)),
         colors=_draw_colors(rng, count, wall),
         angles=np.stack(
-            [facing * _uniform(rng, 8, 72, count), _uniform(rng, 2, 14, count), _uniform(rng, -5, 5, count)], axis=1
+            [facing * _uniform(rng, 14, 72, count), _uniform(rng, 2, 14, count), _uniform(rng, -5, 5, count)], axis=1
         ),
         frame=np.stack(
-            [scale, _uniform(rng, -0.07, 0.07, count), _uniform(rng, 0.88, 0.95, count), np.zeros(count, np.float32)],
+            [scale, _uniform(rng, -0.07, 0.07, count), _uniform(rng, 0.91, 0.96, count), np.zeros(count, np.float32)],
             axis=1,
         ),
         wall=wall,

@@ -11,8 +11,8 @@ from jaxtyping import Float32
 from kgclip.data.puppet.motion import JOINTS, Motions, joint_values
 
 BODY = {
-    "trunk": 0.29, "upper arm": 0.17, "forearm": 0.15, "hand": 0.065, "thigh": 0.24, "shin": 0.23, "foot": 0.12,
-    "head": 0.082, "shoulders": 0.115, "hips": 0.062, "girth": 1.0,
+    "trunk": 0.275, "upper arm": 0.17, "forearm": 0.15, "hand": 0.082, "thigh": 0.235, "shin": 0.225, "foot": 0.145,
+    "head": 0.096, "shoulders": 0.115, "hips": 0.062, "girth": 1.0,
 }  # fmt: skip
 """Lengths of the average puppet in body heights (head: radius; shoulders, hips: half widths); girth scales radii."""
 
@@ -21,6 +21,7 @@ Rotations = Float32[np.ndarray, "N 3 3"]
 _SIDES = {"left": 1.0, "right": -1.0}
 _CLAP = {"raise": 50.0, "out": -6.0, "twist": 30.0, "elbow": 82.0}  # the arms of hands that meet before the chest
 _CLAP_OPENING = 50.0  # degrees that the arms part between claps
+_BAR_HEIGHT = 1.28  # of what the hands hang on
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +112,10 @@ def _leg(joints: dict, side: str, body: dict, pelvis: np.ndarray, values: dict) 
 
 def _ground(joints: dict, hip: dict) -> np.ndarray:
     """Find how far each puppet must rise to stand on the ground with its lowest joint, or hang by its hands."""
-    lowest = np.min([point[:, 2] for point in joints.values()], axis=0) - 0.035  # the radius of a sole
+    lowest = np.min([point[:, 2] for point in joints.values()], axis=0) - 0.04  # the radius of a sole
     standing = hip["rise"] - lowest
     hands = (joints["left wrist"][:, 2] + joints["right wrist"][:, 2]) / 2
-    hanging = np.clip(1.18 - hands, standing + 0.08, standing + 0.5)
+    hanging = np.clip(_BAR_HEIGHT - hands, standing + 0.06, standing + 0.36)
     return standing + hip["hang"] * (hanging - standing)
 
 
@@ -134,9 +135,9 @@ def pose(motions: Motions, body: Float32[np.ndarray, "N 11"]) -> Skeleton:
     skull = trunk @ _pitch(0.5 * hip["spine_pitch"]) @ _yaw(head["yaw"]) @ _roll(head["roll"]) @ _pitch(head["pitch"])
     joints = {"pelvis": _along(pelvis, (1, 0, 0), hip["side"])}
     joints["neck"] = joints["pelvis"] + _along(spine, (0, 0, 1), size["trunk"])
-    joints["head"] = joints["neck"] + _along(skull, (0, 0, 1), size["head"] * 1.45)
+    joints["head"] = joints["neck"] + _along(skull, (0, 0, 1), size["head"] * 1.35)
     joints["face"] = joints["head"] + _along(skull, (0, 0.42, -0.08), size["head"])
-    joints["nose"] = joints["head"] + _along(skull, (0, 1.08, -0.1), size["head"])
+    joints["nose"] = joints["head"] + _along(skull, (0, 1.06, -0.1), size["head"])
     hands = {}
     for side, sign in _SIDES.items():
         joints[f"{side} shoulder"] = joints["neck"] + _along(spine, (sign, 0, -0.15), size["shoulders"])
