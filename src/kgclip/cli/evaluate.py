@@ -1,0 +1,95 @@
+"""`kgclip evaluate`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tyro.conf import Positional
+
+from kgclip.cli.output import parse, print_json, print_table
+from kgclip.errors import KgclipError
+
+
+@dataclass(frozen=True)
+class EvaluateCommand:
+    """Measure a model on clips it never saw: top-1, top-5, mean class accuracy, both halves alone and fused.
+
+    Examples:
+
+      kgclip evaluate model --data puppets
+
+      kgclip evaluate model --data puppets --frames 1 2 4 8 16 --out results
+    """
+
+    model: Positional[Path]
+    """the folder that `kgclip train` wrote"""
+    data: Path
+    """data set that holds the clips"""
+    part: Literal["test", "val"] | None = None
+    """default: the test part, or where there is none the validation part"""
+    features: Path | None = None
+    """cached features in place of pixels"""
+    frames: tuple[int, ...] = ()
+    """frames a clip, one or several numbers; default: as in training"""
+    workers: int = 2
+    """processes that decode"""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """where the model runs"""
+    out: Path | None = None
+    """folder for report.json and confusion.png"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """Run the command."""
+    command = parse(EvaluateCommand, argv, "evaluate")
+    if any(frames < 1 for frames in command.frames):
+        raise KgclipError(f"--frames {min(command.frames)}: needs at least one frame; give numbers from 1")
+    from kgclip.engine.checkpoint import Checkpoint, write_json
+    from kgclip.engine.evaluate import evaluate as run_evaluation
+    from kgclip.engine.evaluate import open_evaluation
+
+    checkpoint = Checkpoint.load(command.model)
+    evaluation = open_evaluation(checkpoint, command.data, command.part, command.features)
+    reports = [
+        run_evaluation(checkpoint, evaluation, frames=frames, workers=command.workers, device=command.device)[0]
+        for frames in command.frames or (checkpoint.config.frames,)
+    ]
+    # With several numbers of frames, the figures at the top are those of the most frames.
+    report = max(reports, key=lambda r: r["frames"])
+    if len(reports) > 1:
+        keys = ("frames", "top1", "top5", "mean_class_accuracy", "halves", "ms_per_clip")
+        report = report | {"by_frames": [{key: r[key] for key in keys} for r in reports]}
+    if command.out is not None:
+        from kgclip.report.figures import confusion_figure
+
+        command.out.mkdir(parents=True, exist_ok=True)
+        write_json(command.out / "report.json", report)
+        confusion_figure(report["confusion"], checkpoint.actions, command.out / "confusion.png")
+    if command.json:
+        print_json(report)
+    else:
+        _print(report, reports)
+    return 0
+
+
+def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
+    per_class = report["per_class"].items()
+    print_table("per class", ("action", "accuracy", "clips"), [(n, v["accuracy"], v["clips"]) for n, v in per_class])
+    columns = ("frames", "top-1", "top-5", "mean class", "S_mm", "S_tri", "path alone", "ms/clip")
+    rows = [
+        (
+            r["frames"],
+            r["top1"],
+            r["top5"],
+            r["mean_class_accuracy"],
+            r["halves"]["mm"],
+            r["halves"]["tri"],
+            r["halves"]["path"],
+            r["ms_per_clip"],
+        )
+        for r in reports
+    ]
+    print_table(f"{report['num_clips']} clips", columns, rows)
