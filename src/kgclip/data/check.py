@@ -1,0 +1,177 @@
+"""A doctor for data sets: what is missing, broken or doubtful, before any time goes into training."""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from kgclip.data.dataset import PARTS_OF_A_DATA_SET, Clip, DataSet, read_table
+from kgclip.data.frame_annotations import clip_folders, frame_number
+from kgclip.errors import KgclipError
+from kgclip.kg.lint import Finding, Severity
+from kgclip.video.decode import VideoInfo, probe
+
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+_NUM_EXAMPLES = 3
+
+
+def check_dataset(
+    dataset: DataSet,
+    *,
+    decode: Callable[[Path], VideoInfo] | None = probe,
+    workers: int = 1,
+    progress: bool = True,
+) -> list[Finding]:
+    """Look for what would fail or mislead later; errors come first, then warnings, then information.
+
+    The words inside the annotations are not checked here: ``read_observations`` does that.
+
+    Args:
+        dataset: an open data set.
+        decode: opens one video and raises KgclipError if it is broken; None leaves the videos' content unchecked.
+        workers: threads that decode.
+        progress: show a progress bar on stderr, if that is a terminal.
+    """
+    present = [clip for clip in dataset.clips if clip.path.is_file()]
+    lengths, broken = _decode_all(present, decode, workers, progress) if decode else ({}, [])
+    findings = [
+        *_missing(dataset),
+        *_found("error", "unreadable-video", broken, "that cannot be read as videos"),
+        *_small_classes(dataset),
+        *_duplicates(present),
+        *_shared_sources(dataset),
+        *_annotations(dataset, lengths),
+    ]
+    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+
+def _found(severity: Severity, rule: str, cases: Sequence[str], what: str, noun: str = "clip") -> Iterator[Finding]:
+    if cases:
+        plural = "" if len(cases) == 1 else "es" if noun.endswith("s") else "s"
+        examples = ", ".join(cases[:_NUM_EXAMPLES]) + (", …" if len(cases) > _NUM_EXAMPLES else "")
+        yield Finding(severity, rule, f"{len(cases)} {noun}{plural} {what}: {examples}")
+
+
+def _decode_all(
+    clips: Sequence[Clip], decode: Callable[[Path], VideoInfo], workers: int, progress: bool
+) -> tuple[dict[str, int], list[str]]:
+    """The number of frames of each readable clip, and what is wrong with the others."""
+
+    def attempt(clip: Clip) -> VideoInfo | KgclipError:
+        try:
+            return decode(clip.path)
+        except KgclipError as error:
+            return error
+
+    console = Console(stderr=True)
+    lengths: dict[str, int] = {}
+    broken: list[str] = []
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        results = track(
+            pool.map(attempt, clips),
+            "Opening videos",
+            total=len(clips),
+            console=console,
+            transient=True,
+            disable=not (progress and console.is_terminal),
+        )
+        for clip, result in zip(clips, results, strict=True):
+            if isinstance(result, KgclipError):
+                broken.append(str(result))
+            else:
+                lengths[clip.id] = result.num_frames
+    return lengths, broken
+
+
+def _missing(dataset: DataSet) -> Iterator[Finding]:
+    missing = [str(clip.path) for clip in dataset.clips if not clip.path.is_file()]
+    yield from _found("error", "missing-video", missing, "whose video is missing")
+    # The lists that come with Kinetics-TPS name videos that may since have vanished from the web.
+    for table in (dataset.root / "train_labels.csv", *sorted((dataset.root / "list").glob("video_*_flist.csv"))):
+        if not table.is_file():
+            continue
+        names = {Path(row["video"]).name for row in read_table(table) if row.get("video")}
+        # A list may give file names or ids, and ids may have dots.
+        absent = sorted(name for name in names if not {name, Path(name).stem} & dataset.by_id.keys())
+        yield from _found("error", "missing-video", absent, f"listed in {table.name} without a video")
+    unlabeled = [clip.id for clip in dataset.clips if clip.action is None]
+    yield from _found("info", "unlabeled-clip", unlabeled, "without an action label")
+
+
+def _small_classes(dataset: DataSet) -> Iterator[Finding]:
+    trainable = [clip for clip in dataset.clips if clip.part != "test"]
+    counts = Counter(clip.action for clip in trainable)
+    small = [action for action in dataset.actions if counts[action] < 2]
+    yield from _found("warning", "small-class", small, "with fewer than 2 clips to train and validate on", "class")
+    sources: dict[str, set[str]] = defaultdict(set)
+    for clip in trainable:
+        if clip.action is not None:
+            sources[clip.action].add(clip.source)
+    single = [action for action in dataset.actions if counts[action] > 1 and len(sources[action]) == 1]
+    yield from _found("warning", "single-source", single, "cut from one source, so that none can be held out", "class")
+
+
+def _duplicates(clips: Sequence[Clip]) -> Iterator[Finding]:
+    by_size: dict[int, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        by_size[clip.path.stat().st_size].append(clip)
+    by_content: dict[tuple[int, str], list[Clip]] = defaultdict(list)
+    for size, same_size in by_size.items():
+        # Empty files are unreadable rather than copies of each other.
+        for clip in same_size if size and len(same_size) > 1 else ():
+            with clip.path.open("rb") as file:
+                by_content[size, hashlib.file_digest(file, "sha256").hexdigest()].append(clip)
+    same = [group for group in by_content.values() if len(group) > 1]
+    across = [group for group in same if len({(clip.part, clip.action) for clip in group}) > 1]
+    alike = [group for group in same if group not in across]
+    yield from _found(
+        "error", "duplicate-content", _names(across), "of equal files under several labels or parts", "group"
+    )
+    yield from _found("warning", "duplicate-content", _names(alike), "of equal files", "group")
+
+
+def _names(groups: Iterable[Sequence[Clip]]) -> list[str]:
+    return [" = ".join(clip.id for clip in group) for group in groups]
+
+
+def _shared_sources(dataset: DataSet) -> Iterator[Finding]:
+    sources = {part: {clip.source for clip in dataset.clips if clip.part == part} for part in PARTS_OF_A_DATA_SET}
+    for one, other in combinations(PARTS_OF_A_DATA_SET, 2):
+        shared = sorted(sources[one] & sources[other])
+        yield from _found("warning", "shared-source", shared, f"with clips in both {one} and {other}", "source")
+
+
+def _annotations(dataset: DataSet, lengths: dict[str, int]) -> Iterator[Finding]:
+    if dataset.annotations is None:
+        return
+    annotated: set[str] = set()
+    strangers: list[str] = []
+    beyond: list[str] = []
+    for root in dataset.annotation_folders:
+        for clip, folder in clip_folders(root):
+            annotated.add(clip)
+            if clip not in dataset.by_id:
+                strangers.append(os.path.relpath(folder, root.parent))
+                continue
+            with os.scandir(folder) as entries:
+                last = max((frame_number(entry.name) or 0 for entry in entries), default=0)
+            if last > lengths.get(clip, last):
+                beyond.append(f"{clip} (frame {last} of {lengths[clip]})")
+    # Test clips come without annotations, unless the data set has any of them.
+    tested = (dataset.root / "test_annotations").is_dir()
+    without = [clip.id for clip in dataset.clips if clip.id not in annotated and (clip.part != "test" or tested)]
+    yield from _found(
+        "error",
+        "annotation-without-clip",
+        strangers,
+        "without a clip",
+        "annotation folder",
+    )
+    yield from _found("error", "frame-beyond-end", beyond, "annotated beyond the last frame")
+    yield from _found("warning", "clip-without-annotation", without, "without annotations")
