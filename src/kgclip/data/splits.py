@@ -147,7 +147,9 @@ def make_split(dataset: DataSet, options: SplitOptions) -> Split:
             _warn_of_shared_sources(split, dataset)
     split = _narrow(split, dataset, options)
     if not split.train:
-        raise KgclipError(f"{dataset.root}: no clip is left for training; lower the validation and test fractions")
+        raise KgclipError(
+            f"{dataset.root}: no clip is left for training; lower the validation and test fractions, or label some clips"
+        )
     return split
 
 
