@@ -161,7 +161,7 @@ def test_the_hash_does_not_change_between_machines_and_releases():
 
 
 def test_shots_need_labels():
-    with pytest.raises(KgclipError, match="no clip is left for training.*or label some clips"):
+    with pytest.raises(KgclipError, match=r"no clip is left for training.*or label some clips"):
         make_split(data_set([(None, "s", None)]), SplitOptions(shots=2))
 
 

@@ -112,7 +112,7 @@ class FeatureFile:
             )
 
 
-def _check_clip(where: str, features: Tensor, frames: Int[np.ndarray, " T"], first: Float[Tensor, "0 F"]) -> None:
+def _check_clip(where: str, features: Tensor, frames: Int[np.ndarray, " T"], first: Tensor) -> None:
     if features.ndim != 2 or not features.numel() or features.dtype not in _DTYPES:
         raise KgclipError(
             f"{where} has features {list(features.shape)} of {features.dtype}; "

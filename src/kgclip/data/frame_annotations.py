@@ -14,8 +14,6 @@ from typing import Any
 
 import orjson
 
-# <class>/<clip>/<clip>/ is the deepest layout known.
-_MAX_DEPTH = 3
 _FRAME_FILE = re.compile(r"(?:img_)?0*([1-9]\d{0,8})\.json")
 _NUM_EXAMPLES = 3
 
@@ -80,22 +78,22 @@ class FrameColumns:
 
 def clip_folders(root: Path) -> Iterator[tuple[str, str]]:
     """Find the folders with JSON files under ``root``, as (clip id, path); the folder's name is the clip's id."""
-    yield from _clip_folders(str(root), root.name, 0)
+    yield from _clip_folders(str(root), root.name)
 
 
-def _clip_folders(folder: str, name: str, depth: int) -> Iterator[tuple[str, str]]:
+def _clip_folders(folder: str, name: str) -> Iterator[tuple[str, str]]:
     holds_json = False
     inner = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(".json"):
                 holds_json = True
-            elif depth < _MAX_DEPTH and not entry.name.startswith(".") and entry.is_dir():
+            elif not entry.name.startswith(".") and entry.is_dir():
                 inner.append((entry.path, entry.name))
     if holds_json:
         yield name, folder
     for path, inner_name in sorted(inner):
-        yield from _clip_folders(path, inner_name, depth + 1)
+        yield from _clip_folders(path, inner_name)
 
 
 def frame_number(file_name: str) -> int | None:

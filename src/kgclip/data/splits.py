@@ -148,7 +148,7 @@ def make_split(dataset: DataSet, options: SplitOptions) -> Split:
     split = _narrow(split, dataset, options)
     if not split.train:
         raise KgclipError(
-            f"{dataset.root}: no clip is left for training; lower the validation and test fractions, or label some clips"
+            f"{dataset.root}: no clip is left for training; lower the other fractions, or label some clips"
         )
     return split
 
