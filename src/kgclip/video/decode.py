@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from kgclip.errors import KgclipError
+from kgclip.video.container import declared_bytes
 from kgclip.video.index import FrameIndex, IndexFaultError, PacketStamp
 from kgclip.video.orientation import Orientation
 
@@ -29,6 +30,10 @@ LARGE_FILE_BYTES = 32 * 2**20
 LONGEST_GAP = 2
 # Their decoders, told so packet by packet, leave out frames that no other frame is predicted from.
 SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")
+# FFmpeg works the presentation times out for MPEG-4 in these containers, but leaves H.264's in decoding order.
+WITHOUT_PRESENTATION_TIMES = ("avi", "asf", "mxf")
+# FFmpeg draws plain text as the picture of a terminal.
+TEXT_FORMAT = "tty"
 # Where neither the file nor FFmpeg knows a rate: FFmpeg's own default.
 DEFAULT_FPS = 25.0
 
@@ -88,7 +93,7 @@ def open_video(path: str | os.PathLike[str]) -> Iterator["Video"]:
             yield Video(path, container)
     except FFmpegError as error:
         raise KgclipError(
-            f"{path}: FFmpeg cannot read it as a video ({error.strerror}); copy it again, convert or drop it"
+            f"{path}: truncated or not a video, FFmpeg says '{error.strerror}'; copy it again, convert or drop it"
         ) from error
 
 
@@ -149,14 +154,16 @@ class Video:
     # ---- indexing -------------------------------------------------------------------------------------------------
 
     def _check_length(self) -> None:
-        """Refuse an MP4 whose samples lie beyond the end of the file."""
+        """Refuse a file that ends before the place where its own header says it does."""
         if "mp4" in self._container.format.name:
             expected = max((e.pos + e.size for e in self._stream.index_entries), default=0)
-            size = self.path.stat().st_size
-            if expected > size:
-                raise KgclipError(
-                    f"{self.path}: is truncated, {size} bytes of at least {expected}; copy it again or drop it"
-                )
+        else:
+            expected = declared_bytes(self.path)
+        size = self.path.stat().st_size
+        if expected > size:
+            raise KgclipError(
+                f"{self.path}: is truncated, {size} of at least {expected} bytes; copy it again or drop it"
+            )
 
     def _index_from_header(self) -> FrameIndex | None:
         """Index a large MP4 from its sample table, so that the cost of a read does not grow with the file's length."""
@@ -185,8 +192,7 @@ class Video:
 
     def _is_doubtful(self, stamps: list[int], first_key: int) -> bool:
         """Whether the packets may not be the frames that come out of the decoder, by presentation time."""
-        # AVI stores no presentation times; FFmpeg works them out for MPEG-4 but not for H.264.
-        in_file_order = self._container.format.name == "avi" and stamps == sorted(stamps)
+        in_file_order = self._container.format.name in WITHOUT_PRESENTATION_TIMES and stamps == sorted(stamps)
         if not stamps or (in_file_order and self._stream.codec_context.has_b_frames):
             return True
         return min(stamps) < first_key  # the GOP of the first frames was cut away
@@ -233,7 +239,7 @@ class Video:
                 codec.skip_frame = "DEFAULT" if stamp in unfed else "NONREF"
             unfed.discard(stamp)
             for frame in self._decode(codec, packet):
-                if frame.pts == index.key_stamps[gop] and frame.pict_type != PictureType.I:
+                if frame.pts == index.key_stamps[gop] and frame.pict_type in (PictureType.P, PictureType.B):
                     raise IndexFaultError  # the container marks key frames that are none
                 if frame.pts in missing and not frame.is_corrupt:
                     pictures[missing.pop(frame.pts)] = self._picture(frame)
@@ -242,11 +248,11 @@ class Video:
 
     def _packets_from(self, index: FrameIndex, gop: int) -> Iterator[Packet]:
         """The packets from a key frame on."""
-        stamp, time = int(index.key_stamps[gop]), int(index.key_times[gop])
-        for target in (stamp, time):  # some containers seek by presentation time, some by decoding time
+        stamp, time, start = int(index.key_stamps[gop]), int(index.key_times[gop]), int(index.key_times[0])
+        for target in (stamp, time, start):  # some containers seek by presentation time, some by decoding time
             self._container.seek(target, stream=self._stream)
             packets = self._packets()
-            # Some land too early, which costs little: packets are dropped undecoded.
+            # Landing too early costs little, the packets are dropped undecoded; landing too late calls for another try.
             first = next((p for p in packets if p.is_keyframe and p.pts is not None and p.pts >= stamp), None)
             if first and first.pts == stamp:
                 return chain((first,), packets)
@@ -345,9 +351,11 @@ def _open_container(path: Path) -> InputContainer:
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     """The first stream of moving pictures, set to decode."""
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        kinds = sorted({s.type for s in container.streams})
-        raise KgclipError(f"{path}: holds no video, only {' and '.join(kinds) or 'nothing'}; give a video file")
+    if not streams or container.format.name == TEXT_FORMAT:
+        kinds = sorted({s.type for s in container.streams} - {"video"})
+        raise KgclipError(
+            f"{path}: holds no video, only {' and '.join(kinds) or 'text or pictures'}; give a video file"
+        )
     stream = streams[0]
     if stream.codec_context is None or not stream.codec_context.width:
         raise KgclipError(f"{path}: its video cannot be decoded by this FFmpeg; convert it to H.264")

@@ -11,9 +11,10 @@ def segment_indices(
 ) -> Int[np.ndarray, " T"]:
     """One frame from each of equal segments of the video: TSN sampling (Wang et al., ECCV 2016, arXiv 1608.00859).
 
-    Segment k of T over n frames is ``[k * n // T, (k + 1) * n // T)``. A random frame of each segment is taken where
-    `rng` is given (training), the middle one otherwise (test). A video with fewer frames than segments has empty
-    segments; these take the frame they start at, so that every frame appears and some repeat.
+    With `rng` (training), segment k of T over n frames is ``[k * n // T, (k + 1) * n // T)`` and one of its frames is
+    drawn; without (test), the frame at the segment's center is taken, ``floor((k + 1/2) * n / T)``. A video with fewer
+    frames than segments has empty segments; these take the frame they start at, so that every frame appears and some
+    repeat.
 
     Args:
         num_frames: length n of the video, at least 1.
@@ -27,12 +28,11 @@ def segment_indices(
         KgclipError: if either count is below 1.
     """
     _check_counts(num_frames, num_segments)
-    bounds = np.arange(num_segments + 1, dtype=np.int64) * num_frames // num_segments
-    starts = bounds[:-1]
-    ends = np.maximum(bounds[1:], starts + 1)
+    bounds = np.arange(num_segments + 1, dtype=np.int64) * num_frames
     if rng is None:
-        return (starts + ends) // 2
-    return rng.integers(starts, ends, dtype=np.int64)
+        return (bounds[:-1] + bounds[1:]) // (2 * num_segments)
+    starts, ends = bounds[:-1] // num_segments, bounds[1:] // num_segments
+    return rng.integers(starts, np.maximum(ends, starts + 1), dtype=np.int64)
 
 
 def uniform_indices(num_frames: int, num_segments: int) -> Int[np.ndarray, " T"]:
