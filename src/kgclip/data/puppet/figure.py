@@ -25,12 +25,12 @@ _BODY_CAPSULES: tuple[tuple[str, str, float, str, str | None], ...] = (
         capsule
         for side in ("left", "right")
         for capsule in (
-            (f"{side} shoulder", f"{side} elbow", 0.044, "sleeve", f"{side} arm"),
-            (f"{side} elbow", f"{side} wrist", 0.04, "forearm", f"{side} arm"),
-            (f"{side} wrist", f"{side} fingers", 0.042, "skin", f"{side} hand"),
-            (f"{side} hip", f"{side} knee", 0.056, "trousers", f"{side} leg"),
-            (f"{side} knee", f"{side} ankle", 0.046, "shin", f"{side} leg"),
-            (f"{side} ankle", f"{side} toe", 0.042, "shoe", f"{side} foot"),
+            (f"{side} shoulder", f"{side} elbow", 0.044, f"{side} sleeve", f"{side} arm"),
+            (f"{side} elbow", f"{side} wrist", 0.04, f"{side} forearm", f"{side} arm"),
+            (f"{side} wrist", f"{side} fingers", 0.042, f"{side} glove", f"{side} hand"),
+            (f"{side} hip", f"{side} knee", 0.056, f"{side} trousers", f"{side} leg"),
+            (f"{side} knee", f"{side} ankle", 0.046, f"{side} shin", f"{side} leg"),
+            (f"{side} ankle", f"{side} toe", 0.042, f"{side} shoe", f"{side} foot"),
         )
     ),
 )

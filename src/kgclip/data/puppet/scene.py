@@ -8,7 +8,11 @@ from jaxtyping import Float32, Int64
 from kgclip.data.puppet.background import TEXTURES, TILE
 from kgclip.data.puppet.skeleton import BODY
 
-SURFACES = ("hair", "skin", "nose", "shirt", "sleeve", "forearm", "pelvis", "trousers", "shin", "shoe", "gear", "block")
+_LIMB_SURFACES = ("sleeve", "forearm", "glove", "trousers", "shin", "shoe")
+SURFACES = (
+    "hair", "skin", "nose", "shirt", "pelvis", "gear", "block",
+    *(f"{side} {name}" for side in ("left", "right") for name in _LIMB_SURFACES),
+)  # fmt: skip
 """What has a color of its own: the puppet's surfaces, a tint of all its objects, and the block that hides parts."""
 
 CLUTTER = 3
@@ -59,7 +63,7 @@ class Scenes:
         return Scenes(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def _uniform(rng: np.random.Generator, low: float, high: float, *shape: int) -> np.ndarray:
+def _uniform(rng: np.random.Generator, low: float | int, high: float | int, *shape: int) -> np.ndarray:
     return rng.uniform(low, high, shape).astype(np.float32)
 
 
@@ -70,21 +74,36 @@ def _apart(color: np.ndarray, other: np.ndarray) -> np.ndarray:
     return color + push[:, None]
 
 
+# Puppets wear suits whose limbs have colors of their own, so that left and right can be told at 64 pixels, where a
+# face is three pixels wide; shade and tint vary from puppet to puppet.
+_SUIT = {
+    "left sleeve": (45, 95, 225), "left forearm": (70, 130, 245), "left glove": (130, 190, 250),
+    "right sleeve": (215, 45, 45), "right forearm": (238, 80, 60), "right glove": (250, 150, 130),
+    "left trousers": (25, 140, 120), "left shin": (45, 175, 145), "left shoe": (120, 220, 190),
+    "right trousers": (205, 150, 20), "right shin": (230, 185, 50), "right shoe": (245, 220, 130),
+}  # fmt: skip
+
+
 def _draw_colors(rng: np.random.Generator, count: int, wall: np.ndarray) -> np.ndarray:
-    """Dress the puppets so that their clothes stand out from the wall."""
+    """Dress the puppets; trunk and hair stand out from the wall by their brightness."""
     wall_color = wall[:, 0].mean(axis=1)
-    shirt, trousers, shoe, hair = (_apart(_uniform(rng, 20, 235, count, 3), wall_color) for _ in range(4))
-    sleeve = _apart(_uniform(rng, 20, 235, count, 3), shirt)
+    shirt, hair = (_apart(_muted(rng, 20, 235, count), wall_color) for _ in range(2))
     skin = _SKINS[rng.integers(len(_SKINS), size=count)] + _uniform(rng, -12, 12, count, 3)
-    bare_arms, bare_legs = rng.random((2, count, 1)) < np.array([0.7, 0.3])[:, None, None]
     gear = _uniform(rng, -30, 30, count, 3)
+    shade = _uniform(rng, 0.82, 1.08, count, 1)
     surfaces = {
-        "hair": 0.6 * hair, "skin": skin, "nose": 0.62 * skin, "shirt": shirt, "sleeve": sleeve,
-        "forearm": np.where(bare_arms, 0.96 * skin, 0.9 * sleeve), "pelvis": 0.8 * trousers, "trousers": trousers,
-        "shin": np.where(bare_legs, 0.96 * skin, 0.86 * trousers), "shoe": shoe, "gear": gear,
-        "block": _uniform(rng, 30, 210, count, 3),
+        "hair": 0.6 * hair, "skin": skin, "nose": 0.62 * skin, "shirt": shirt, "pelvis": 0.8 * shirt, "gear": gear,
+        "block": _muted(rng, 30, 210, count),
+    } | {
+        name: np.array(color, dtype=np.float32) * shade + _uniform(rng, -16, 16, count, 3)
+        for name, color in _SUIT.items()
     }  # fmt: skip
-    return np.stack([surfaces[name] for name in SURFACES], axis=1).astype(np.float32)
+    return np.clip(np.stack([surfaces[name] for name in SURFACES], axis=1), _DARK, _BRIGHT).astype(np.float32)
+
+
+def _muted(rng: np.random.Generator, low: float | int, high: float | int, *shape: int) -> np.ndarray:
+    """Draw grays with a tint, RGB in the last axis."""
+    return _uniform(rng, low, high, *shape, 1) + _uniform(rng, -22, 22, *shape, 3)
 
 
 def _draw_walls(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -110,8 +129,8 @@ def random_scenes(rng: np.random.Generator, count: int, occlusion: float = 0.3) 
         occlusion: share of scenes with a block before the puppet.
     """
     wall = _draw_walls(rng, count)
-    facing = np.where(rng.random(count) < 0.5, 1, -1)
-    scale = _uniform(rng, 0.6, 0.73, count)
+    facing = np.where(rng.random(count) < 0.5, np.float32(1), np.float32(-1))
+    scale = _uniform(rng, 0.66, 0.77, count)
     start = _uniform(rng, -0.75, 0.75, count, CLUTTER)
     middle = np.stack([start, _uniform(rng, 0.1, 0.95, count, CLUTTER)], axis=-1)
     reach = _uniform(rng, -0.12, 0.12, count, CLUTTER, 2)
@@ -122,7 +141,7 @@ def random_scenes(rng: np.random.Generator, count: int, occlusion: float = 0.3) 
         body=lengths * _uniform(rng, 0.9, 1.12, count, len(BODY)),
         colors=_draw_colors(rng, count, wall),
         angles=np.stack(
-            [facing * _uniform(rng, 14, 72, count), _uniform(rng, 2, 14, count), _uniform(rng, -5, 5, count)], axis=1
+            [facing * _uniform(rng, 10, 50, count), _uniform(rng, 2, 14, count), _uniform(rng, -5, 5, count)], axis=1
         ),
         frame=np.stack(
             [scale, _uniform(rng, -0.07, 0.07, count), _uniform(rng, 0.91, 0.96, count), np.zeros(count, np.float32)],
@@ -131,7 +150,7 @@ def random_scenes(rng: np.random.Generator, count: int, occlusion: float = 0.3) 
         wall=wall,
         horizon=_uniform(rng, 0.6, 0.88, count),
         texture=tile,
-        clutter=np.concatenate([*clutter, _uniform(rng, 30, 215, count, CLUTTER, 3)], axis=-1),
+        clutter=np.concatenate([*clutter, np.clip(_muted(rng, 30, 215, count, CLUTTER), _DARK, _BRIGHT)], axis=-1),
         block=_draw_blocks(rng, count, occlusion),
         brightness=_uniform(rng, 0.82, 1.12, count),
         grain=rng.integers(0, [4, 1 << 16], size=(count, 2)),
