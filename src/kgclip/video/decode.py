@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -121,9 +122,9 @@ class Video:
         if self.num_frames == 0:
             raise KgclipError(f"{path}: holds no frame that can be decoded; copy it again or drop it")
 
-    @property
+    @cached_property
     def info(self) -> VideoInfo:
-        """Length, rate, size and rotation; decodes the first frame."""
+        """Length, rate, size and rotation; decodes the first frame, which `num_frames` alone does not."""
         height, width = self.read([0]).shape[1:3]
         period, tick_s = self._index and self._index.mean_period, self._stream.time_base
         if period and tick_s:
@@ -158,7 +159,7 @@ class Video:
         if "mp4" in self._container.format.name:
             expected = max((e.pos + e.size for e in self._stream.index_entries), default=0)
         else:
-            expected = declared_bytes(self.path)
+            expected = declared_bytes(self.path)  # of AVI without the 8 bytes of its head, which some writers count in
         size = self.path.stat().st_size
         if expected > size:
             raise KgclipError(

@@ -9,7 +9,7 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-# Luma of ITU-R BT.601, the grey that PIL and torchvision use.
+# Luma of ITU-R BT.601, the gray that PIL and torchvision use.
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -23,9 +23,9 @@ class Augmentation:
         flip: probability of a horizontal flip; the caller then swaps left and right in the movements. 0 turns it off.
         brightness: the factor is drawn from 1 ± this.
         contrast: as brightness, about the clip's mean luma.
-        saturation: as brightness, about the grey of each pixel.
+        saturation: as brightness, about the gray of each pixel.
         hue: the hue turns by up to ± this share of the color circle.
-        grey: probability of a clip without color.
+        gray: probability of a clip without color.
     """
 
     scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
@@ -34,7 +34,7 @@ class Augmentation:
     contrast: float = 0.4
     saturation: float = 0.2
     hue: float = 0.1
-    grey: float = 0.2
+    gray: float = 0.2
 
 
 def preprocess(
@@ -42,7 +42,7 @@ def preprocess(
 ) -> Float[Tensor, "T C image_size image_size"]:
     """CLIP's evaluation preprocessing: short side to `image_size` (bicubic, antialias), center crop, normalize.
 
-    Equals PIL's resize within one grey level before the normalization; sizes are rounded as in torchvision and the
+    Equals PIL's resize within one gray level before the normalization; sizes are rounded as in torchvision and the
     crop as in transformers, both downwards.
 
     Args:
@@ -84,13 +84,13 @@ def augment(
     Returns:
         The pixels, float32, and whether they were flipped: the caller must then swap left and right in the movements.
     """
-    draws = torch.rand(10, generator=generator).tolist()
-    top, left, height, width = _crop_box(frames.shape[1], frames.shape[2], options.scales, draws[:4])
+    draws = torch.rand(9, generator=generator).tolist()
+    top, left, height, width = _crop_box(frames.shape[1], frames.shape[2], options.scales, draws[:3])
     pixels = _resize(frames[:, top : top + height, left : left + width], (image_size, image_size))
-    flipped = draws[4] < options.flip
+    flipped = draws[3] < options.flip
     if flipped:
         pixels = pixels.flip(3)
-    return _normalize(_recolor(pixels, options, draws[5:]), mean, std), flipped
+    return _normalize(_recolor(pixels, options, draws[4:]), mean, std), flipped
 
 
 def _resize(frames: UInt8[Tensor, "T H W C"], size: tuple[int, int]) -> UInt8[Tensor, "T C h w"]:
@@ -111,7 +111,7 @@ def _normalize(
 
 
 def _crop_box(height: int, width: int, scales: Sequence[float], draws: Sequence[float]) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a random crop, from four draws in [0, 1)."""
+    """Top, left, height and width of a random crop, from three draws in [0, 1)."""
     steps = len(scales)
     pairs = [(i, j) for i in range(steps) for j in range(steps) if abs(i - j) <= 1]
     row, column = pairs[int(draws[0] * len(pairs))]
@@ -126,7 +126,7 @@ def _crop_box(height: int, width: int, scales: Sequence[float], draws: Sequence[
 def _recolor(
     pixels: UInt8[Tensor, "T 3 H W"], options: Augmentation, draws: Sequence[float]
 ) -> Float[Tensor, "T 3 H W"]:
-    """Jitter and grey as one affine map of the colors, clamped to 0 to 255."""
+    """Jitter and gray as one affine map of the colors, clamped to 0 to 255."""
     values = pixels.contiguous().float()
     matrix, offset = _color_map(values, options, draws)
     return (matrix @ values.flatten(2)).add_(offset).clamp_(0, 255).view_as(values)
@@ -135,24 +135,24 @@ def _recolor(
 def _color_map(
     pixels: Float[Tensor, "T 3 H W"], options: Augmentation, draws: Sequence[float]
 ) -> tuple[Float[Tensor, "3 3"], float]:
-    """The 3 x 3 matrix and the offset of brightness, contrast, saturation, hue and grey, in this order."""
+    """The 3 x 3 matrix and the offset of brightness, contrast, saturation, hue and gray, in this order."""
     brightness = 1 + options.brightness * (2 * draws[0] - 1)
     contrast = 1 + options.contrast * (2 * draws[1] - 1)
     saturation = 1 + options.saturation * (2 * draws[2] - 1)
     angle = 2 * math.pi * options.hue * (2 * draws[3] - 1)
     luma = torch.tensor(LUMA)
-    to_grey = torch.ones(3, 1) * luma
-    if draws[4] < options.grey:
-        chroma = to_grey
+    to_gray = torch.ones(3, 1) * luma
+    if draws[4] < options.gray:
+        chroma = to_gray
     else:
-        chroma = _hue_rotation(angle) @ (saturation * torch.eye(3) + (1 - saturation) * to_grey)
+        chroma = _hue_rotation(angle) @ (saturation * torch.eye(3) + (1 - saturation) * to_gray)
     mean_luma = float(luma @ pixels.mean((0, 2, 3)))
     # Contrast blends with the mean after brightness; rows of `chroma` sum to 1, so the offset passes through it.
     return brightness * contrast * chroma, (1 - contrast) * brightness * mean_luma
 
 
 def _hue_rotation(angle: float) -> Float[Tensor, "3 3"]:
-    """Turn colors about the grey axis by `angle` in radians (Rodrigues' formula): greys stay as they are."""
+    """Turn colors about the gray axis by `angle` in radians (Rodrigues' formula): grays stay as they are."""
     axis = 1 / math.sqrt(3)
     cross = torch.tensor([[0.0, -axis, axis], [axis, 0.0, -axis], [-axis, axis, 0.0]])
     outer = torch.full((3, 3), 1 / 3)
