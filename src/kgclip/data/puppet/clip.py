@@ -61,7 +61,7 @@ def _noisy_codes(rng: np.random.Generator, action: str, part_noise: float) -> tu
     # Draw until every noisy part does something else than the action says.
     other = codes
     while np.any(other[noisy] == codes[noisy]) and noisy.any():
-        other = np.where(noisy & (other == codes), random_codes(rng, 1, symmetry=0)[0], other)
+        other = np.where(noisy & (other == codes), random_codes(rng, 1, symmetry=0.0)[0], other)
     return np.where(noisy, other, codes), noisy
 
 
@@ -73,7 +73,7 @@ def _can_pause(part: str, code: int) -> bool:
 def _activity(rng: np.random.Generator, codes: np.ndarray, frames: int) -> np.ndarray:
     """Give how far each part is from rest to its state, in every frame [T, 10]."""
     time = np.arange(frames, dtype=np.float32)[:, None]
-    pauses = np.array([_can_pause(part, code) for part, code in zip(PARTS, codes, strict=True)])
+    pauses = np.array([_can_pause(part, code) for part, code in zip(PARTS, codes.tolist(), strict=True)])
     pauses &= rng.random(len(PARTS)) < _PAUSING
     length = rng.uniform(0.15, _LONGEST_PAUSE, len(PARTS)) * frames
     at_start = rng.random(len(PARTS)) < 0.5

@@ -42,11 +42,11 @@ class Curve:
     ``sharp`` > 1 stays at ``low`` longer and passes ``high`` quickly. ``turn`` runs evenly from ``low`` to ``high``.
     """
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     times: int = 1
     late: float = 0.0
-    sharp: float = 1.0
+    sharp: int | float = 1.0
     turn: bool = False
 
     def sample(self) -> np.ndarray:
@@ -89,7 +89,7 @@ _ARM: dict[str, Motion] = {
     "swing": {"raise": Curve(-50, 60), "out": 3, "elbow": 8},
     "heft": {"raise": Curve(48, 174), "out": 12, "elbow": Curve(145, 0)},
     "push": {"raise": Curve(-15, 88), "out": 18, "elbow": Curve(112, 0)},
-    "pull": {"raise": Curve(174, 25), "out": 82, "elbow": Curve(0, 128)},
+    "pull": {"raise": Curve(174, 42), "out": 82, "elbow": Curve(0, 118)},
     "sweep": {"raise": 84, "out": Curve(-45, 110), "elbow": 8},
     "hug": {"raise": 62, "out": Curve(0, 18), "twist": 80, "elbow": 108},
     "carry": {"raise": 14, "out": 10, "elbow": Curve(82, 98)},

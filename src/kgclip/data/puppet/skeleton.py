@@ -21,7 +21,7 @@ Rotations = Float32[np.ndarray, "N 3 3"]
 _SIDES = {"left": 1.0, "right": -1.0}
 _CLAP = {"raise": 50.0, "out": -6.0, "twist": 30.0, "elbow": 82.0}  # the arms of hands that meet before the chest
 _CLAP_OPENING = 50.0  # degrees that the arms part between claps
-_BAR_HEIGHT = 1.28  # of what the hands hang on
+_BAR_HEIGHT = 1.2  # of what the hands hang on
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def _yaw(degrees: np.ndarray) -> np.ndarray:
     return _rotation(degrees, 1, 0)  # what is forward goes to the puppet's left
 
 
-def _along(rotation: np.ndarray, vector: tuple[float, float, float], length: np.ndarray | float = 1.0) -> np.ndarray:
+def _along(rotation: np.ndarray, vector: tuple[float | int, ...], length: np.ndarray | float = 1.0) -> np.ndarray:
     direction = rotation @ np.array(vector, dtype=np.float32)
     return direction * (length[:, None] if isinstance(length, np.ndarray) else np.float32(length))
 
@@ -115,7 +115,7 @@ def _ground(joints: dict, hip: dict) -> np.ndarray:
     lowest = np.min([point[:, 2] for point in joints.values()], axis=0) - 0.04  # the radius of a sole
     standing = hip["rise"] - lowest
     hands = (joints["left wrist"][:, 2] + joints["right wrist"][:, 2]) / 2
-    hanging = np.clip(_BAR_HEIGHT - hands, standing + 0.06, standing + 0.36)
+    hanging = np.maximum(np.clip(_BAR_HEIGHT - hands, 0.56, 0.92), standing + 0.06)
     return standing + hip["hang"] * (hanging - standing)
 
 
