@@ -81,3 +81,11 @@ def test_a_header_that_contradicts_the_packets_is_a_fault() -> None:
         from_header([packet._replace(pts=None) if packet.pts == 100 else packet for packet in PACKETS], 14).locate(9)
     with pytest.raises(IndexFaultError):  # the first frames are shown before the first key frame
         from_header([packet._replace(pts=packet.pts - 200 * (packet.pts == 20)) for packet in PACKETS], 14).locate(0)
+
+
+def test_runs_group_what_one_pass_decodes() -> None:
+    index = from_stamps(PACKETS)
+    assert index.runs([1, 3]) == [(0, {10: 1, 30: 3})]
+    assert index.runs([1, 9, 13]) == [(0, {10: 1}), (1, {90: 9, 130: 13})]
+    assert index.runs([6, 8]) == [(0, {60: 6, 80: 8})]
+    assert index.runs(range(14)) == [(0, {10 * frame: frame for frame in range(14)})]

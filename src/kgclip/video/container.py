@@ -1,6 +1,9 @@
-"""How long a file says it is: tells a truncated download from a short clip."""
+"""What can be told of a file without decoding it: that it is there, and how long it says it is."""
 
+import os
 from pathlib import Path
+
+from kgclip.errors import KgclipError
 
 RIFF = b"RIFF"
 EBML = b"\x1a\x45\xdf\xa3"
@@ -8,8 +11,22 @@ SEGMENT = b"\x18\x53\x80\x67"
 HEAD_BYTES = 256
 
 
+def check_file(path: Path) -> None:
+    """Raise KgclipError unless `path` is a file that can be read and is not empty."""
+    if not path.exists():
+        raise KgclipError(f"{path}: no such file; check the path")
+    if not path.is_file():
+        raise KgclipError(f"{path}: is a folder or a device; give a video file")
+    if not os.access(path, os.R_OK):
+        raise KgclipError(f"{path}: may not be read; check its permissions")
+    if path.stat().st_size == 0:
+        raise KgclipError(f"{path}: is empty (0 bytes); copy it again or drop it")
+
+
 def declared_bytes(path: Path) -> int:
     """The length in bytes that the head of an AVI, Matroska or WebM file declares; 0 where it declares none.
+
+    A file shorter than that is truncated.
 
     AVI is a RIFF chunk (its size, 4 bytes, follows the tag); Matroska is an EBML header and a segment, each with its
     size after the tag (RFC 8794, RFC 9559).

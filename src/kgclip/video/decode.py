@@ -21,14 +21,12 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from kgclip.errors import KgclipError
-from kgclip.video.container import declared_bytes
+from kgclip.video.container import check_file, declared_bytes
 from kgclip.video.index import FrameIndex, IndexFaultError, PacketStamp
 from kgclip.video.orientation import Orientation
 
 # Below this size reading every packet takes a few milliseconds; above it, the header's sample table is used instead.
 LARGE_FILE_BYTES = 32 * 2**20
-# Decoding this many frames that nobody asked for costs no more than seeking over them.
-LONGEST_GAP = 2
 # Their decoders, told so packet by packet, leave out frames that no other frame is predicted from.
 SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")
 # FFmpeg works the presentation times out for MPEG-4 in these containers, but leaves H.264's in decoding order.
@@ -88,7 +86,7 @@ def open_video(path: str | os.PathLike[str]) -> Iterator["Video"]:
         KgclipError: if the file is missing, empty, unreadable, damaged, or holds no video.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     try:
         with _open_container(path) as container:
             yield Video(path, container)
@@ -219,7 +217,7 @@ class Video:
         """Frames by index, or None where the file does not hold what its index promises."""
         pictures: dict[int, np.ndarray] = {}
         try:
-            for gop, targets in _runs(index, wanted):
+            for gop, targets in index.runs(wanted):
                 self._decode_run(index, gop, targets, pictures)
         except IndexFaultError:
             return None
@@ -302,19 +300,6 @@ class Video:
         return self._orientation.apply(rgb.to_ndarray())
 
 
-def _runs(index: FrameIndex, wanted: list[int]) -> list[tuple[int, dict[int, int]]]:
-    """Group frames that are best decoded in one go: the GOP to start from, and frame numbers by time stamp."""
-    runs: list[tuple[int, dict[int, int]]] = []
-    following = 0
-    for frame_index in wanted:
-        stamp, gop = index.locate(frame_index)
-        if not runs or index.key_ranks[gop] > following + LONGEST_GAP:
-            runs.append((gop, {}))
-        runs[-1][1][stamp] = frame_index
-        following = frame_index + 1
-    return runs
-
-
 def _known(stamps: list[int | None]) -> list[int]:
     """The time stamps, or none at all where some are missing."""
     known = [stamp for stamp in stamps if stamp is not None]
@@ -363,14 +348,3 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     # Several threads hold frames back, and data loaders are parallel over files anyway.
     stream.codec_context.thread_count = 1
     return stream
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise KgclipError(f"{path}: no such file; check the path")
-    if not path.is_file():
-        raise KgclipError(f"{path}: is a folder or a device; give a video file")
-    if not os.access(path, os.R_OK):
-        raise KgclipError(f"{path}: may not be read; check its permissions")
-    if path.stat().st_size == 0:
-        raise KgclipError(f"{path}: is empty (0 bytes); copy it again or drop it")

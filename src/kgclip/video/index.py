@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Int
 
 UNKNOWN = -1
+# Decoding this many frames that nobody asked for costs no more than seeking over them.
+LONGEST_GAP = 2
 
 
 class PacketStamp(NamedTuple):
@@ -85,6 +87,22 @@ class FrameIndex:
                 return int(self._stamps[frame_index]), gop
             gop -= 1  # a leading frame, shown before the key frame that it follows in the file
         raise IndexFaultError
+
+    def runs(self, wanted: Sequence[int]) -> list[tuple[int, dict[int, int]]]:
+        """Group ascending frames that are best decoded in one go: the GOP to start from, frame numbers by time stamp.
+
+        Raises:
+            IndexFaultError: as `locate`.
+        """
+        runs: list[tuple[int, dict[int, int]]] = []
+        following = 0
+        for frame_index in wanted:
+            stamp, gop = self.locate(frame_index)
+            if not runs or self.key_ranks[gop] > following + LONGEST_GAP:
+                runs.append((gop, {}))
+            runs[-1][1][stamp] = frame_index
+            following = frame_index + 1
+        return runs
 
     @property
     def mean_period(self) -> float | None:
