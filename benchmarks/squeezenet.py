@@ -1,7 +1,7 @@
 """SqueezeNet v1.0 as an encoder of frames: `kgclip data features --encoder benchmarks/squeezenet.py:squeezenet`.
 
-Architecture: arXiv 1602.07360. Weights: Caffe convention (BGR, 0–255 less the channel means, 227 px), a safetensors file
-with ``conv1``, ``fire2`` … ``fire9`` (``squeeze``, ``expand1x1``, ``expand3x3``) and ``conv10``.
+Architecture: arXiv 1602.07360. Weights: Caffe convention (BGR, 0–255 less the channel means, 227 px), a safetensors
+file with ``conv1``, ``fire2`` … ``fire9`` (``squeeze``, ``expand1x1``, ``expand3x3``) and ``conv10``.
 """
 
 from collections.abc import Callable

@@ -212,19 +212,17 @@ def from_json(kind: Any, values: Any) -> Any:
         KgclipError: a name that the type does not have, or one missing.
     """
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        name, hints = getattr(kind, "__name__", "?"), typing.get_type_hints(kind)
         unknown = sorted(set(values) - set(hints))
         if unknown:
-            raise KgclipError(f"config: {kind.__name__} has no field {unknown[0]!r}; it has {', '.join(hints)}")
+            raise KgclipError(f"config: {name} has no field {unknown[0]!r}; it has {', '.join(hints)}")
         try:
-            return kind(**{name: from_json(hints[name], value) for name, value in values.items()})  # pyright: ignore[reportCallIssue]
+            return kind(**{key: from_json(hints[key], value) for key, value in values.items()})  # pyright: ignore[reportCallIssue]
         except TypeError as error:
-            raise KgclipError(f"config: {kind.__name__}: {error}") from error
+            raise KgclipError(f"config: {name}: {error}") from error
     if value_is_path(kind) and values is not None:
         return Path(values)
-    if typing.get_origin(kind) is tuple:
-        return tuple(values)
-    return values
+    return tuple(values) if isinstance(values, list) else values
 
 
 def value_is_path(kind: Any) -> bool:

@@ -61,7 +61,7 @@ def evaluate(argv: Sequence[str]) -> int:
     report = max(reports, key=lambda r: r["frames"])
     if len(reports) > 1:
         keys = ("frames", "top1", "top5", "mean_class_accuracy", "halves", "ms_per_clip")
-        report = report | {"by_frames": [{key: r[key] for key in keys} for r in reports]}
+        report |= {"by_frames": [{key: r[key] for key in keys} for r in reports]}
     if command.out is not None:
         from kgclip.report.figures import confusion_figure
 

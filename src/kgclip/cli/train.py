@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ class TrainCommand:
 
       kgclip train --data clips.csv --annotations parts --out model --model.backbone openai/clip-vit-base-patch16
 
-      kgclip train --data puppets --out clip-only --no-model.graph
+      kgclip train --data puppets --out clip-only --model.no-graph
 
       kgclip train --preset paper-b16 --data Kinetics-TPS --out model
     """
@@ -40,7 +41,7 @@ class TrainCommand:
 
 def train(argv: Sequence[str]) -> int:
     """Run the command."""
-    name = next((b for a, b in zip(argv, argv[1:], strict=False) if a == "--preset"), "default")
+    name = next((b for a, b in pairwise(argv) if a == "--preset"), "default")
     name = next((a.partition("=")[2] for a in argv if a.startswith("--preset=")), name)
     missing: Path = tyro.MISSING  # pyright: ignore[reportAssignmentType]
     default = TrainCommand(preset(name, missing, missing), preset=name)

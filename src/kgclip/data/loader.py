@@ -52,7 +52,7 @@ def load_clip(path: Path, num_frames: int, pixels: Pixels) -> Float[Tensor, "T C
         KgclipError: the file cannot be read.
     """
     with open_video(path) as video:
-        frames = video.read(segment_indices(video.info.num_frames, num_frames))
+        frames = video.read(segment_indices(video.num_frames, num_frames))
     return preprocess(torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std)
 
 
@@ -79,7 +79,7 @@ class _ClipFiles(Dataset):
             return position, load_clip(path, self.num_frames, pixels), False
         rng = np.random.default_rng((self.seed, epoch, position))
         with open_video(path) as video:
-            frames = video.read(segment_indices(video.info.num_frames, self.num_frames, rng=rng))
+            frames = video.read(segment_indices(video.num_frames, self.num_frames, rng=rng))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         clip, flipped = augment(
             torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std, self.augmentation, generator

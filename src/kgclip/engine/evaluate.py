@@ -45,17 +45,16 @@ def choose_clips(checkpoint: Checkpoint, dataset: DataSet, part: Part | None) ->
     split = checkpoint.split
     here = dataset.by_id.keys()
     candidates = {"test": [c for c in split.test if c in here], "val": [c for c in split.val if c in here]}
-    if part is not None:
-        chosen = candidates[part]
-    else:
-        chosen = candidates["test"] or candidates["val"] or list(here)
+    chosen = candidates[part] if part else candidates["test"] or candidates["val"] or list(here)
     if not chosen:
-        raise KgclipError(f"{dataset.root}: holds no clip of the model's {part} part; leave --part out or give its data")
+        raise KgclipError(
+            f"{dataset.root}: holds no clip of the model's {part} part; leave --part out or give its data"
+        )
     trained = set(split.train) & set(chosen)
     if trained:
         raise LeakageError(
-            f"{dataset.root}: {len(trained)} of its clips trained this model, such as {sorted(trained)[0]}; evaluate on "
-            "clips it never saw"
+            f"{dataset.root}: {len(trained)} of its clips trained this model, such as {sorted(trained)[0]}; evaluate "
+            "on clips it never saw"
         )
     checkpoint.graph.check_no_leakage(chosen, "evaluated")
     return tuple(chosen)
@@ -75,8 +74,8 @@ def open_evaluation(
     unknown = sorted({str(dataset.by_id[c].action) for c in clips} - position.keys())
     if unknown:
         raise KgclipError(
-            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}; the model knows "
-            f"{', '.join(checkpoint.actions[:5])} …"
+            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}; the model "
+            f"knows {', '.join(checkpoint.actions[:5])} …"
         )
     labels = torch.tensor([position[str(dataset.by_id[c].action)] for c in clips])
     paths = tuple(dataset.by_id[c].path for c in clips)

@@ -89,7 +89,7 @@ def read_segments(
         KgclipError: the file cannot be read.
     """
     with open_video(path) as video:
-        indices = segment_indices(video.info.num_frames, min(num_frames, video.info.num_frames))
+        indices = segment_indices(video.num_frames, min(num_frames, video.num_frames))
         return video.read(indices), indices, video.info.fps
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import math
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,14 +104,12 @@ class Trainer:
             loss_weights(config),
             every_text=config.optim.texts == "all",
         )
-        loggers = []
+        loggers: list[Any] = []
         if importlib.util.find_spec("tensorboard") is not None:
-            from lightning_fabric.loggers import TensorBoardLogger
+            from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
             loggers = [TensorBoardLogger(state.folder, name="tensorboard", version="")]
-        self.fabric = Fabric(
-            accelerator=config.device, devices=1, precision=config.optim.precision, loggers=loggers
-        )
+        self.fabric = Fabric(accelerator=config.device, devices=1, precision=config.optim.precision, loggers=loggers)
         self.optimizer = torch.optim.AdamW(parameter_groups(model, config), betas=config.optim.betas)
         labels = prepared.labels(prepared.split.val)
         self.val_labels = torch.tensor([self.actions.index(name) for name in labels if name is not None])
@@ -170,7 +169,9 @@ class Trainer:
             terms = module(batch.index, self.fabric.to_device(batch.frames), batch.flipped)
             loss = torch.stack(list(terms.values())).sum()
             if not torch.isfinite(loss):
-                raise KgclipError(f"epoch {epoch}: the loss is {loss.item()}; lower --optim.lr-backbone or --optim.lr-new")
+                raise KgclipError(
+                    f"epoch {epoch}: the loss is {loss.item()}; lower --optim.lr-backbone or --optim.lr-new"
+                )
             self.fabric.backward(loss / in_group)
             if (number + 1) % optim.accumulate == 0 or number + 1 == len(order):
                 factor = learning_rate_factor(
@@ -192,7 +193,7 @@ class Trainer:
             "loss": sum(means.values()),
             "terms": means,
             "lr_factor": factor,
-            "logit_scale": float(self.model.scale()),
+            "logit_scale": float(self.model.scale().detach()),
             "clips_per_s": num_clips / max(wall_s, 1e-9),
             "wall_s": wall_s,
         }
@@ -227,7 +228,9 @@ class Trainer:
             weight = 1.0 if fusion.path_weight is None else fusion.path_weight
         else:
             weight = choose_path_weight(
-                Scorer(replace(checkpoint, path_weight=1.0), self.fabric.device), self._val_embeddings(), self.val_labels
+                Scorer(replace(checkpoint, path_weight=1.0), self.fabric.device),
+                self._val_embeddings(),
+                self.val_labels,
             )
         checkpoint.summary["path_weight"] = weight
         return replace(checkpoint, path_weight=weight)

@@ -1,6 +1,6 @@
 """Prediction on video files, with what supports it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kgclip.data.dataset import VIDEO_EXTENSIONS
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.extract import FrameEncoder, backbone_encoder, read_segments
 from kgclip.engine.scoring import Scorer, Scores
 from kgclip.errors import KgclipError
 
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .mov .m4v .mkv .webm .avi .mpg .mpeg .wmv .flv .ts .m2ts .mts .3gp .ogv .gif".split()
-)
 # A movement is looked for in windows of this many of the sampled frames, since many are visible only over time.
 WINDOW = 4
 MAX_MOVEMENTS = 10
@@ -142,7 +140,7 @@ class Recognizer:
         ]
 
     def predict_many(self, files: Sequence[str | Path], **options: Any) -> Iterator[dict[str, Any]]:
-        """Predictions of files and folders; a file that cannot be read gives ``{"file", "error"}`` and is passed over."""
+        """Predictions of files and folders; a file that cannot be read gives ``{"file", "error"}`` and is skipped."""
         for file in find_videos(files):
             try:
                 yield self.predict(file, **options)
@@ -153,10 +151,5 @@ class Recognizer:
 def find_videos(files: Sequence[str | Path]) -> Iterator[Path]:
     """Files as they are, folders as the videos in them (recursively, sorted); an empty folder stands for itself."""
     for file in map(Path, files):
-        inside = sorted(p for p in file.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES) if file.is_dir() else []
+        inside = sorted(p for p in file.rglob("*") if p.suffix.lower() in VIDEO_EXTENSIONS) if file.is_dir() else []
         yield from inside or [file]
-
-
-def count_errors(results: Sequence[Mapping[str, Any]]) -> int:
-    """How many of the results are errors."""
-    return sum("error" in result for result in results)

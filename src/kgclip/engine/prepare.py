@@ -91,8 +91,8 @@ def prepare(config: TrainConfig) -> Prepared:
     graph.check_no_leakage(split.test, "test")
     if config.model.graph and not graph.entities("movement"):
         raise KgclipError(
-            f"{config.data}: no movement is known for these clips, so there is no graph to train on; give --annotations "
-            "or --parsings, or train CLIP only with --no-model.graph"
+            f"{config.data}: no movement is known for these clips, so there is no graph to train on; give "
+            "--annotations or --parsings, or train CLIP only with --model.no-graph"
         )
     return Prepared(dataset, split, graph)
 

@@ -58,7 +58,13 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
     summary = trainer.run(show_progress=show_progress)
     merge_lora(model.backbone)
     checkpoint = Checkpoint(
-        model.eval(), config, trainer.actions, prepared.graph, prepared.split, 0.0, summary | {"torch": torch.__version__}
+        model.eval(),
+        config,
+        trainer.actions,
+        prepared.graph,
+        prepared.split,
+        0.0,
+        summary | {"torch": torch.__version__},
     )
     checkpoint = trainer.with_path_weight(checkpoint)
     checkpoint.summary["wall_s"] = round(time.monotonic() - started, 2)
@@ -130,5 +136,3 @@ def fit_pooling(model: KGCLIP, source: Source, num_clips: int = 512) -> None:
     with torch.no_grad():
         frames = [model.frame_embeddings(batch.frames) for batch in source.batches(order, epoch=0)]
     model.pooling.fit(torch.cat(frames))
-
-

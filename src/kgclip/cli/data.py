@@ -1,0 +1,143 @@
+"""`kgclip data puppet | check | features`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from kgclip.cli.output import parse, print_json
+from kgclip.data.puppet.dataset import PuppetOptions
+from kgclip.errors import KgclipError
+
+
+@dataclass(frozen=True)
+class PuppetCommand:
+    """Generate a data set of articulated figures in the layout of Kinetics-TPS: videos, annotations and lists.
+
+    Examples:
+
+      kgclip data puppet --out puppets
+
+      kgclip data puppet --out hard --train-per-action 40 --part-noise 0.3 --seed 1
+    """
+
+    out: Path
+    """folder to write; must not exist"""
+    options: Annotated[PuppetOptions, tyro.conf.arg(name="")] = field(default_factory=PuppetOptions)
+    workers: int = 2
+    """processes that draw"""
+
+
+def puppet(argv: Sequence[str]) -> int:
+    """Run `kgclip data puppet`."""
+    command = parse(PuppetCommand, argv, "data puppet")
+    from kgclip.data.puppet.dataset import generate
+
+    generate(command.out, command.options, workers=command.workers)
+    return 0
+
+
+@dataclass(frozen=True)
+class CheckCommand:
+    """Look for missing, broken and doubtful clips and annotations.
+
+    The exit code is 1 if there is an error among the findings.
+
+    Examples:
+
+      kgclip data check Kinetics-TPS
+
+      kgclip data check clips.csv --annotations parts/
+    """
+
+    data: Positional[Path]
+    """Kinetics-TPS root, folder of class folders, or CSV file"""
+    annotations: Path | None = None
+    """part annotations of a folder or CSV data set"""
+    workers: int = 2
+    """threads that open videos"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def check(argv: Sequence[str]) -> int:
+    """Run `kgclip data check`."""
+    command = parse(CheckCommand, argv, "data check")
+    from kgclip.data.check import check_dataset
+    from kgclip.data.dataset import open_dataset
+    from kgclip.data.kinetics_tps import read_observations
+
+    dataset = open_dataset(command.data, command.annotations)
+    findings = check_dataset(dataset, workers=command.workers)
+    words = None
+    if dataset.annotations is not None:
+        try:
+            read_observations(dataset, workers=command.workers)
+        except KgclipError as error:
+            words = str(error)
+    if command.json:
+        rows = [asdict(finding) for finding in findings]
+        print_json(
+            {"clips": len(dataset.clips), "actions": len(dataset.actions), "findings": rows, "annotations": words}
+        )
+    else:
+        for finding in findings:
+            print(f"{finding.severity:<8} {finding.rule:<24} {finding.message}")
+        if words:
+            print(f"error    annotations              {words}")
+        print(f"{len(dataset.clips)} clips of {len(dataset.actions)} actions, {len(findings) + bool(words)} findings")
+    return 1 if words or any(finding.severity == "error" for finding in findings) else 0
+
+
+@dataclass(frozen=True)
+class FeaturesCommand:
+    """Encode frames once and keep the features, so that training takes minutes and any encoder can be used.
+
+    An encoder of your own is a Python file with a function that takes the path of its weights and returns a callable
+    from uint8 RGB frames [T, H, W, 3] to features [T, F].
+
+    Examples:
+
+      kgclip data features puppets --out features.safetensors
+
+      kgclip data features clips.csv --out features.safetensors --encoder my_encoder.py:load --encoder-weights w.bin
+    """
+
+    data: Positional[Path]
+    """Kinetics-TPS root, folder of class folders, or CSV file"""
+    out: Path
+    """safetensors file to write"""
+    backbone: str = "puppet"
+    """whose image tower encodes: puppet, or the name or folder of a CLIP or SigLIP model"""
+    encoder: str | None = None
+    """an encoder of your own in place of a backbone: FILE.py:NAME"""
+    encoder_weights: Path | None = None
+    """file given to that encoder"""
+    frames: int = 16
+    """frames of each clip, from equal segments"""
+    workers: int = 2
+    """threads that decode"""
+    device: str = "cpu"
+    """where a backbone runs"""
+
+
+def features(argv: Sequence[str]) -> int:
+    """Run `kgclip data features`."""
+    command = parse(FeaturesCommand, argv, "data features")
+    if command.frames < 1:
+        raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
+    from kgclip.data.dataset import open_dataset
+    from kgclip.engine.extract import backbone_encoder, extract_features, load_encoder
+    from kgclip.models.backbone import load_backbone
+
+    dataset = open_dataset(command.data)
+    if command.encoder is not None:
+        encoder = load_encoder(command.encoder, command.encoder_weights)
+    else:
+        encoder = backbone_encoder(load_backbone(command.backbone).to(command.device))
+    paths = {clip.id: clip.path for clip in dataset.clips}
+    extract_features(encoder, paths, command.frames, command.out, workers=command.workers)
+    return 0
