@@ -1,4 +1,6 @@
+import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from kgclip.data.puppet.actions import (
     encode,
     kind_of,
     options,
+    parse,
     random_codes,
     random_composition,
 )
@@ -111,3 +114,24 @@ def test_no_two_actions_share_all_left_and_right_swapped():
 def _swap(part: str) -> str:
     side, _, limb = part.partition(" ")
     return f"{ {'left': 'right', 'right': 'left'}[side] } {limb}" if limb else part
+
+
+@pytest.mark.parametrize("text", ["tail bend", "head hold ball", "arms fly"])
+def test_unknown_phrases_are_refused(text: str):
+    with pytest.raises(KgclipError, match="nothing is known"):
+        parse(text)
+
+
+def test_the_documented_actions_are_the_actions():
+    page = (Path(__file__).parents[3] / "docs/puppets.md").read_text()
+    rows = dict(re.findall(r"^\| ([a-z() ]+) \| ([a-z ;]+) \|$", page, flags=re.MULTILINE))
+    assert {action: parse(rows[action]) for action in actions()} == actions()
+
+
+def test_the_documented_states_are_the_states():
+    page = (Path(__file__).parents[3] / "docs/puppets.md").read_text()
+    for kind, states in STATES_OF.items():
+        (row,) = re.findall(rf"^\| {kind} \| (.+) \|$", page, flags=re.MULTILINE)
+        told = re.findall(r"([a-z ]+?)(?: \(([^)]*)\))?(?:, |$)", row)
+        expected = {state: tuple(thing or "–" for thing in things) for state, things in states.items()}
+        assert {state: tuple(things.split(", ")) if things else ("–",) for state, things in told} == expected

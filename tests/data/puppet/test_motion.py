@@ -6,7 +6,6 @@ import pytest
 from kgclip.data.puppet.actions import STATES_OF, encode, random_codes
 from kgclip.data.puppet.motion import ALTERNATING, JOINTS, MOTIONS, POSTURES, STEPS, Curve, Motions, joint_values
 
-
 UNIT_JOINTS = {"side", "rise", "seat", "hang", "size", "meet", "apart", "fly"}  # not angles: 0..1 or factors
 
 

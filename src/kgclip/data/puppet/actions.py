@@ -89,10 +89,15 @@ def options(kind: str) -> tuple[tuple[str, str | None], ...]:
 @cache
 def actions() -> dict[str, dict[str, tuple[str, str | None]]]:
     """Give the 24 actions of Kinetics-TPS as compositions; two actions differ by the states of their parts alone."""
-    return {action: _parse(text) for action, text in _ACTIONS.items()}
+    return {action: parse(text) for action, text in _ACTIONS.items()}
 
 
-def _parse(text: str) -> dict[str, tuple[str, str | None]]:
+def parse(text: str) -> dict[str, tuple[str, str | None]]:
+    """Read a composition as it is written: ``arms bend; left leg step; feet step on skateboard``.
+
+    Raises:
+        KgclipError: a part is not known, or does not know the state and object.
+    """
     composition: dict[str, tuple[str, str | None]] = {}
     for phrase in text.split("; "):
         first, rest = phrase.split(" ", 1)
@@ -103,8 +108,10 @@ def _parse(text: str) -> dict[str, tuple[str, str | None]]:
             parts = [f"{first} {second}"]
         else:
             parts = [first]
-        state_object = next(o for o in options(kind_of(parts[0])) if " ".join(filter(None, o)) == rest)
-        composition |= dict.fromkeys(parts, state_object)
+        known = {" ".join(filter(None, o)): o for o in options(kind_of(parts[0]))} if parts[0] in PARTS else {}
+        if rest not in known:
+            raise KgclipError(f"puppet: nothing is known of {phrase!r}; expected a part and one of {sorted(known)}")
+        composition |= dict.fromkeys(parts, known[rest])
     return composition
 
 

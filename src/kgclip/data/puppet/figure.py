@@ -44,7 +44,7 @@ SLOTS: dict[str, tuple[str, int]] = {
 """Part that can have an object -> its side and how many capsules are kept for the object."""
 
 _SURFACE = {name: index for index, name in enumerate(SURFACES)}
-_FAR, _NEAR = 9.0, 8.0  # depth of clutter, behind all
+_FAR = 9.0  # depth of the clutter, behind all
 
 
 @dataclass(frozen=True, eq=False)
