@@ -29,6 +29,7 @@ class ModelConfig:
         graph: train on the graph; without it the model is CLIP only.
         subspace: form of the triplet encoder.
         epsilon: deviation compensation per relation, shared or none.
+        dropout: share of the pooled statistics left out of a training step.
         tuning: which part of the backbone trains.
         lora_rank: rank of the LoRA adapters (tuning "lora").
         partial_layers: how many of the last blocks train (tuning "partial").
@@ -39,7 +40,8 @@ class ModelConfig:
     graph: bool = True
     subspace: Subspace = "diagonal"
     epsilon: Epsilon = "relation"
-    tuning: Tuning = "text"
+    dropout: float = 0.5
+    tuning: Tuning = "frozen"
     lora_rank: int = 8
     partial_layers: int = 2
 

@@ -67,7 +67,8 @@ def evaluate(argv: Sequence[str]) -> int:
 
         command.out.mkdir(parents=True, exist_ok=True)
         write_json(command.out / "report.json", report)
-        confusion_figure(report["confusion"], checkpoint.actions, command.out / "confusion.png")
+        figure = confusion_figure(report["confusion"], checkpoint.actions)
+        figure.savefig(command.out / "confusion.png", dpi=130)
     if command.json:
         print_json(report)
     else:

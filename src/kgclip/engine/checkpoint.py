@@ -29,7 +29,7 @@ CONFIG_FILE = "config.json"
 def build_model(config: TrainConfig, backbone: Any) -> KGCLIP:
     """The model of that configuration around a backbone."""
     model = config.model
-    return KGCLIP(backbone, model.pooling, model.subspace if model.graph else None, model.epsilon)
+    return KGCLIP(backbone, model.pooling, model.subspace if model.graph else None, model.epsilon, model.dropout)
 
 
 @dataclass(frozen=True)

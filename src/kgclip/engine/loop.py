@@ -163,6 +163,8 @@ class Trainer:
         updates = math.ceil(len(order) / optim.accumulate)
         totals: dict[str, float] = {}
         factor = 0.0
+        # Dropout depends on seed and epoch alone, so that a resumed run draws the same.
+        torch.manual_seed(hash((self.config.seed, epoch)))
         for number, batch in enumerate(self.sources.train.batches(order, epoch)):
             group = number // optim.accumulate
             in_group = min(optim.accumulate, len(order) - group * optim.accumulate)

@@ -166,4 +166,5 @@ def feature_source(
     Raises:
         KgclipError: the file lacks some of them.
     """
+    features.check(clips)
     return FeatureSource([features[clip][0] for clip in clips], num_frames, training=training, seed=seed)

@@ -57,6 +57,7 @@ class KGCLIP(nn.Module):
         pooling: how frames become a clip.
         subspace: form of the triplet encoder; None leaves the encoder out (CLIP only).
         epsilon: the deviation compensation.
+        dropout: of the pooled statistics, see :class:`TemporalPooling`.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class KGCLIP(nn.Module):
         pooling: PoolingKind = "mean",
         subspace: Subspace | None = "diagonal",
         epsilon: Epsilon = "relation",
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.backbone = backbone
-        self.pooling = TemporalPooling(backbone.frame_dim, backbone.embedding_dim, pooling)
+        self.pooling = TemporalPooling(backbone.frame_dim, backbone.embedding_dim, pooling, dropout)
         self.triplet = None
         if subspace is not None:
             self.triplet = TripletEncoder(backbone.embedding_dim, NUM_RELATIONS, subspace, epsilon)

@@ -27,35 +27,38 @@ def frame_statistics(frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
 class TemporalPooling(nn.Module):
     """One embedding for a clip from those of its frames.
 
-    ``mean`` is the paper's: the mean over frames. ``statistics`` adds a linear map of :func:`frame_statistics`, and
-    ``transformer`` adds a small transformer over time before the mean; both start at zero, that is at the mean. Where
-    the frames' dimension F is not D (features of a foreign encoder) a linear map takes the mean's place.
+    ``mean`` is the paper's: the mean over frames. ``statistics`` is a linear map of the standardized
+    :func:`frame_statistics`, and ``transformer`` adds a small transformer over time before the mean; both start at the
+    mean. Where the frames' dimension F is not D (features of a foreign encoder) they start at a random linear map.
 
     Args:
         frame_dim: F, dimension of a frame's embedding.
         dim: D, dimension of the clip's embedding.
         kind: the form of pooling.
+        dropout: share of the statistics that is left out of a training step; with few clips there are more statistics
+            than clips to fit them on.
         max_frames: the longest T that ``transformer`` takes.
     """
 
     statistics_mean: Tensor
     statistics_scale: Tensor
 
-    def __init__(self, frame_dim: int, dim: int, kind: PoolingKind = "mean", max_frames: int = 64):
+    def __init__(
+        self, frame_dim: int, dim: int, kind: PoolingKind = "mean", dropout: float = 0.0, max_frames: int = 64
+    ):
         super().__init__()
         self.kind = kind
         self.project: nn.Module = nn.Identity()
         if frame_dim != dim and kind != "statistics":
             self.project = nn.Linear(frame_dim, dim, bias=False)
-        self.residual = frame_dim == dim
         if kind == "statistics":
             width = NUM_STATISTICS * frame_dim
             self.register_buffer("statistics_mean", torch.zeros(width))
             self.register_buffer("statistics_scale", torch.ones(width))
+            self.dropout = nn.Dropout(dropout)
             self.linear = nn.Linear(width, dim)
-            if self.residual:
-                nn.init.zeros_(self.linear.weight)
             nn.init.zeros_(self.linear.bias)
+            self._start_at_mean()
         elif kind == "transformer":
             heads = next(n for n in (8, 4, 2, 1) if frame_dim % n == 0)
             self.positions = nn.Parameter(torch.zeros(max_frames, frame_dim))
@@ -66,19 +69,28 @@ class TemporalPooling(nn.Module):
                 nn.init.zeros_(weight)
 
     @torch.no_grad()
+    def _start_at_mean(self) -> None:
+        """Undo the standardization of the mean in the linear map, where F is D."""
+        dim, width = self.linear.weight.shape
+        if NUM_STATISTICS * dim == width:
+            self.linear.weight.zero_()
+            self.linear.weight[:, :dim] = self.statistics_scale[:dim].diag()
+            self.linear.bias.copy_(self.statistics_mean[:dim])
+
+    @torch.no_grad()
     def fit(self, frames: Float[Tensor, "B T F"]) -> None:
-        """Learn the scale of the statistics from training clips (no labels); a no-op for the other kinds."""
+        """Learn the scale of the statistics from training clips (no labels), before training; else a no-op."""
         if self.kind == "statistics":
             statistics = frame_statistics(frames)
             self.statistics_mean.copy_(statistics.mean(dim=0))
             self.statistics_scale.copy_(statistics.std(dim=0, correction=0).clamp(min=1e-4))
+            self._start_at_mean()
 
     def forward(self, frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
         """The clips' embeddings, not normalized."""
         if self.kind == "statistics":
             statistics = (frame_statistics(frames) - self.statistics_mean) / self.statistics_scale
-            pooled = self.linear(statistics)
-            return frames.mean(dim=1) + pooled if self.residual else pooled
+            return self.linear(self.dropout(statistics))
         if self.kind == "transformer":
             frames = self.layer(frames + self.positions[: frames.shape[1]])
         return self.project(frames.mean(dim=1))

@@ -1,7 +1,6 @@
 """Pictures of results."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 
@@ -15,8 +14,8 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def confusion_figure(confusion: Sequence[Sequence[int]], actions: Sequence[str], file: Path) -> None:
-    """Write the confusion matrix as PNG, rows normalized to shares of the true action."""
+def confusion_figure(confusion: Sequence[Sequence[int]], actions: Sequence[str]) -> Any:
+    """The confusion matrix, colored by shares of the true action."""
     side = 3 + 0.28 * len(actions)
     figure = new_figure(side + 1, side)
     axes = figure.add_subplot()
@@ -32,4 +31,4 @@ def confusion_figure(confusion: Sequence[Sequence[int]], actions: Sequence[str],
     axes.set_xlabel("recognized as")
     axes.set_ylabel("true action")
     figure.colorbar(image, shrink=0.6, label="share of the true action")
-    figure.savefig(file, dpi=130)
+    return figure

@@ -1,0 +1,149 @@
+"""The demonstration: the whole way from generated clips to an honest comparison and an explained prediction."""
+
+import dataclasses
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgclip.config import TrainConfig, without_graph
+from kgclip.data.dataset import open_dataset
+from kgclip.data.puppet.dataset import PuppetOptions, generate
+from kgclip.data.splits import SplitOptions, make_split
+from kgclip.engine.checkpoint import Checkpoint, write_json
+from kgclip.engine.evaluate import evaluate, open_evaluation
+from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.predict import Recognizer
+from kgclip.engine.prepare import graph_of_split
+from kgclip.engine.train import train
+from kgclip.errors import KgclipError
+from kgclip.kg.lint import lint
+from kgclip.kg.stats import graph_stats
+from kgclip.models.backbone import load_backbone
+from kgclip.report.page import write_page
+
+log = logging.getLogger(__name__)
+
+FEW_LABELS = 0.2
+CACHED_FRAMES = 16
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """How large the demonstration is.
+
+    Attributes:
+        train_per_action: annotated clips of each of the 24 actions.
+        test_per_action: held-out clips of each.
+        epochs: of each of the four trainings.
+        seed: of data and training.
+        workers: processes that draw and decode.
+    """
+
+    train_per_action: int = 20
+    test_per_action: int = 10
+    epochs: int = 30
+    seed: int = 0
+    workers: int = 2
+
+
+def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
+    """Make clips, build the graph, train with and without it, compare, explain, and write the page.
+
+    Leaves ``summary.json``, ``report.html``, the data set, the graph and the four models in ``out``.
+
+    Raises:
+        KgclipError: ``out`` holds something that is not an earlier demonstration.
+    """
+    started = time.monotonic()
+    _clear(out)
+    data, features = out / "puppets", out / "features.safetensors"
+    log.info("1/5 drawing puppets")
+    puppets = PuppetOptions(
+        train_per_action=options.train_per_action, test_per_action=options.test_per_action, seed=options.seed
+    )
+    generate(data, puppets, workers=options.workers)
+    base = TrainConfig(data=data, out=out / "kg-clip", features=features, seed=options.seed, workers=options.workers)
+    base = dataclasses.replace(base, optim=dataclasses.replace(base.optim, epochs=options.epochs))
+    log.info("2/5 building and checking the graph")
+    graph = _build_graph(base, out / "graph.parquet")
+    log.info("3/5 encoding frames")
+    paths = {clip.id: clip.path for clip in open_dataset(data).clips}
+    extract_features(backbone_encoder(load_backbone("puppet")), paths, CACHED_FRAMES, features, workers=options.workers)
+    log.info("4/5 training with and without the graph, with all labels and with few")
+    arms = {name: _run_arm(config, name) for name, config in _arms(base, out).items()}
+    log.info("5/5 explaining one prediction and writing the page")
+    example = _example(arms["kg_clip"]["checkpoint"], data)
+    reports = {name: arm["report"] for name, arm in arms.items()}
+    summary = {
+        "clip_only": {"top1": reports["clip_only"]["top1"]},
+        "kg_clip": {"top1": reports["kg_clip"]["top1"]},
+        "few_labels": {
+            "clip_only": {"top1": reports["few_labels_clip_only"]["top1"]},
+            "kg_clip": {"top1": reports["few_labels_kg_clip"]["top1"]},
+        },
+        "num_test_clips": reports["kg_clip"]["num_clips"],
+        "seed": options.seed,
+        "graph": {key: graph[key] for key in ("entities", "edges", "hash")},
+        "wall_s": round(time.monotonic() - started, 1),
+    }
+    write_page(out / "report.html", summary, graph, reports, example, arms["kg_clip"]["checkpoint"].actions)
+    write_json(out / "summary.json", summary)
+    return summary
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier demonstration, and nothing else."""
+    if out.exists() and any(out.iterdir()) and not (out / "puppets").is_dir():
+        raise KgclipError(f"{out}: holds something that no demonstration left there; choose another --out")
+    if out.exists():
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+
+
+def _build_graph(config: TrainConfig, file: Path) -> dict[str, Any]:
+    """Build the graph of the training clips, check it, write it; returns its counts and findings."""
+    dataset = open_dataset(config.data)
+    split = make_split(dataset, config.split)
+    graph = graph_of_split(dataset, split, config.rule, workers=config.workers, keep_going=False)
+    graph.save(file)
+    assert dataset.vocabulary is not None
+    vocabulary = dataset.vocabulary
+    findings = lint(
+        graph,
+        parts=vocabulary.parts,
+        states=vocabulary.states,
+        objects=vocabulary.objects,
+        test_clips=[clip.id for clip in dataset.clips if clip.part == "test"],
+    )
+    return graph_stats(graph) | {"findings": [dataclasses.asdict(finding) for finding in findings]}
+
+
+def _arms(base: TrainConfig, out: Path) -> dict[str, TrainConfig]:
+    """Four runs on the same clips and budget: with and without the graph, with all labels and with few."""
+    few = dataclasses.replace(
+        base, out=out / "few-labels-kg-clip", split=SplitOptions(label_fraction=FEW_LABELS, seed=base.split.seed)
+    )
+    return {
+        "clip_only": without_graph(dataclasses.replace(base, out=out / "clip-only")),
+        "kg_clip": base,
+        "few_labels_clip_only": without_graph(dataclasses.replace(few, out=out / "few-labels-clip-only")),
+        "few_labels_kg_clip": few,
+    }
+
+
+def _run_arm(config: TrainConfig, name: str) -> dict[str, Any]:
+    checkpoint = train(config, show_progress=False)
+    evaluation = open_evaluation(checkpoint, config.data, "test", config.features)
+    report, _ = evaluate(checkpoint, evaluation)
+    log.info("    %-22s test top-1 %.3f on %d clips", name.replace("_", " "), report["top1"], report["num_clips"])
+    history = (config.out / "log.jsonl").read_text()
+    return {"checkpoint": checkpoint, "report": report | {"history": history, "summary": checkpoint.summary}}
+
+
+def _example(checkpoint: Checkpoint, data: Path) -> dict[str, Any]:
+    """A prediction on the first test clip: chosen by its name alone, right or wrong."""
+    clip = next(clip for clip in open_dataset(data).clips if clip.id in set(checkpoint.split.test))
+    return Recognizer(checkpoint).predict(clip.path) | {"truth": clip.action}

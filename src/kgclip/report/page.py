@@ -1,0 +1,85 @@
+"""One self-contained HTML page with the results of a demonstration."""
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from kgclip.engine.extract import read_segments
+from kgclip.report.figures import confusion_figure, new_figure
+
+TEMPLATE = "demo.html.j2"
+ARMS = {
+    "clip_only": "CLIP only",
+    "kg_clip": "KG-CLIP",
+    "few_labels_clip_only": "CLIP only, 20 % of the labels",
+    "few_labels_kg_clip": "KG-CLIP, 20 % of the labels",
+}
+
+
+def write_page(
+    file: Path,
+    summary: dict[str, Any],
+    graph: dict[str, Any],
+    reports: dict[str, dict[str, Any]],
+    example: dict[str, Any],
+    actions: Sequence[str],
+) -> None:
+    """Write the page, pictures inside it.
+
+    Args:
+        file: to write.
+        summary: what ``summary.json`` holds.
+        graph: counts and findings.
+        reports: evaluation of each arm, with ``history`` (JSON lines) and ``summary`` of its training.
+        example: one prediction, with its ``truth``.
+        actions: names, in the order of the confusion matrix.
+    """
+    from jinja2 import Environment
+
+    source = files("kgclip.report").joinpath(TEMPLATE).read_text()
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(source).render(
+        summary=summary,
+        graph=graph,
+        arms={name: (label, reports[name]) for name, label in ARMS.items()},
+        example=example,
+        frames=_png(_frames_figure(Path(example["file"]))),
+        curves=_png(_curves_figure(reports)),
+        confusion=_png(confusion_figure(reports["kg_clip"]["confusion"], actions)),
+    )
+    temporary = file.with_name(file.name + ".tmp")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(file)
+
+
+def _png(figure: Any) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _frames_figure(file: Path) -> Any:
+    frames, indices, fps = read_segments(file, 6)
+    figure = new_figure(12, 2)
+    for axes, frame, index in zip(figure.subplots(1, len(frames)), frames, indices, strict=True):
+        axes.imshow(frame)
+        axes.set_title(f"{index / fps:.2f} s" if fps else f"frame {index}", fontsize=9)
+        axes.axis("off")
+    return figure
+
+
+def _curves_figure(reports: dict[str, dict[str, Any]]) -> Any:
+    figure = new_figure(8, 3)
+    axes = figure.add_subplot()
+    for name, label in ARMS.items():
+        history = [json.loads(line) for line in reports[name]["history"].splitlines()]
+        axes.plot([row["epoch"] for row in history], [100 * row["val_top1"] for row in history], label=label)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("validation top-1, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
