@@ -20,7 +20,7 @@ CLUTTER = 3
 
 _SKINS = np.array([(246, 214, 190), (230, 184, 150), (198, 146, 108), (146, 98, 68), (102, 68, 50)], dtype=np.float32)
 _DARK, _BRIGHT = 14.0, 232.0  # leaves room for the grain, which is added without a check for overflow
-_CONTRAST = 42.0  # least difference of brightness between clothes and wall, and sleeves and shirt
+_CONTRAST = 42.0  # least difference of brightness between the wall and trunk and hair
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
