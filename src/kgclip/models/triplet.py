@@ -25,7 +25,8 @@ class Projected:
 
     def distance(self) -> Float[Tensor, "H T"]:
         """``‖h' − t'‖`` of every head with every tail, ≥ 0."""
-        return torch.cdist(self.heads, self.tails)
+        # The matrix product that cdist takes for more than 25 rows loses small distances (0 becomes 5e-4).
+        return torch.cdist(self.heads, self.tails, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 class TripletEncoder(nn.Module):

@@ -1,0 +1,78 @@
+"""Metrics against scikit-learn."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics
+from torch import Tensor
+
+from kgclip.engine.metrics import classification_report, negative_log_likelihood, top_k
+
+ACTIONS = ["lunge", "pull up", "push up", "rest", "run", "squat", "swim"]
+
+
+def case(seed: int = 0, clips: int = 60, labelled: int = 7) -> tuple[Tensor, Tensor]:
+    """Scores that know half of the answer, and labels from the first actions only."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(labelled, (clips,), generator=generator)
+    scores = torch.randn(clips, len(ACTIONS), generator=generator)
+    scores[torch.arange(clips), labels] += 1
+    return scores, labels
+
+
+@given(st.integers(0, 1000), st.integers(1, 6))
+def test_top_k_equals_scikit_learn(seed: int, k: int):
+    scores, labels = case(seed)
+    expected = metrics.top_k_accuracy_score(labels.numpy(), scores.numpy(), k=k, labels=range(7))
+    assert top_k(scores, labels, k) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("k", [7, 8, 100])
+def test_every_label_is_among_all_scores(k: int):
+    assert top_k(*case(), k) == 1
+
+
+def test_best_and_worst():
+    labels = torch.arange(7)
+    assert top_k(torch.eye(7), labels) == 1
+    assert top_k(-torch.eye(7), labels) == 0
+    assert top_k(-torch.eye(7), labels, 6) == 0
+
+
+@pytest.mark.parametrize("labelled", [7, 4])
+def test_the_report_equals_scikit_learn(labelled: int):
+    scores, labels = case(1, labelled=labelled)
+    report = classification_report(scores, labels, ACTIONS)
+    truth, predicted = labels.numpy(), scores.argmax(dim=1).numpy()
+    confusion = metrics.confusion_matrix(truth, predicted, labels=range(7))
+    assert report["top1"] == pytest.approx(metrics.accuracy_score(truth, predicted))
+    assert report["top5"] == pytest.approx(metrics.top_k_accuracy_score(truth, scores.numpy(), k=5, labels=range(7)))
+    recall = (confusion.diagonal() / confusion.sum(axis=1).clip(1))[:labelled]
+    macro = metrics.recall_score(truth, predicted, labels=range(labelled), average="macro")
+    assert report["mean_class_accuracy"] == pytest.approx(macro)
+    assert report["confusion"] == confusion.tolist()
+    assert report["num_clips"] == 60
+    assert list(report["per_class"]) == ACTIONS[:labelled]  # an action without a clip has no accuracy
+    for row, (action, entry) in enumerate(report["per_class"].items()):
+        assert entry["accuracy"] == pytest.approx(recall[row]), action
+        assert entry["clips"] == (truth == row).sum()
+
+
+def test_mean_class_accuracy_counts_every_class_once():
+    labels = torch.tensor([0, 0, 0, 1])
+    scores = torch.tensor([[1.0, 0.0]] * 4)  # always the first
+    report = classification_report(scores, labels, ["run", "squat"])
+    assert report["top1"] == 0.75
+    assert report["mean_class_accuracy"] == 0.5
+    assert report["confusion"] == [[3, 0], [1, 0]]
+
+
+def test_negative_log_likelihood_equals_scikit_learn():
+    scores, labels = case(2)
+    probability = scores.double().softmax(dim=1).numpy()
+    expected = metrics.log_loss(labels.numpy(), probability, labels=range(7))
+    assert negative_log_likelihood(scores, labels) == pytest.approx(expected, rel=1e-5)
+    assert negative_log_likelihood(torch.zeros(3, 7), torch.tensor([0, 3, 6])) == pytest.approx(math.log(7))
