@@ -104,6 +104,10 @@ class TextBlock(nn.Module):
         self.mlp_norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
+        # Both branches start close to nothing: the tower begins as a bag of words and learns faster.
+        for branch in (self.out, self.contract):
+            nn.init.normal_(branch.weight, std=0.01)
+            nn.init.zeros_(branch.bias)
 
     def forward(self, x: Float[Tensor, "K L W"], mask: Tensor) -> Float[Tensor, "K L W"]:
         """Return the updated sequence; `mask` [K, 1, 1, L] is True where there is a word."""
