@@ -1,6 +1,7 @@
 """Path evidence against plain loops: probabilities within parts, weights, and the fusion by z-scores."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,18 +12,19 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 from kgclip.models.path import (
+    COVARIANCE_FLOOR,
     LOG_FLOOR,
-    PathForm,
     action_weights,
+    discriminant_weights,
     fuse,
-    movement_evidence,
     part_softmax,
     path_evidence,
 )
 
 PARTS = torch.tensor([4, 0, 4, 7, 0, 4])  # six movements of three parts, out of order
 SHARES = torch.tensor([[0.5, 0.0, 0.25, 0.0, 1.0, 0.0], [0.0] * 6, [0.1, 0.9, 0.0, 0.3, 0.0, 0.7]])
-FORMS: list[PathForm] = ["plain", "log"]
+Form = Literal["plain", "log"]
+FORMS: list[Form] = ["plain", "log"]
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -73,12 +75,6 @@ def test_a_graph_without_movements_gives_no_evidence():
         assert (path_evidence(nothing, action_weights(torch.zeros(3, 0), form)) == 0).all()
 
 
-def test_evidence_of_a_movement_is_its_cosine_or_its_probability():
-    cosine, scale = random(2, 6).tanh(), torch.tensor(20.0)
-    assert torch.equal(movement_evidence(cosine, PARTS, scale, "plain"), cosine)
-    torch.testing.assert_close(movement_evidence(cosine, PARTS, scale, "log"), part_softmax(20 * cosine, PARTS))
-
-
 def test_plain_weights_of_an_action_sum_to_one():
     weights = action_weights(SHARES, "plain")
     assert weights.sum(dim=1).tolist() == pytest.approx([1, 0, 1])  # nothing is known of the second action
@@ -108,7 +104,7 @@ def test_centering_the_logs_changes_no_difference_between_known_actions():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_path_evidence_is_a_sum_over_movements(form: PathForm):
+def test_path_evidence_is_a_sum_over_movements(form: Form):
     evidence, weights = random(4, 6), action_weights(SHARES, form)
     path = path_evidence(evidence, weights)
     for b in range(4):
@@ -118,11 +114,55 @@ def test_path_evidence_is_a_sum_over_movements(form: PathForm):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_showing_what_only_one_action_consists_of_speaks_for_it(form: PathForm):
+def test_showing_what_only_one_action_consists_of_speaks_for_it(form: Form):
     shares = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    cosine, parts = torch.tensor([[0.3, 0.1]]), torch.tensor([2, 2])
-    path = path_evidence(movement_evidence(cosine, parts, torch.tensor(10.0), form), action_weights(shares, form))
+    path = path_evidence(torch.tensor([[0.7, 0.3]]), action_weights(shares, form))
     assert path[0, 0] > path[0, 1]
+
+
+SHOWN = torch.rand(12, 6, generator=torch.Generator().manual_seed(4))
+
+
+def test_shares_weights_rank_by_the_cosine_of_whitened_shares():
+    """Whitened by hand through the eigenvectors of the covariance, in float64."""
+    shown = SHOWN.double().numpy()
+    mean = shown.mean(axis=0)
+    covariance = np.zeros((6, 6))
+    for row in shown:
+        covariance += np.outer(row - mean, row - mean) / len(shown)
+    values, vectors = np.linalg.eigh(covariance + COVARIANCE_FLOOR * np.eye(6))
+    whiten = vectors @ np.diag(values**-0.5) @ vectors.T
+    known = [0, 2]
+    path = path_evidence(SHOWN - SHOWN.mean(dim=0), discriminant_weights(SHARES, SHOWN))
+    for i, row in enumerate(shown):
+        clip = whiten @ (row - mean)
+        for a in known:
+            action = whiten @ (SHARES[a].double().numpy() - mean)
+            cosine = clip @ action / np.linalg.norm(clip) / np.linalg.norm(action)
+            assert path[i, a].item() == pytest.approx(cosine * np.linalg.norm(clip), abs=1e-4)
+        assert path[i, 1] == 0  # of the second action nothing is known
+
+
+def test_what_every_clip_shows_counts_nothing():
+    """Movement 0 is in every clip alike, movement 1 tells the two actions apart."""
+    shown = torch.tensor([[0.9, 1.0], [0.9, 0.0], [0.9, 1.0], [0.9, 0.0]])
+    weights = discriminant_weights(torch.tensor([[0.9, 1.0], [0.9, 0.0]]), shown)
+    torch.testing.assert_close(weights[:, 0], torch.zeros(2), atol=1e-5, rtol=0)
+    assert weights[0, 1] > 0 > weights[1, 1]
+
+
+def test_movements_that_always_come_together_count_about_once():
+    shown = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    shares = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    doubled = discriminant_weights(shares[:, [0, 0, 1]], shown[:, [0, 0, 1]])
+    single = discriminant_weights(shares, shown)
+    assert doubled[0, 0].item() == pytest.approx(doubled[0, 1].item(), abs=1e-5)
+    assert doubled[0, :2].sum().item() == pytest.approx(single[0, 0].item(), rel=0.1)
+
+
+def test_without_clips_to_learn_a_covariance_from_the_weights_are_plain():
+    for shown in (torch.zeros(0, 6), SHOWN[:1]):
+        assert torch.equal(discriminant_weights(SHARES, shown), action_weights(SHARES, "plain"))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])

@@ -79,6 +79,14 @@ def test_fit_survives_statistics_that_never_vary():
     assert pooling(torch.ones(5, 6, 4)).abs().max() < 10
 
 
+def test_dropout_acts_on_the_statistics_in_training_only():
+    pooling = TemporalPooling(8, 8, "statistics", dropout=0.5)
+    batch = clips(dim=8)
+    torch.manual_seed(0)
+    assert (pooling(batch) - pooling(batch)).abs().max() > 0.01
+    torch.testing.assert_close(pooling.eval()(batch), batch.mean(dim=1))
+
+
 @pytest.mark.parametrize("kind", ["mean", "transformer"])
 def test_fit_changes_nothing_without_statistics(kind: PoolingKind):
     pooling = TemporalPooling(8, 8, kind)
