@@ -76,7 +76,7 @@ class FusionConfig:
         path_weight: weight against S_output, both as z-scores; None chooses it on the validation clips.
     """
 
-    path: PathForm | None = "log"
+    path: PathForm | None = "shares"
     path_weight: float | None = None
 
 

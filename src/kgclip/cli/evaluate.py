@@ -60,7 +60,7 @@ def evaluate(argv: Sequence[str]) -> int:
     # With several numbers of frames, the figures at the top are those of the most frames.
     report = max(reports, key=lambda r: r["frames"])
     if len(reports) > 1:
-        keys = ("frames", "top1", "top5", "mean_class_accuracy", "halves", "ms_per_clip")
+        keys = ("frames", "top1", "top5", "mean_class_accuracy", "halves", "path", "ms_per_clip")
         report |= {"by_frames": [{key: r[key] for key in keys} for r in reports]}
     if command.out is not None:
         from kgclip.report.figures import confusion_figure
@@ -88,7 +88,7 @@ def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
             r["mean_class_accuracy"],
             r["halves"]["mm"],
             r["halves"]["tri"],
-            r["halves"]["path"],
+            r["path"],
             r["ms_per_clip"],
         )
         for r in reports

@@ -80,7 +80,5 @@ def describe(result: dict[str, Any]) -> str:
             f"adds {row['contribution']:+.3f}"
         )
     for row in result["movements"][:5]:
-        lines.append(
-            f"  sees {row['movement']:<34} {row['probability']:4.2f} at {row['time_s'][0]}–{row['time_s'][1]} s"
-        )
+        lines.append(f"  sees {row['movement']:<34} {row['evidence']:4.2f} at {row['time_s'][0]}–{row['time_s'][1]} s")
     return "\n".join(lines) + "\n"

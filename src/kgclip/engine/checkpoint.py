@@ -18,7 +18,7 @@ from kgclip.data.splits import Split
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.movement import part_index
-from kgclip.models.backbone import build_backbone
+from kgclip.models.backbone import Backbone, build_backbone
 from kgclip.models.kgclip import KGCLIP
 
 FORMAT = 1
@@ -26,10 +26,17 @@ MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 
 
-def build_model(config: TrainConfig, backbone: Any) -> KGCLIP:
-    """The model of that configuration around a backbone."""
+def build_model(config: TrainConfig, backbone: Backbone, graph: KnowledgeGraph) -> KGCLIP:
+    """The model of that configuration around a backbone, with a readout of the graph's movements."""
     model = config.model
-    return KGCLIP(backbone, model.pooling, model.subspace if model.graph else None, model.epsilon, model.dropout)
+    return KGCLIP(
+        backbone,
+        model.pooling,
+        model.subspace if model.graph else None,
+        model.epsilon,
+        model.dropout,
+        num_movements=len(graph.entities("movement")) if model.graph else 0,
+    )
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,17 @@ class Checkpoint:
 
     @property
     def movements(self) -> tuple[str, ...]:
-        """The graph's movements, in the order of the outputs."""
-        return tuple(self.graph.entities("movement"))
+        """The graph's movements, in the order of the outputs; none for a model without graph."""
+        return tuple(self.graph.entities("movement")) if self.config.model.graph else ()
 
     def shares(self) -> Float[Tensor, "K M"]:
         """The share of each movement in each action, from the graph."""
         return torch.from_numpy(self.graph.adjacency("consists_of", self.actions, self.movements))
+
+    def shown(self) -> Float[Tensor, "N M"]:
+        """The share of each movement in each annotated training clip, from the graph."""
+        clips = sorted({edge.head for edge in self.graph.edges("shows")})
+        return torch.from_numpy(self.graph.adjacency("shows", clips, self.movements))
 
     def parts(self) -> Int[Tensor, " M"]:
         """The body part of each movement."""
@@ -112,11 +124,11 @@ class Checkpoint:
         if not isinstance(stored, dict) or stored.get("format") != FORMAT:
             raise KgclipError(f"{file}: not the configuration of a kgclip model of format {FORMAT}; train it again")
         config = from_json(TrainConfig, stored["config"])
-        model = build_model(config, build_backbone(stored["backbone"]))
-        load_weights(model, folder / MODEL_FILE)
         graph = KnowledgeGraph.load(folder / "graph.parquet")
         if graph.hash != stored["graph_hash"]:
             raise KgclipError(f"{folder}: graph.parquet is not the graph this model was trained on; restore the file")
+        model = build_model(config, build_backbone(stored["backbone"]), graph)
+        load_weights(model, folder / MODEL_FILE)
         return cls(
             model.eval(),
             config,

@@ -120,16 +120,17 @@ def evaluate(
     scorer = Scorer(checkpoint, device)
     source = frames_source(checkpoint, evaluation, num_frames, workers)
     started = time.monotonic()
-    scores = scorer.score(scorer.embed(source.batches(in_order(len(source), 16))))
+    scores = scorer.score(scorer.embed_batches(source.batches(in_order(len(source), 16))))
     wall_s = time.monotonic() - started
     report = classification_report(scores.fused.cpu(), evaluation.labels, checkpoint.actions)
 
     def half(values: Float[Tensor, "B K"] | None) -> float | None:
         return None if values is None else float((values.argmax(dim=1).cpu() == evaluation.labels).float().mean())
 
-    output = scores.mm if scores.tri is None else 0.5 * (scores.mm + scores.tri)
     report |= {
-        "halves": {"mm": half(scores.mm), "tri": half(scores.tri), "output": half(output), "path": half(scores.path)},
+        "halves": {"mm": half(scores.mm), "tri": half(scores.tri)},
+        "output": half(scores.output),
+        "path": half(scores.path),
         "frames": num_frames,
         "path_weight": checkpoint.path_weight,
         "split_hash": checkpoint.split.hash,

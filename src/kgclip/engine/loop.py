@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +15,12 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from kgclip.config import TrainConfig
-from kgclip.data.loader import Source, epoch_order, in_order
+from kgclip.data.loader import Batch, Source, epoch_order, in_order
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.metrics import negative_log_likelihood, top_k
-from kgclip.engine.prepare import Prepared, graph_targets
+from kgclip.engine.prepare import GraphTargets, Prepared
 from kgclip.engine.progress import progress_bar
-from kgclip.engine.scoring import Scorer
+from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
@@ -36,10 +37,25 @@ PATH_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True)
 class Sources:
-    """The clips of a run as frames: for training, for validation."""
+    """The clips of a run as frames.
+
+    Attributes:
+        train: training clips, sampled at random and augmented.
+        fit: training clips as in evaluation, for what is solved in closed form.
+        val: validation clips.
+    """
 
     train: Source
+    fit: Source
     val: Source | None
+
+
+@torch.no_grad()
+def embed_frames(model: KGCLIP, source: Source, batch_size: int = 32) -> Float[Tensor, "N T F"]:
+    """Embeddings of the frames of all clips of a source."""
+    device = next(model.parameters()).device
+    batches = source.batches(in_order(len(source), batch_size))
+    return torch.cat([model.frame_embeddings(batch.frames.to(device)).float().cpu() for batch in batches])
 
 
 def trains(backbone: Backbone, tower: str) -> bool:
@@ -90,13 +106,21 @@ class Trainer:
         prepared: clips, split and graph.
         model: with its trainable parameters chosen.
         sources: the clips as frames.
+        targets: the graph over the training clips.
         state: where the state is kept.
     """
 
-    def __init__(self, config: TrainConfig, prepared: Prepared, model: KGCLIP, sources: Sources, state: TrainingState):
+    def __init__(
+        self,
+        config: TrainConfig,
+        prepared: Prepared,
+        model: KGCLIP,
+        sources: Sources,
+        targets: GraphTargets,
+        state: TrainingState,
+    ):
         self.config, self.prepared, self.model, self.sources, self.state = config, prepared, model, sources, state
-        self.actions = tuple(prepared.dataset.actions)
-        self.targets = graph_targets(prepared.graph, self.actions, prepared.split.train)
+        self.actions, self.targets = targets.actions, targets
         self.step_module = TrainingStep(
             model,
             self.targets,
@@ -129,6 +153,11 @@ class Trainer:
         self._trim_log(saved["epoch"])
         best_key = tuple(saved.get("best_key", (-1.0, -math.inf)))
         best_epoch = saved.get("best_epoch", 0)
+        if saved["epoch"] == 0:
+            # What training starts from is a candidate too: zero-shot, or the closed-form solution.
+            top1, nll = self._validate()
+            best_key = (top1, -nll) if self.val_positions else best_key
+            best = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
         seen = len(self.sources.train) * (config.optim.epochs - saved["epoch"])
         with progress_bar("training", seen, "clips", show=show_progress) as advance:
             for epoch in range(saved["epoch"] + 1, config.optim.epochs + 1):
@@ -200,12 +229,10 @@ class Trainer:
             "wall_s": wall_s,
         }
 
-    def _val_embeddings(self) -> Float[Tensor, "B D"]:
+    def _val_batches(self) -> Iterator[Batch]:
         assert self.sources.val is not None
-        batches = self.sources.val.batches(in_order(len(self.sources.val), self.config.optim.batch_size))
-        with torch.no_grad():
-            clips = [self.model.embed_clips(self.fabric.to_device(batch.frames)) for batch in batches]
-        return torch.cat(clips)[self.val_positions]
+        order = in_order(len(self.val_positions), self.config.optim.batch_size)
+        return self.sources.val.batches([[self.val_positions[i] for i in batch] for batch in order])
 
     def _validate(self) -> tuple[float, float]:
         """Top-1 and negative log-likelihood of S_output on the validation clips whose label may be used."""
@@ -214,7 +241,8 @@ class Trainer:
         self.model.eval()
         with torch.no_grad():
             actions = self.model.embed_texts(self.config.prompts.actions(self.actions))
-            output = self.model.halves(self._val_embeddings(), actions).output
+            clips = [self.model.embed_clips(self.fabric.to_device(batch.frames)) for batch in self._val_batches()]
+            output = self.model.halves(torch.cat(clips), actions).output
             logits = (self.model.scale() * output).cpu()
         return top_k(logits, self.val_labels), negative_log_likelihood(logits, self.val_labels)
 
@@ -229,11 +257,8 @@ class Trainer:
         if fusion.path_weight is not None or not self.val_positions:
             weight = 1.0 if fusion.path_weight is None else fusion.path_weight
         else:
-            weight = choose_path_weight(
-                Scorer(replace(checkpoint, path_weight=1.0), self.fabric.device),
-                self._val_embeddings(),
-                self.val_labels,
-            )
+            scorer = Scorer(replace(checkpoint, path_weight=1.0), self.fabric.device)
+            weight = choose_path_weight(scorer, scorer.embed_batches(self._val_batches()), self.val_labels)
         checkpoint.summary["path_weight"] = weight
         return replace(checkpoint, path_weight=weight)
 
@@ -251,18 +276,17 @@ class Trainer:
         file.write_text("".join(line + "\n" for line in lines[:epoch]))
 
 
-def choose_path_weight(scorer: Scorer, clips: Float[Tensor, "B D"], labels: Int[Tensor, " B"]) -> float:
+def choose_path_weight(scorer: Scorer, clips: Embedded, labels: Int[Tensor, " B"]) -> float:
     """The candidate weight under which the labels are likeliest.
 
     Fusing changes how far the scores of a clip lie apart, so each candidate is judged at its own best temperature.
     """
     scores = scorer.score(clips)
-    output = scores.mm if scores.tri is None else 0.5 * (scores.mm + scores.tri)
     assert scores.path is not None
     scale = float(scorer.model.scale())
     results = {}
     for weight in PATH_WEIGHTS:
-        fused = fuse(output, scores.path, weight)[0].cpu()
+        fused = fuse(scores.output, scores.path, weight)[0].cpu()
         results[weight] = min(
             negative_log_likelihood(scale * sharpness * fused, labels) for sharpness in (0.125, 0.25, 0.5, 1.0, 2.0)
         )

@@ -61,7 +61,8 @@ class Recognizer:
 
         Returns:
             ``file``; ``actions`` (``action``, ``probability``, ``s_mm``, ``s_tri``, ``s_path`` …, ranked);
-            ``movements`` seen (``movement``, ``probability`` within its body part, ``time_s`` where it is strongest);
+            ``movements`` seen (``movement``, its ``evidence``: estimated share of the clip, ``time_s`` where it is
+            strongest);
             ``triplets`` that support the first action, with their ``contribution`` to its value.
 
         Raises:
@@ -71,7 +72,7 @@ class Recognizer:
         images, indices, fps = read_segments(Path(file), num_frames)
         features = self.encoder.encode(images)
         times = [round(float(i) / fps, 2) for i in indices] if fps else [float(i) for i in indices]
-        scores = self.scorer.score(self.scorer.embed_frames(features[None]))
+        scores = self.scorer.score(self.scorer.embed(features[None]))
         result = {"file": str(file), "actions": self._actions(scores, top)}
         if self.checkpoint.movements:
             windows = self._windows(features)
@@ -97,8 +98,8 @@ class Recognizer:
         """Evidence of every movement in windows of the sampled frames: (first, last, [M])."""
         length = min(WINDOW, len(features))
         starts = range(0, len(features) - length + 1, max(1, length // 2))
-        clips = self.scorer.embed_frames(torch.stack([features[s : s + length] for s in starts]))
-        evidence = self.scorer.movement_evidence(clips)
+        windows = self.scorer.embed(torch.stack([features[s : s + length] for s in starts]))
+        evidence = self.scorer.movement_evidence(windows)
         return [(s, s + length - 1, row) for s, row in zip(starts, evidence, strict=True)]
 
     def _movements(self, scores: Scores, windows: list, times: list[float]) -> list[dict[str, Any]]:
@@ -109,7 +110,7 @@ class Recognizer:
             rows.append(
                 {
                     "movement": self.checkpoint.movements[m],
-                    "probability": float(evidence[m]),
+                    "evidence": float(evidence[m]),
                     "time_s": [times[first], times[last]],
                 }
             )
@@ -121,9 +122,7 @@ class Recognizer:
         Where path evidence is part of the fusion, all contributions (not only these) sum to what it adds.
         """
         k = self.checkpoint.actions.index(action)
-        contribution = scores.evidence[0] * self.scorer.weights[k]
-        if scores.path is not None:
-            contribution = contribution * scores.factor[0]
+        contribution = self.scorer.contributions(scores, k)[0]
         known = self.shares[k] > 0
         ranked = contribution.cpu().masked_fill(~known, float("-inf")).argsort(descending=True)
         return [

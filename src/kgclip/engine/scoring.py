@@ -11,7 +11,20 @@ from kgclip.data.loader import Batch
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.step import embed_names
 from kgclip.models.kgclip import KGCLIP, Frames
-from kgclip.models.path import PathForm, action_weights, fuse, movement_evidence, path_evidence
+from kgclip.models.path import action_weights, discriminant_weights, fuse, part_softmax, path_evidence
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Clips as the model sees them.
+
+    Attributes:
+        clips: unit-length embeddings.
+        shares: estimated share of each movement, by the readout.
+    """
+
+    clips: Float[Tensor, "B D"]
+    shares: Float[Tensor, "B M"]
 
 
 @dataclass(frozen=True)
@@ -20,14 +33,16 @@ class Scores:
 
     Attributes:
         mm, tri: the halves, cosines; tri is None for a model without graph.
+        output: S_output, of the halves.
         path: path evidence, None where it is not used.
         fused: what ranks the actions; logits are τ times this.
-        evidence: of each movement, as the path takes it (probability within its part, or cosine).
+        evidence: of each movement, as the path takes it (cosine, probability within its part, or estimated share).
         factor: what path evidence is multiplied by in ``fused``.
     """
 
     mm: Float[Tensor, "B K"]
     tri: Float[Tensor, "B K"] | None
+    output: Float[Tensor, "B K"]
     path: Float[Tensor, "B K"] | None
     fused: Float[Tensor, "B K"]
     evidence: Float[Tensor, "B M"]
@@ -46,43 +61,60 @@ class Scorer:
         self.model: KGCLIP = checkpoint.model.to(device)
         self.device = torch.device(device)
         self.path_weight = checkpoint.path_weight
-        # Without path in the fusion the movements are still read, as probabilities within their part.
-        self.form: PathForm = checkpoint.config.fusion.path or "log"
         self.use_path = checkpoint.config.fusion.path is not None and checkpoint.path_weight > 0
         self.parts = checkpoint.parts().to(device)
-        self.weights = action_weights(checkpoint.shares().to(device), self.form)
+        shares, shown = checkpoint.shares().to(device), checkpoint.shown().to(device)
+        # Without path in the fusion the movements are still read, for the explanation. Where no clip is annotated
+        # (a graph of written parsings alone) there is no readout, and the names' embeddings must do.
+        self.form = (checkpoint.config.fusion.path or "shares") if len(shown) > 1 else "log"
+        # The share that a movement has in the average clip is evidence for nothing.
+        self.baseline = torch.zeros_like(shares[0])
+        if self.form == "shares":
+            self.weights = discriminant_weights(shares, shown)
+            self.baseline = shown.mean(dim=0) if len(shown) else self.baseline
+        else:
+            self.weights = action_weights(shares, self.form)
         with torch.no_grad():
             self.actions, self.movements = embed_names(
                 self.model, checkpoint.config.prompts, checkpoint.actions, checkpoint.movements
             )
 
     @torch.no_grad()
-    def embed(self, batches: Iterable[Batch]) -> Float[Tensor, "B D"]:
-        """Clip embeddings, in the order of the batches."""
-        return torch.cat([self.model.embed_clips(batch.frames.to(self.device)) for batch in batches])
+    def embed(self, frames: Frames) -> Embedded:
+        """Clips given as preprocessed pixels or features of frames."""
+        embeddings = self.model.frame_embeddings(frames.to(self.device))
+        return Embedded(self.model.embed_clips(embeddings), self.model.readout(embeddings))
+
+    def embed_batches(self, batches: Iterable[Batch]) -> Embedded:
+        """All clips of some batches, in their order."""
+        parts = [self.embed(batch.frames) for batch in batches]
+        return Embedded(torch.cat([p.clips for p in parts]), torch.cat([p.shares for p in parts]))
 
     @torch.no_grad()
-    def score(self, clips: Float[Tensor, "B D"]) -> Scores:
+    def score(self, embedded: Embedded) -> Scores:
         """Scores of embedded clips."""
-        halves = self.model.halves(clips, self.actions)
-        evidence = self.movement_evidence(clips)
+        halves = self.model.halves(embedded.clips, self.actions)
+        output, evidence = halves.output, self.movement_evidence(embedded)
         if not self.use_path:
-            return Scores(halves.mm, halves.tri, None, halves.output, evidence, torch.zeros(len(clips), 1))
-        path = path_evidence(evidence, self.weights)
-        fused, factor = fuse(halves.output, path, self.path_weight)
-        return Scores(halves.mm, halves.tri, path, fused, evidence, factor)
+            nothing = torch.zeros(len(output), 1, device=self.device)
+            return Scores(halves.mm, halves.tri, output, None, output, evidence, nothing)
+        path = path_evidence(evidence - self.baseline, self.weights)
+        fused, factor = fuse(output, path, self.path_weight)
+        return Scores(halves.mm, halves.tri, output, path, fused, evidence, factor)
 
     @torch.no_grad()
-    def movement_evidence(self, clips: Float[Tensor, "B D"]) -> Float[Tensor, "B M"]:
-        """How much each clip shows each movement."""
-        cosine = self.model.shows_cosine(clips, self.movements)
-        return movement_evidence(cosine, self.parts, self.model.scale(), self.form)
+    def movement_evidence(self, embedded: Embedded) -> Float[Tensor, "B M"]:
+        """How much each clip shows each movement, as the path takes it."""
+        if self.form == "shares":
+            return embedded.shares
+        cosine = self.model.shows_cosine(embedded.clips, self.movements)
+        return cosine if self.form == "plain" else part_softmax(self.model.scale() * cosine, self.parts)
+
+    def contributions(self, scores: Scores, action: int) -> Float[Tensor, "B M"]:
+        """What each movement adds to the path evidence of an action, or, where path is fused, to its value there."""
+        contribution = (scores.evidence - self.baseline) * self.weights[action]
+        return contribution if scores.path is None else contribution * scores.factor
 
     def probability(self, fused: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """``softmax(τ S)`` over the actions."""
-        return (self.model.scale() * fused).softmax(dim=1)
-
-    def embed_frames(self, frames: Frames) -> Float[Tensor, "B D"]:
-        """Embeddings of clips given as tensors."""
-        with torch.no_grad():
-            return self.model.embed_clips(frames.to(self.device))
+        return (self.model.scale().detach() * fused).softmax(dim=1)

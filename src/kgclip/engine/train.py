@@ -9,11 +9,12 @@ import torch
 
 from kgclip.config import TrainConfig, to_json
 from kgclip.data.features import FeatureFile
-from kgclip.data.loader import Source, VideoSource, in_order
+from kgclip.data.loader import VideoSource
 from kgclip.engine.checkpoint import Checkpoint, build_model
 from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
-from kgclip.engine.loop import Sources, Trainer, trains
-from kgclip.engine.prepare import Prepared, feature_source, prepare
+from kgclip.engine.loop import Sources, Trainer, embed_frames, trains
+from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_targets, prepare
+from kgclip.engine.start import StartTexts, closed_form_start, fit_readout
 from kgclip.engine.state import TrainingState
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import Backbone, load_backbone
@@ -44,7 +45,7 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
     torch.manual_seed(config.seed)
     backbone = load_backbone(config.model.backbone)
     set_trainable(backbone, config.model.tuning, config.model.lora_rank, config.model.partial_layers)
-    model = build_model(config, backbone)
+    model = build_model(config, backbone, prepared.graph)
     identity = {
         "config": {key: value for key, value in to_json(config).items() if key not in ("out", "workers")},
         "split": prepared.split.hash,
@@ -53,9 +54,11 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
     folder.mkdir(parents=True, exist_ok=True)
     state = TrainingState(folder, identity)
     sources = open_sources(config, prepared, backbone, folder, show_progress=show_progress)
-    fit_pooling(model, sources.train)
-    trainer = Trainer(config, prepared, model, sources, state)
+    targets = graph_targets(prepared.graph, tuple(prepared.dataset.actions), prepared.split.train)
+    trainer = Trainer(config, prepared, model, sources, start(config, model, sources, targets), state)
     summary = trainer.run(show_progress=show_progress)
+    if config.model.graph:
+        fit_readout(model, embed_frames(model, sources.fit), targets)
     merge_lora(model.backbone)
     checkpoint = Checkpoint(
         model.eval(),
@@ -113,8 +116,11 @@ def open_sources(
                 f"{file}: has {features.feature_dim} features a frame, {config.model.backbone} takes "
                 f"{backbone.frame_dim}; name the backbone features:{features.feature_dim}"
             )
-        train_source = feature_source(features, split.train, config.frames, training=True, seed=config.seed)
-        return Sources(train_source, feature_source(features, split.val, config.frames) if split.val else None)
+        return Sources(
+            feature_source(features, split.train, config.frames, training=True, seed=config.seed),
+            feature_source(features, split.train, config.frames),
+            feature_source(features, split.val, config.frames) if split.val else None,
+        )
     pixels = pixels_of(backbone)
     train_source = VideoSource(
         prepared.paths(split.train),
@@ -124,15 +130,26 @@ def open_sources(
         seed=config.seed,
         workers=config.workers,
     )
-    val = VideoSource(prepared.paths(split.val), config.frames, pixels, workers=config.workers) if split.val else None
-    return Sources(train_source, val)
+
+    def centers(clips: tuple[str, ...]) -> VideoSource:
+        return VideoSource(prepared.paths(clips), config.frames, pixels, workers=config.workers)
+
+    return Sources(train_source, centers(split.train), centers(split.val) if split.val else None)
 
 
-def fit_pooling(model: KGCLIP, source: Source, num_clips: int = 512) -> None:
-    """Let the pooling learn the scale of its statistics from the first training clips (no labels)."""
+def start(config: TrainConfig, model: KGCLIP, sources: Sources, targets: GraphTargets) -> GraphTargets:
+    """Bring the model to where gradient training starts; returns the targets, labels completed where that is possible.
+
+    With statistics pooling over a frozen image tower that is the closed-form solution. Where the image tower trains,
+    features change and a solution for today's would not hold: it starts at the cosine of the embeddings.
+    """
     if model.pooling.kind != "statistics":
-        return
-    order = in_order(min(num_clips, len(source)), 32)
+        return targets
+    frames = embed_frames(model, sources.fit)
+    if trains(model.backbone, "image"):
+        model.pooling.fit(frames)
+        return targets
     with torch.no_grad():
-        frames = [model.frame_embeddings(batch.frames) for batch in source.batches(order, epoch=0)]
-    model.pooling.fit(torch.cat(frames))
+        actions = model.backbone.encode_text(config.prompts.actions(targets.actions))
+        movements = model.backbone.encode_text(config.prompts.movements(targets.movements) or [""])
+    return closed_form_start(model, frames, targets, StartTexts(actions, movements[: len(targets.movements)]))

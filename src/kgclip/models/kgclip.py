@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from torch.nn import functional as F
 
 from kgclip.models.backbone import Backbone
 from kgclip.models.losses import LossWeights, triplet_loss, two_sided
+from kgclip.models.readout import MovementReadout
 from kgclip.models.temporal import PoolingKind, TemporalPooling
 from kgclip.models.triplet import Epsilon, Subspace, TripletEncoder
 
@@ -58,7 +58,10 @@ class KGCLIP(nn.Module):
         subspace: form of the triplet encoder; None leaves the encoder out (CLIP only).
         epsilon: the deviation compensation.
         dropout: of the pooled statistics, see :class:`TemporalPooling`.
+        num_movements: M, of the graph, for the readout.
     """
+
+    text_map: Tensor
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class KGCLIP(nn.Module):
         subspace: Subspace | None = "diagonal",
         epsilon: Epsilon = "relation",
         dropout: float = 0.0,
+        num_movements: int = 0,
     ):
         super().__init__()
         self.backbone = backbone
@@ -74,6 +78,9 @@ class KGCLIP(nn.Module):
         self.triplet = None
         if subspace is not None:
             self.triplet = TripletEncoder(backbone.embedding_dim, NUM_RELATIONS, subspace, epsilon)
+        # A linear map after the text tower; the closed-form start makes the names' embeddings orthonormal by it.
+        self.register_buffer("text_map", torch.eye(backbone.embedding_dim))
+        self.readout = MovementReadout(backbone.frame_dim, num_movements)
         self.logit_scale = nn.Parameter(torch.tensor(float(backbone.logit_scale_init)))
 
     def scale(self) -> Float[Tensor, ""]:
@@ -93,19 +100,17 @@ class KGCLIP(nn.Module):
 
     def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
         """Unit-length embeddings of prompts."""
-        return F.normalize(self.backbone.encode_text(texts), dim=-1)
+        return F.normalize(self.backbone.encode_text(texts) @ self.text_map, dim=-1)
 
     def halves(self, clips: Float[Tensor, "B D"], actions: Float[Tensor, "K D"]) -> Halves:
         """S_mm and S_tri of every clip with every action (Eq. 6)."""
         tri = None if self.triplet is None else self.triplet.cosine_both_ways(clips, PERFORMS, actions)
         return Halves(clips @ actions.T, tri)
 
-    def shows_cosine(
-        self, clips: Float[Tensor, "B D"], movements: Float[Tensor, "M D"], half: Literal["mm", "both"] = "both"
-    ) -> Float[Tensor, "B M"]:
+    def shows_cosine(self, clips: Float[Tensor, "B D"], movements: Float[Tensor, "M D"]) -> Float[Tensor, "B M"]:
         """How much each clip looks like showing each movement: the mean of both halves for ``shows``, a cosine."""
         mm = clips @ movements.T
-        if self.triplet is None or half == "mm":
+        if self.triplet is None:
             return mm
         return 0.5 * (mm + self.triplet.cosine_both_ways(clips, SHOWS, movements))
 

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-PathForm = Literal["plain", "log"]
+PathForm = Literal["plain", "log", "shares"]
 # Keeps the logarithm finite for movements an action never shows; value of the exploration in docs/method.md.
 LOG_FLOOR = 0.05
+# Keeps the covariance of the movements invertible: two movements that always come together count as one.
+COVARIANCE_FLOOR = 0.02
 
 
 def part_softmax(logits: Float[Tensor, "B M"], parts: Int[Tensor, " M"]) -> Float[Tensor, "B M"]:
@@ -27,14 +29,7 @@ def part_softmax(logits: Float[Tensor, "B M"], parts: Int[Tensor, " M"]) -> Floa
     return weight / total[:, parts]
 
 
-def movement_evidence(
-    shows_cosine: Float[Tensor, "B M"], parts: Int[Tensor, " M"], scale: Float[Tensor, ""], form: PathForm
-) -> Float[Tensor, "B M"]:
-    """What the path takes of each movement: its cosine (``plain``) or its probability within its part (``log``)."""
-    return shows_cosine if form == "plain" else part_softmax(scale * shows_cosine, parts)
-
-
-def action_weights(shares: Float[Tensor, "K M"], form: PathForm) -> Float[Tensor, "K M"]:
+def action_weights(shares: Float[Tensor, "K M"], form: Literal["plain", "log"]) -> Float[Tensor, "K M"]:
     """What each movement counts for each action, from its shares in [0, 1].
 
     ``plain``: ``w_am = share / Σ_m share``, so that every action's weights sum to one. ``log``: ``log(share + 0.05)``
@@ -47,6 +42,25 @@ def action_weights(shares: Float[Tensor, "K M"], form: PathForm) -> Float[Tensor
     logs = (shares + LOG_FLOOR).log()
     center = (logs * known).sum(dim=0) / known.sum().clamp(min=1)
     return (logs - center) * known
+
+
+def discriminant_weights(shares: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) -> Float[Tensor, "K M"]:
+    """Weights for the ``shares`` form: ``w_a = C⁻¹ (p_a − p̄) / ‖p_a − p̄‖_{C⁻¹}``.
+
+    With e the shares of a clip, ``w_a · (e − p̄)`` ranks the actions by the cosine between the clip's and the action's
+    shares after whitening: what every clip shows counts nothing, and movements that come together count once.
+
+    Args:
+        shares: p, of each movement in each action.
+        shown: shares of each movement in each training clip; p̄ is their mean, C their covariance.
+    """
+    if len(shown) < 2:
+        return action_weights(shares, "plain")
+    covariance = torch.cov(shown.T, correction=0) + COVARIANCE_FLOOR * torch.eye(shown.shape[1], device=shown.device)
+    known = shares.sum(dim=1, keepdim=True) > 0
+    distance = (shares - shown.mean(dim=0)) * known
+    weights = torch.linalg.solve(covariance, distance.T).T
+    return weights / (weights * distance).sum(dim=1, keepdim=True).clamp(min=1e-12).sqrt()
 
 
 def path_evidence(evidence: Float[Tensor, "B M"], weights: Float[Tensor, "K M"]) -> Float[Tensor, "B K"]:

@@ -86,11 +86,14 @@ class TemporalPooling(nn.Module):
             self.statistics_scale.copy_(statistics.std(dim=0, correction=0).clamp(min=1e-4))
             self._start_at_mean()
 
+    def standardize(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, "B S"]:
+        """Statistics on the scale that :meth:`fit` learned."""
+        return (statistics - self.statistics_mean) / self.statistics_scale
+
     def forward(self, frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
         """The clips' embeddings, not normalized."""
         if self.kind == "statistics":
-            statistics = (frame_statistics(frames) - self.statistics_mean) / self.statistics_scale
-            return self.linear(self.dropout(statistics))
+            return self.linear(self.dropout(self.standardize(frame_statistics(frames))))
         if self.kind == "transformer":
             frames = self.layer(frames + self.positions[: frames.shape[1]])
         return self.project(frames.mean(dim=1))
