@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+import torch
+
+# The tests run in one process a core: more threads would only get in each other's way.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
