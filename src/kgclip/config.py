@@ -127,6 +127,7 @@ class TrainConfig:
         workers: processes that decode.
         device: "auto", "cpu" or "cuda".
         keep_going: skip broken annotations with a warning.
+        save_every_s: seconds between the states that --resume goes on from; 0 saves after every epoch.
     """
 
     data: Path
@@ -140,6 +141,7 @@ class TrainConfig:
     workers: int = 2
     device: Literal["auto", "cpu", "cuda"] = "auto"
     keep_going: bool = False
+    save_every_s: float = 10.0
     model: ModelConfig = field(default_factory=ModelConfig)
     prompts: PromptConfig = field(default_factory=PromptConfig)
     loss: LossWeights = field(default_factory=LossWeights)

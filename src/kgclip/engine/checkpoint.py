@@ -140,6 +140,15 @@ class Checkpoint:
         )
 
 
+def load(folder: str | Path) -> Checkpoint:
+    """The trained model in a folder that training wrote.
+
+    Raises:
+        KgclipError: it is not a model folder, or damaged.
+    """
+    return Checkpoint.load(Path(folder))
+
+
 def load_weights(model: torch.nn.Module, file: Path) -> None:
     """Load a state dict strictly.
 

@@ -158,6 +158,7 @@ class Trainer:
             top1, nll = self._validate()
             best_key = (top1, -nll) if self.val_positions else best_key
             best = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
+        saved_at = time.monotonic()
         seen = len(self.sources.train) * (config.optim.epochs - saved["epoch"])
         with progress_bar("training", seen, "clips", show=show_progress) as advance:
             for epoch in range(saved["epoch"] + 1, config.optim.epochs + 1):
@@ -170,9 +171,10 @@ class Trainer:
                     best = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
                 record |= {"val_top1": top1, "val_nll": nll} if self.val_positions else {}
                 self._log(record)
-                self.state.save(
-                    epoch, self.model, self.optimizer, best, {"best_key": list(best_key), "best_epoch": best_epoch}
-                )
+                if time.monotonic() - saved_at >= config.save_every_s:
+                    extra = {"best_key": list(best_key), "best_epoch": best_epoch}
+                    self.state.save(epoch, self.model, self.optimizer, best, extra)
+                    saved_at = time.monotonic()
         restore_tensors(self.model, best)
         return {
             "best_epoch": best_epoch,

@@ -47,7 +47,9 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
     set_trainable(backbone, config.model.tuning, config.model.lora_rank, config.model.partial_layers)
     model = build_model(config, backbone, prepared.graph)
     identity = {
-        "config": {key: value for key, value in to_json(config).items() if key not in ("out", "workers")},
+        "config": {
+            key: value for key, value in to_json(config).items() if key not in ("out", "workers", "save_every_s")
+        },
         "split": prepared.split.hash,
         "graph": prepared.graph.hash,
     }
