@@ -2,9 +2,9 @@
 
     python -m reproduce.pretrain_puppet
 
-Two stages. First the image encoder learns, contrasting all captions, against a table that holds one free vector per
-caption; then the text encoder learns to give those vectors for the captions while the image encoder is locked (in the
-manner of locked-image tuning, arXiv 2111.07991). Training both at once from nothing is several times slower here: all
+Two stages, both contrastive over all captions. First the image encoder learns against a table that holds one free
+vector per caption; then the text encoder learns to give those vectors for the captions while the image encoder is
+locked (locked-image tuning, arXiv 2111.07991). Training both at once from nothing is several times slower here: all
 embeddings first collapse onto one direction.
 """
 
@@ -45,8 +45,7 @@ class Pretraining:
         steps: of the image encoder.
         batch: frames a step, each drawn anew.
         lr: peak learning rate of the image encoder.
-        text_steps: of the text encoder.
-        text_batch: captions a step.
+        text_steps: of the text encoder, all captions a step.
         text_lr: its peak learning rate.
         warmup: steps in which the learning rate rises.
         seed: of weights and data.
@@ -55,13 +54,12 @@ class Pretraining:
         docs: folder for log and figures.
     """
 
-    captions: int = 1000
+    captions: int = 400
     steps: int = 2400
     batch: int = 256
     lr: float = 2e-3
-    text_steps: int = 300
-    text_batch: int = 400
-    text_lr: float = 8e-3
+    text_steps: int = 150
+    text_lr: float = 2e-3
     warmup: int = 50
     seed: int = 0
     probe_seed: int = 1000
@@ -136,20 +134,21 @@ def train_image_encoder(
 def train_text_encoder(
     backbone: PuppetBackbone, routines: Routines, table: Float[Tensor, "C D"], options: Pretraining, log: list[dict]
 ) -> None:
-    """Train the text encoder so that each caption's embedding points along that caption's vector: 1 - cosine."""
+    """Train the text encoder so that each caption's embedding is that caption's vector, image encoder locked."""
     encoder = backbone.text_encoder.train()
     optimizer = _optimizer([encoder], [], options.text_lr)
+    target = torch.arange(len(table))
     start = time.process_time()
     for step in _schedule(optimizer, options.text_lr, options.warmup, options.text_steps):
-        chosen = torch.randperm(len(table))[: options.text_batch]
-        texts = functional.normalize(encoder([routines.captions[i] for i in chosen]), dim=-1)
-        loss = 1 - (texts * table[chosen]).sum(1).mean()
+        texts = functional.normalize(encoder(routines.captions), dim=-1)
+        logits = _FIRST_SCALE * texts @ table.T
+        loss = (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
         _descend(loss, optimizer)
         if (step + 1) % 50 == 0:
-            found = (texts @ table.T).argmax(1) == chosen
             log.append({
-                "stage": "text", "step": step + 1, "loss": loss.item(), "accuracy": found.float().mean().item(),
-                "cpu_s": time.process_time() - start,
+                "stage": "text", "step": step + 1, "loss": loss.item(),
+                "accuracy": (logits.argmax(1) == target).float().mean().item(),
+                "cosine": (texts * table).sum(1).mean().item(), "cpu_s": time.process_time() - start,
             })  # fmt: skip
             _report(log[-1])
 
