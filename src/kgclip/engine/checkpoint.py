@@ -123,6 +123,9 @@ class Checkpoint:
         stored = read_json(file)
         if not isinstance(stored, dict) or stored.get("format") != FORMAT:
             raise KgclipError(f"{file}: not the configuration of a kgclip model of format {FORMAT}; train it again")
+        missing = {"config", "backbone", "actions", "path_weight", "graph_hash", "summary"} - stored.keys()
+        if missing:
+            raise KgclipError(f"{file}: lacks {', '.join(sorted(missing))}; restore the file or train again")
         config = from_json(TrainConfig, stored["config"])
         graph = KnowledgeGraph.load(folder / "graph.parquet")
         if graph.hash != stored["graph_hash"]:

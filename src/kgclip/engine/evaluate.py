@@ -86,11 +86,16 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
     """The clips' frames: cached features where given, else decoded pixels.
 
     Raises:
-        KgclipError: the model takes features and none are given.
+        KgclipError: the model takes features and none are given, or they are of another width, or lack a clip.
     """
-    if evaluation.features is not None:
+    features, backbone = evaluation.features, checkpoint.model.backbone
+    if features is not None:
+        if features.feature_dim != backbone.frame_dim:
+            raise KgclipError(
+                f"{features.path}: has {features.feature_dim} features a frame, the model takes {backbone.frame_dim}; "
+                "give features of the encoder it was trained on"
+            )
         return feature_source(evaluation.features, evaluation.clips, num_frames)
-    backbone = checkpoint.model.backbone
     if "image" not in backbone.towers():
         raise KgclipError("the model takes features of frames, not pixels; give --features FILE (kgclip data features)")
     return VideoSource(evaluation.paths, num_frames, pixels_of(backbone), workers=workers)

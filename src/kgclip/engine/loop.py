@@ -275,7 +275,9 @@ class Trainer:
         """Drop lines of epochs whose state was not saved; they will be run again."""
         file = self.state.log_file
         lines = file.read_text().splitlines() if file.exists() else []
-        file.write_text("".join(line + "\n" for line in lines[:epoch]))
+        temporary = file.with_name(file.name + ".tmp")
+        temporary.write_text("".join(line + "\n" for line in lines[:epoch]))
+        temporary.replace(file)
 
 
 def choose_path_weight(scorer: Scorer, clips: Embedded, labels: Int[Tensor, " B"]) -> float:
@@ -285,7 +287,7 @@ def choose_path_weight(scorer: Scorer, clips: Embedded, labels: Int[Tensor, " B"
     """
     scores = scorer.score(clips)
     assert scores.path is not None
-    scale = float(scorer.model.scale())
+    scale = float(scorer.model.scale().detach())
     results = {}
     for weight in PATH_WEIGHTS:
         fused = fuse(scores.output, scores.path, weight)[0].cpu()

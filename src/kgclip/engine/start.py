@@ -118,4 +118,5 @@ def fit_readout(model: KGCLIP, frames: Float[Tensor, "N T F"], targets: GraphTar
     """Fit the readout of movements on the annotated training clips."""
     annotated = targets.shows.any(dim=1)
     if len(model.readout.bias) > 0 and annotated.any():
-        model.readout.fit(frame_statistics(frames[annotated]), targets.shows[annotated])
+        device = model.readout.bias.device
+        model.readout.fit(frame_statistics(frames[annotated]).to(device), targets.shows[annotated].to(device))

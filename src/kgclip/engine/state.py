@@ -12,6 +12,7 @@ from kgclip.engine.checkpoint import read_json, save_tensors, write_json
 from kgclip.errors import KgclipError
 
 STATE_FILE = "state.json"
+RUN_FILE = "run.json"
 
 
 def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -43,6 +44,24 @@ class TrainingState:
         """One JSON object an epoch."""
         return self.folder / "log.jsonl"
 
+    def check_identity(self) -> None:
+        """Say whose folder this is, or see that it is this run's, before anything in it is used.
+
+        Raises:
+            KgclipError: the folder is of another run.
+        """
+        file = self.folder / RUN_FILE
+        if not file.exists():
+            write_json(file, self.identity)
+            return
+        found = read_json(file)
+        if found != self.identity:
+            differing = sorted(k for k in self.identity if found.get(k) != self.identity[k])
+            raise KgclipError(
+                f"{self.folder}: holds the state of another run ({', '.join(differing)} differ); resume with the same "
+                "options, or delete the folder to start anew"
+            )
+
     def _epochs(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("epoch-*") if path.suffix != ".tmp")
 
@@ -64,7 +83,7 @@ class TrainingState:
             for name, value in values.items()
         }
         save_tensors(moments, temporary / "optimizer.safetensors")
-        write_json(temporary / STATE_FILE, {"epoch": epoch, "identity": self.identity, **extra})
+        write_json(temporary / STATE_FILE, {"epoch": epoch, **extra})
         temporary.rename(target)
         for path in before:
             shutil.rmtree(path)
@@ -73,21 +92,12 @@ class TrainingState:
         """Put the newest state back; returns what was saved as ``extra`` (with "epoch") and the best weights.
 
         A folder without a complete epoch restores nothing and returns epoch 0.
-
-        Raises:
-            KgclipError: the state is of another run.
         """
         epochs = self._epochs()
         if not epochs:
             return {"epoch": 0}, {}
         newest = epochs[-1]
         state = read_json(newest / STATE_FILE)
-        if state["identity"] != self.identity:
-            differing = sorted(k for k in self.identity if state["identity"].get(k) != self.identity[k])
-            raise KgclipError(
-                f"{self.folder}: holds the state of another run ({', '.join(differing)} differ); resume with the same "
-                "options, or delete the folder to start anew"
-            )
         restore_tensors(model, load_file(newest / "weights.safetensors"))
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in load_file(newest / "optimizer.safetensors").items():

@@ -38,9 +38,20 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
     Raises:
         KgclipError: anything wrong with the input, found before training wherever possible.
     """
-    started = time.monotonic()
     folder = config.out.with_name(config.out.name + ".training")
     _check_folders(config.out, folder, resume)
+    fresh = not folder.exists()
+    try:
+        return _train(config, folder, show_progress=show_progress)
+    except KgclipError:
+        # Bad input that shows late (a broken video) leaves nothing behind, unless there are epochs to go on from.
+        if fresh and not any(folder.glob("epoch-*")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _train(config: TrainConfig, folder: Path, *, show_progress: bool) -> Checkpoint:
+    started = time.monotonic()
     prepared = prepare(config)
     torch.manual_seed(config.seed)
     backbone = load_backbone(config.model.backbone)
@@ -55,6 +66,7 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
     }
     folder.mkdir(parents=True, exist_ok=True)
     state = TrainingState(folder, identity)
+    state.check_identity()
     sources = open_sources(config, prepared, backbone, folder, show_progress=show_progress)
     targets = graph_targets(prepared.graph, tuple(prepared.dataset.actions), prepared.split.train)
     trainer = Trainer(config, prepared, model, sources, start(config, model, sources, targets), state)

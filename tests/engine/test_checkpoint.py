@@ -1,0 +1,104 @@
+"""A model folder: complete or absent, and one sentence for everything that is wrong with it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from kgclip.config import TrainConfig
+from kgclip.engine.checkpoint import Checkpoint
+from kgclip.errors import KgclipError
+
+FILES = ["config.json", "graph.parquet", "log.jsonl", "model.safetensors", "split.json"]
+
+
+def test_saving_and_loading_changes_nothing(kg_model: Path, kg_checkpoint: Checkpoint, tmp_path: Path):
+    assert sorted(p.name for p in kg_model.iterdir()) == FILES
+    kg_checkpoint.save(tmp_path / "deep" / "copy")
+    copy = Checkpoint.load(tmp_path / "deep" / "copy")
+    for name, tensor in kg_checkpoint.model.state_dict().items():
+        assert torch.equal(copy.model.state_dict()[name], tensor), name
+    assert (copy.config, copy.actions, copy.split) == (
+        kg_checkpoint.config,
+        kg_checkpoint.actions,
+        kg_checkpoint.split,
+    )
+    assert (copy.graph.hash, copy.path_weight) == (kg_checkpoint.graph.hash, kg_checkpoint.path_weight)
+    assert not copy.model.training
+    assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "copy"]
+
+
+def test_shares_and_parts_are_of_the_movements(kg_checkpoint: Checkpoint):
+    K, M = len(kg_checkpoint.actions), len(kg_checkpoint.movements)
+    assert K == 24
+    assert kg_checkpoint.shares().shape == (K, M)
+    assert kg_checkpoint.shown().shape[1] == len(kg_checkpoint.parts()) == M
+    assert float(kg_checkpoint.shares().max()) <= 1
+
+
+def test_a_model_without_graph_has_no_movements(clip_only_model: Path):
+    checkpoint = Checkpoint.load(clip_only_model)
+    assert checkpoint.movements == ()
+    assert checkpoint.path_weight == 0
+
+
+def drop(file: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / file).unlink()
+
+
+def write(file: str, content: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / file).write_text(content)
+
+
+def without_key(folder: Path) -> None:
+    stored = json.loads((folder / "config.json").read_text())
+    del stored["actions"]
+    (folder / "config.json").write_text(json.dumps(stored))
+
+
+def foreign_field(folder: Path) -> None:
+    stored = json.loads((folder / "config.json").read_text())
+    stored["config"]["colour"] = "red"
+    (folder / "config.json").write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop("config.json"), "not a model folder, it has no config.json"),
+        (write("config.json", "{"), "cannot be read as JSON"),
+        (write("config.json", "{}"), "not the configuration of a kgclip model of format 1"),
+        (without_key, "lacks actions"),
+        (foreign_field, "TrainConfig has no field 'colour'"),
+        (drop("model.safetensors"), "model.safetensors: cannot be read"),
+        (write("model.safetensors", "short"), "model.safetensors: cannot be read"),
+        (drop("graph.parquet"), "graph.parquet"),
+        (write("graph.parquet", "no parquet"), "graph.parquet"),
+        (drop("split.json"), "split.json: not found"),
+    ],
+)
+def test_damage_gives_one_sentence(damage: Callable[[Path], object], message: str, kg_model: Path, tmp_path: Path):
+    folder = tmp_path / "model"
+    shutil.copytree(kg_model, folder)
+    damage(folder)
+    with pytest.raises(KgclipError, match=message) as caught:
+        Checkpoint.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_parts_of_two_models_do_not_mix(kg_model: Path, clip_only_model: Path, tmp_path: Path):
+    shutil.copytree(kg_model, tmp_path / "a")
+    shutil.copy(clip_only_model / "model.safetensors", tmp_path / "a")
+    with pytest.raises(KgclipError, match="holds the weights of another model"):
+        Checkpoint.load(tmp_path / "a")
+
+
+def test_the_configuration_says_how_the_model_was_made(
+    kg_model: Path, kg_checkpoint: Checkpoint, tiny_config: Callable[..., TrainConfig]
+):
+    assert kg_checkpoint.config == tiny_config(kg_model)
+    assert kg_checkpoint.summary["epochs"] == 3
+    assert kg_checkpoint.summary["val_clips"] == len(kg_checkpoint.split.val)

@@ -1,0 +1,139 @@
+"""A run killed at any moment goes on as if it never was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgclip.config import TrainConfig
+from kgclip.engine import checkpoint as checkpoint_module
+from kgclip.engine import state as state_module
+from kgclip.engine.train import train
+from kgclip.errors import KgclipError
+
+WEIGHTS = "model.safetensors"
+# Runs the command line and kills its own process at the n-th call of one function of the state's module.
+KILLED = """
+import os, signal, sys
+from kgclip.engine import state
+name, number = sys.argv[1], int(sys.argv[2])
+original, calls = getattr(state, name), 0
+def deadly(*args):
+    global calls
+    calls += 1
+    if calls == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*args)
+setattr(state, name, deadly)
+from kgclip.cli.main import run
+sys.exit(run(sys.argv[3:]))
+"""
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the product handles it."""
+
+
+def epochs_of(folder: Path) -> list[int]:
+    return [json.loads(line)["epoch"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def config(tiny_config: Callable[..., TrainConfig], tmp_path: Path) -> TrainConfig:
+    return tiny_config(tmp_path / "run", save_every_s=0.0)
+
+
+def words_of(config: TrainConfig) -> list[str]:
+    return (
+        f"train --data {config.data} --out {config.out} --features {config.features} --frames {config.frames} "
+        "--workers 0 --device cpu --optim.epochs 3 --optim.batch-size 32 --optim.warmup-epochs 1.0 --save-every-s 0"
+    ).split()
+
+
+# An epoch writes three files of tensors and one of JSON; before the first epoch there is one of JSON.
+@pytest.mark.parametrize(("name", "number"), [("save_tensors", 2), ("save_tensors", 6), ("write_json", 4)])
+def test_sigkill_then_resume_gives_the_same_bytes(name: str, number: int, config: TrainConfig, kg_model: Path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", KILLED, name, str(number), *words_of(config)]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert not config.out.exists()
+    train(config, resume=True, show_progress=False)
+    assert (config.out / WEIGHTS).read_bytes() == (kg_model / WEIGHTS).read_bytes()
+    assert epochs_of(config.out) == [1, 2, 3]
+    assert list(config.out.parent.iterdir()) == [config.out]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "number"),
+    [(state_module, "save_tensors", n) for n in (1, 3, 4, 9)]
+    + [(state_module, "write_json", n) for n in (1, 2, 3)]
+    + [(checkpoint_module, "save_tensors", 1), (checkpoint_module, "write_json", 1)],
+)
+def test_stopped_while_writing_and_resumed(
+    module: Any, name: str, number: int, config: TrainConfig, kg_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    original, calls = getattr(module, name), [0]
+
+    def deadly(*args: Any) -> None:
+        calls[0] += 1
+        if calls[0] == number:
+            raise Killed
+        original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, deadly)
+        with pytest.raises(Killed):
+            train(config, show_progress=False)
+    assert not config.out.exists()
+    train(config, resume=True, show_progress=False)
+    assert (config.out / WEIGHTS).read_bytes() == (kg_model / WEIGHTS).read_bytes()
+    assert epochs_of(config.out) == [1, 2, 3]
+    assert list(config.out.parent.iterdir()) == [config.out]
+
+
+@pytest.fixture
+def stopped(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state of a run that stopped in its second epoch."""
+    original, calls = state_module.save_tensors, [0]
+
+    def deadly(*args: Any) -> None:
+        calls[0] += 1
+        if calls[0] == 5:
+            raise Killed
+        original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state_module, "save_tensors", deadly)
+        with pytest.raises(Killed):
+            train(config, show_progress=False)
+    return config.out.with_name("run.training")
+
+
+def test_the_newest_complete_state_is_kept_and_a_partial_one_ignored(stopped: Path):
+    assert sorted(p.name for p in stopped.glob("epoch-*")) == ["epoch-000001", "epoch-000002.tmp"]
+
+
+def test_without_resume_a_state_is_not_overwritten(stopped: Path, config: TrainConfig):
+    before = sorted(stopped.rglob("*"))
+    with pytest.raises(KgclipError, match="add --resume"):
+        train(config, show_progress=False)
+    assert sorted(stopped.rglob("*")) == before
+
+
+def test_resuming_with_other_options_is_refused(stopped: Path, config: TrainConfig, kg_model: Path):
+    with pytest.raises(KgclipError, match=r"another run \(config differ\); resume with the same options"):
+        train(replace(config, seed=1), resume=True, show_progress=False)
+    # What says nothing of the result may differ; the refusal has left the state alone.
+    first = (stopped / "log.jsonl").read_text().splitlines()[0]
+    train(replace(config, save_every_s=99.0), resume=True, show_progress=False)
+    assert (config.out / WEIGHTS).read_bytes() == (kg_model / WEIGHTS).read_bytes()
+    # The first epoch was not run again: its line holds the time that it took.
+    assert (config.out / "log.jsonl").read_text().splitlines()[0] == first
