@@ -43,8 +43,10 @@ def train(argv: Sequence[str]) -> int:
     """Run the command."""
     name = next((b for a, b in pairwise(argv) if a == "--preset"), "default")
     name = next((a.partition("=")[2] for a in argv if a.startswith("--preset=")), name)
-    missing: Path = tyro.MISSING  # pyright: ignore[reportAssignmentType]
-    default = TrainCommand(preset(name, missing, missing), preset=name)
+    default = TrainCommand(preset(name, Path(), Path()), preset=name)
+    for required in ("data", "out"):
+        # tyro asks for what is missing; the configuration itself takes nothing but paths.
+        object.__setattr__(default.config, required, tyro.MISSING)
     command = parse(TrainCommand, argv, "train", default)
     from kgclip.engine.train import train as run_training
 

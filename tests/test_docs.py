@@ -1,0 +1,52 @@
+"""The pages say what is so: their Python runs, and their commands and options exist."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kgclip.cli.main import COMMANDS, run
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/data.md", "docs/video.md", "docs/puppets.md")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_runs(
+    page: str, puppets: Path, kg_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Path("Kinetics-TPS").symlink_to(puppets)
+    Path("demo").mkdir()
+    Path("demo/kg-clip").symlink_to(kg_model)
+    shutil.copy(next(puppets.glob("test_videos/*/*.mp4")), "clip.mp4")
+    snippets = blocks(page, "python")
+    assert snippets
+    for snippet in snippets:
+        # A page shows a data set of a useful size; here one clip an action must do.
+        small = snippet.replace("per_action=20", "per_action=1").replace("per_action=10", "per_action=1")
+        exec(compile(small, page, "exec"), {})
+
+
+def commands() -> list[tuple[str, str]]:
+    pages = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
+    lines = [(page, line) for page in pages for block in blocks(page, "sh") for line in block.splitlines()]
+    return [(page, line) for page, line in lines if line.startswith("kgclip ")]
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_the_commands_of_a_page_exist(page: str, line: str, capsys: pytest.CaptureFixture[str]):
+    words = line.partition(" #")[0].split()[1:]
+    length = next(n for n in (2, 1) if " ".join(words[:n]) in COMMANDS)
+    with pytest.raises(SystemExit):
+        run([*words[:length], "--help"])
+    text = capsys.readouterr().out
+    for option in (word.partition("=")[0] for word in words if word.startswith("--")):
+        assert option in text, f"{page}: {line}"
