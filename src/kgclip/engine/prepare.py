@@ -61,7 +61,22 @@ def graph_of_split(
         clip: dataset.by_id[clip].action if clip in labelled else None for clip in split.train
     }
     graph = build_graph(labels, observations, rule, split_hash=split.hash)
-    return graph if parsings is None else merge(graph, read_parsings(parsings))
+    return graph if parsings is None else merge(graph, parsings_of(dataset, parsings))
+
+
+def parsings_of(dataset: DataSet, file: Path) -> KnowledgeGraph:
+    """The written parsings of a data set's actions.
+
+    Raises:
+        KgclipError: the file is broken, or parses an action that the data does not have.
+    """
+    graph = read_parsings(file)
+    unknown = sorted(set(graph.entities("action")) - set(dataset.actions))
+    if unknown:
+        raise KgclipError(
+            f"{file}: parses {unknown[0]!r}, which is no action of {dataset.root}; correct the name or remove the entry"
+        )
+    return graph
 
 
 def prepare(config: TrainConfig) -> Prepared:
@@ -85,7 +100,7 @@ def prepare(config: TrainConfig) -> Prepared:
     else:
         graph = KnowledgeGraph.load(config.graph)
         if config.parsings is not None:
-            graph = merge(graph, read_parsings(config.parsings))
+            graph = merge(graph, parsings_of(dataset, config.parsings))
         check_same_split(graph, split, config.graph)
     graph.check_no_leakage(split.val, "validation")
     graph.check_no_leakage(split.test, "test")

@@ -64,7 +64,7 @@ def _png(figure: Any) -> str:
 
 def _frames_figure(file: Path) -> Any:
     frames, indices, fps = read_segments(file, 6)
-    figure = new_figure(12, 2)
+    figure = new_figure(12.0, 2.0)
     for axes, frame, index in zip(figure.subplots(1, len(frames)), frames, indices, strict=True):
         axes.imshow(frame)
         axes.set_title(f"{index / fps:.2f} s" if fps else f"frame {index}", fontsize=9)
@@ -73,7 +73,7 @@ def _frames_figure(file: Path) -> Any:
 
 
 def _curves_figure(reports: dict[str, dict[str, Any]]) -> Any:
-    figure = new_figure(8, 3)
+    figure = new_figure(8.0, 3.0)
     axes = figure.add_subplot()
     for name, label in ARMS.items():
         history = [json.loads(line) for line in reports[name]["history"].splitlines()]

@@ -1,0 +1,257 @@
+"""The contract of the command line: options, exit codes, one sentence for bad input, one JSON value on stdout."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from kgclip.cli.main import COMMANDS, run
+from kgclip.kg.graph import KnowledgeGraph
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "cli_options.json"
+TRAIN = ["--workers", "0", "--device", "cpu", "--frames", "4", "--optim.epochs", "1"]
+FEATURES = ["--backbone", "puppet", "--frames", "4", "--workers", "1"]
+
+
+def options_of(command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    with pytest.raises(SystemExit) as caught:
+        run([*command.split(), "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "Examples" in text
+    starts = [line.strip("│ ").split()[0] for line in text.splitlines() if line.strip("│ ").startswith("--")]
+    return sorted(set(starts))
+
+
+def test_options_change_consciously(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Run with KGCLIP_GOLDEN=1 to write the list anew."""
+    monkeypatch.setenv("COLUMNS", "200")
+    found = {command: options_of(command, capsys) for command in COMMANDS}
+    if os.environ.get("KGCLIP_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    assert found == json.loads(GOLDEN.read_text())
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]):
+    assert run([]) == 0
+    text = capsys.readouterr().out
+    assert all(f"kgclip {command} " in text for command in COMMANDS)
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("kgclip ")
+
+
+@pytest.mark.parametrize("words", [["fly"], ["kg"], ["data", "fly"]])
+def test_unknown_commands_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]):
+    assert run(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("kgclip: there is no command")
+
+
+@pytest.mark.parametrize("words", [["train"], ["evaluate"], ["kg", "show"], ["data", "puppet"], ["kg", "stats", "--x"]])
+def test_wrong_options_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as caught:
+        run(words)
+    assert caught.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
+    """Run words that must be refused: exit code 2, one line on stderr, nothing on stdout, nothing written."""
+
+    def check(*words: object) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        capsys.readouterr()
+        assert run([str(word) for word in words]) == 2
+        captured = capsys.readouterr()
+        lines = captured.err.splitlines()
+        assert captured.out == ""
+        assert len(lines) == 1, captured.err
+        assert lines[0].startswith("kgclip: ")
+        assert sorted(tmp_path.rglob("*")) == before
+        return lines[0]
+
+    return check
+
+
+@pytest.fixture
+def folder(puppets: Path, tmp_path: Path) -> Path:
+    """Class folders with two good clips in each of two classes."""
+    root = tmp_path / "clips"
+    for action in ("push_up", "pull_ups"):
+        (root / action).mkdir(parents=True)
+        for number, file in enumerate(sorted((puppets / "train_videos").rglob("*.mp4"))[:2]):
+            shutil.copy(file, root / action / f"{action}{number}.mp4")
+    return root
+
+
+def audio_only(file: Path) -> None:
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:300])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda file: file.write_bytes(b""), truncate, audio_only, lambda file: file.write_text("text")],
+    ids=["empty", "truncated", "audio", "text"],
+)
+def test_files_that_are_no_videos(
+    damage: Callable[[Path], object],
+    folder: Path,
+    refused: Callable[..., str],
+    kg_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    bad, good = folder / "push_up" / "push_up0.mp4", folder / "push_up" / "push_up1.mp4"
+    damage(bad)
+    out = tmp_path / "out"
+    only = ["--model.no-graph", "--split.val-fraction", "0"]
+    assert "push_up0.mp4" in refused("train", "--data", folder, "--out", out, *TRAIN, *only)
+    assert "push_up0.mp4" in refused("data", "features", folder, "--out", out, *FEATURES)
+    assert run(["predict", str(kg_model), str(bad), str(good), "--json"]) == 2
+    first, second = json.loads(capsys.readouterr().out)
+    assert "push_up0.mp4" in first["error"]
+    assert second["actions"]
+
+
+def test_data_that_is_not_there(refused: Callable[..., str], kg_model: Path, tmp_path: Path, folder: Path):
+    gone, out = tmp_path / "gone", tmp_path / "out"
+    assert "not found" in refused("train", "--data", gone, "--out", out)
+    assert "not found" in refused("evaluate", kg_model, "--data", gone)
+    assert "not found" in refused("data", "features", gone, "--out", out)
+    assert "not found" in refused("data", "check", gone)
+    assert "gone" in refused("kg", "stats", gone)
+    assert "gone" in refused("kg", "build", "--tps", gone, "--out", out)
+    assert "gone" in refused("kg", "build", "--triples", gone, "--out", out)
+    assert "nothing to build from" in refused("kg", "build", "--out", out)
+    assert "not a model folder" in refused("evaluate", folder, "--data", folder)
+    assert "not a model folder" in refused("predict", gone, folder)
+    assert "no such preset" in refused("train", "--preset", "best", "--data", folder, "--out", out)
+    assert "no movement is known" in refused("train", "--data", folder, "--out", out, *TRAIN)
+    assert "exists already" in refused("train", "--data", folder, "--out", folder, *TRAIN)
+    (folder / "squat").mkdir()
+    assert "without a clip" in refused("train", "--data", folder, "--out", out, *TRAIN)
+
+
+def test_encoders_that_do_not_exist(refused: Callable[..., str], folder: Path, tmp_path: Path):
+    out, file = tmp_path / "out", tmp_path / "encoder.py"
+    file.write_text("def load():\n    return None\n")
+    words = ["data", "features", folder, "--out", out, "--encoder"]
+    assert "there is no file" in refused(*words, f"{tmp_path}/gone.py:load")
+    assert "defines no 'other'" in refused(*words, f"{file}:other")
+    assert "config.json" in refused("data", "features", folder, "--out", out, "--backbone", folder)
+
+
+def write_tps(root: Path, puppets: Path, change: Callable[[dict], None] | str) -> Path:
+    """A copy of the data set with one frame's annotation changed or replaced."""
+    shutil.copytree(puppets, root)
+    file = next((root / "train_annotations").rglob("img_00001.json"))
+    if isinstance(change, str):
+        file.write_text(change)
+    else:
+        content = json.loads(file.read_text())
+        change(content)
+        file.write_text(json.dumps(content))
+    return root
+
+
+def test_a_malformed_annotation(refused: Callable[..., str], puppets: Path, tmp_path: Path):
+    root = write_tps(tmp_path / "tps", puppets, '{"humans": [')
+    assert "img_00001.json" in refused("kg", "build", "--tps", root, "--out", tmp_path / "g", "--split.val-fraction", 0)
+    assert "img_00001.json" in refused("train", "--data", root, "--out", tmp_path / "out", *TRAIN)
+
+
+def test_an_unknown_state(refused: Callable[..., str], puppets: Path, tmp_path: Path):
+    root = tmp_path / "tps"
+    shutil.copytree(puppets, root)
+    words = root / "list" / "part_stat.txt"
+    words.write_text("".join(line + "\n" for line in words.read_text().splitlines() if line != "bend"))
+    assert "bend" in refused("kg", "build", "--tps", root, "--out", tmp_path / "g")
+
+
+@pytest.mark.parametrize("text", ["push up: [", "fly to the moon: [left arm bend]", "push up: [left tail wag]", "- a"])
+def test_parsings_that_do_not_fit(text: str, refused: Callable[..., str], folder: Path, tmp_path: Path):
+    file = tmp_path / "parsings.yaml"
+    file.write_text(text)
+    refused("train", "--data", folder, "--parsings", file, "--out", tmp_path / "out", *TRAIN)
+
+
+def test_features_of_another_encoder_or_other_clips(
+    refused: Callable[..., str], kg_model: Path, puppets: Path, puppet_features: Path, folder: Path, tmp_path: Path
+):
+    encoder = tmp_path / "encoder.py"
+    encoder.write_text(
+        "import torch\ndef load():\n    return lambda frames: torch.tensor(frames.mean((1, 2))).float()\n"
+    )
+    narrow = tmp_path / "narrow.safetensors"
+    words = ["data", "features", puppets, "--out", narrow, "--encoder", f"{encoder}:load", "--frames", "4"]
+    assert run([str(word) for word in words]) == 0
+    out = tmp_path / "out"
+    assert "3 features a frame" in refused("evaluate", kg_model, "--data", puppets, "--features", narrow)
+    assert "features:3" in refused("train", "--data", puppets, "--features", narrow, "--out", out, *TRAIN)
+    few = ["train", "--data", folder, "--features", puppet_features, "--model.no-graph", "--out", out, *TRAIN]
+    assert "lacks the features" in refused(*few)
+    assert "not found" in refused("train", "--data", puppets, "--features", tmp_path / "no", "--out", out, *TRAIN)
+
+
+def test_a_graph_must_be_of_the_same_split(
+    refused: Callable[..., str], puppets: Path, puppet_features: Path, kg_model: Path, tmp_path: Path
+):
+    same, other = tmp_path / "same.parquet", tmp_path / "other.parquet"
+    for file, seed in ((same, "0"), (other, "5")):
+        assert run(["kg", "build", "--tps", str(puppets), "--out", str(file), "--split.seed", seed]) == 0
+    words = ["train", "--data", puppets, "--features", puppet_features, *TRAIN]
+    assert "built from split" in refused(*words, "--graph", other, "--out", tmp_path / "out")
+    assert run([str(word) for word in (*words, "--graph", same, "--out", tmp_path / "out")]) == 0
+    graphs = [KnowledgeGraph.load(p) for p in (same, tmp_path / "out" / "graph.parquet", kg_model / "graph.parquet")]
+    assert len({graph.hash for graph in graphs}) == 1
+
+
+def test_json_is_alone_on_stdout(
+    capsys: pytest.CaptureFixture[str], puppets: Path, puppet_features: Path, kg_model: Path, tmp_path: Path
+):
+    def value(*words: object) -> dict:
+        capsys.readouterr()
+        assert run([*map(str, words), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    graph = tmp_path / "graph.parquet"
+    built = value("kg", "build", "--tps", puppets, "--out", graph)
+    stats = value("kg", "stats", graph)
+    assert set(built) == {"entities", "edges", "hash"} <= set(stats)
+    assert set(stats["entities"]) == {"video", "action", "movement"}
+    assert set(stats["edges"]) == {"shows", "consists_of", "performs"}
+    assert stats["hash"] == KnowledgeGraph.load(graph).hash
+    assert value("kg", "show", "push up", "--graph", graph)["action"] == "push up"
+    assert value("kg", "lint", graph, "--data", puppets).keys() == {"findings"}
+    assert value("data", "check", puppets)["clips"] == 24 * 5
+    out = tmp_path / "results"
+    report = value("evaluate", kg_model, "--data", puppets, "--features", puppet_features, "--out", out)
+    assert {"top1", "top5", "num_clips", "halves"} <= set(report)
+    assert set(report["halves"]) == {"mm", "tri"}
+    assert json.loads((out / "report.json").read_text()) == report
+    assert (out / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    several = value("evaluate", kg_model, "--data", puppets, "--features", puppet_features, "--frames", 1, 2, 4)
+    assert [row["frames"] for row in several["by_frames"]] == [1, 2, 4]
+    assert several["top1"] == report["top1"]
+    clip = next((puppets / "test_videos").rglob("*.mp4"))
+    (result,) = value("predict", kg_model, clip)
+    assert set(result) == {"file", "actions", "movements", "triplets"}
+    assert {"action", "probability", "s_mm", "s_tri"} <= set(result["actions"][0])
+    summary = value("train", "--data", puppets, "--features", puppet_features, "--out", tmp_path / "m", *TRAIN)
+    assert summary["epochs"] == 1
