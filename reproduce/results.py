@@ -9,7 +9,7 @@ from reproduce.comparison import GENERATED, markdown
 ROOT = GENERATED.parents[1]
 BEGIN, END = "<!-- results: written by reproduce.results -->", "<!-- end of results -->"
 # Rows that the README shows; the page has all.
-README_ARMS = ("linear probe", "CLIP only", "KG-CLIP")
+README_ARMS = ("ridge", "CLIP only", "KG-CLIP")
 
 
 def load(name: str) -> dict[str, Any]:
