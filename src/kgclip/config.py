@@ -117,7 +117,7 @@ class TrainConfig:
 
     Attributes:
         data: a Kinetics-TPS root, a folder of class folders, or a CSV file.
-        out: the model folder to write.
+        out: the model folder to write; with the tensorboard extra installed, curves go to a folder beside it.
         graph: a graph built before, from the same split; None builds it from the training clips.
         parsings: a YAML file of action parsings to merge into the graph.
         annotations: part annotations of a folder or CSV data set.

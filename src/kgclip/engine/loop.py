@@ -132,7 +132,7 @@ class Trainer:
         if importlib.util.find_spec("tensorboard") is not None:
             from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
-            loggers = [TensorBoardLogger(state.folder, name="tensorboard", version="")]
+            loggers = [TensorBoardLogger(config.out.with_name(config.out.name + ".tensorboard"), name="", version="")]
         self.fabric = Fabric(accelerator=config.device, devices=1, precision=config.optim.precision, loggers=loggers)
         self.optimizer = torch.optim.AdamW(parameter_groups(model, config), betas=config.optim.betas)
         labels = prepared.labels(prepared.split.val)
@@ -170,7 +170,7 @@ class Trainer:
                     best_key, best_epoch = key, epoch
                     best = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
                 record |= {"val_top1": top1, "val_nll": nll} if self.val_positions else {}
-                self._log(record)
+                self._log(record, show=show_progress)
                 if time.monotonic() - saved_at >= config.save_every_s:
                     extra = {"best_key": list(best_key), "best_epoch": best_epoch}
                     self.state.save(epoch, self.model, self.optimizer, best, extra)
@@ -264,12 +264,15 @@ class Trainer:
         checkpoint.summary["path_weight"] = weight
         return replace(checkpoint, path_weight=weight)
 
-    def _log(self, record: dict[str, Any]) -> None:
+    def _log(self, record: dict[str, Any], *, show: bool) -> None:
         with self.state.log_file.open("a") as handle:
             handle.write(json.dumps(record) + "\n")
         flat = {k: v for k, v in record.items() if isinstance(v, float)} | record["terms"]
         self.fabric.log_dict(flat, step=record["epoch"])
-        log.info("%s", "  ".join(f"{k} {v:.4g}" for k, v in flat.items() if k in ("loss", "val_top1", "clips_per_s")))
+        if show:
+            log.info(
+                "%s", "  ".join(f"{k} {v:.4g}" for k, v in flat.items() if k in ("loss", "val_top1", "clips_per_s"))
+            )
 
     def _trim_log(self, epoch: int) -> None:
         """Drop lines of epochs whose state was not saved; they will be run again."""
