@@ -22,7 +22,7 @@ def test_names_that_are_unknown_or_missing_are_refused():
     values = to_json(preset("default", Path("data"), Path("out")))
     with pytest.raises(KgclipError, match="OptimConfig has no field 'speed'; it has epochs"):
         from_json(TrainConfig, values | {"optim": {"speed": 1}})
-    with pytest.raises(KgclipError, match="TrainConfig: .*missing.*'out'"):
+    with pytest.raises(KgclipError, match=r"TrainConfig: .*missing.*'out'"):
         from_json(TrainConfig, {"data": "data"})
     with pytest.raises(KgclipError, match="choose one of default, paper-b16, paper-b32"):
         preset("paper", Path("data"), Path("out"))

@@ -24,8 +24,8 @@ def options_of(command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert "Examples" in text
-    starts = [line.strip("│ ").split()[0] for line in text.splitlines() if line.strip("│ ").startswith("--")]
-    return sorted(set(starts))
+    firsts = (line.strip("│ ").split(maxsplit=1)[:1] for line in text.splitlines())
+    return sorted({words[0] for words in firsts if words and words[0].startswith("--") and words[0].strip("-")})
 
 
 def test_options_change_consciously(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

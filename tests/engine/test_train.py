@@ -49,8 +49,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
 def test_features_are_of_a_frozen_encoder(tiny_config: Callable[..., TrainConfig], tmp_path: Path):
     with pytest.raises(KgclipError, match="features are of a frozen encoder"):
         train(tiny_config(tmp_path / "m", model=ModelConfig(tuning="full")), show_progress=False)
+    config = tiny_config(tmp_path / "m", model=ModelConfig(backbone="features:256"), features=None)
     with pytest.raises(KgclipError, match="takes features, not pixels"):
-        config = tiny_config(tmp_path / "m", model=ModelConfig(backbone="features:256"), features=None)
         train(config, show_progress=False)
     assert list(tmp_path.iterdir()) == []
 

@@ -95,7 +95,7 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
                 f"{features.path}: has {features.feature_dim} features a frame, the model takes {backbone.frame_dim}; "
                 "give features of the encoder it was trained on"
             )
-        return feature_source(evaluation.features, evaluation.clips, num_frames)
+        return feature_source(features, evaluation.clips, num_frames)
     if "image" not in backbone.towers():
         raise KgclipError("the model takes features of frames, not pixels; give --features FILE (kgclip data features)")
     return VideoSource(evaluation.paths, num_frames, pixels_of(backbone), workers=workers)
