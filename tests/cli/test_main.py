@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +25,8 @@ def options_of(command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert "Examples" in text
-    firsts = (line.strip("│ ").split(maxsplit=1)[:1] for line in text.splitlines())
-    return sorted({words[0] for words in firsts if words and words[0].startswith("--") and words[0].strip("-")})
+    # Options stand at the left of their box; boxes may stand side by side.
+    return sorted(set(re.findall(r"│ +(--[a-z][a-z0-9.-]*)", text)))
 
 
 def test_options_change_consciously(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
