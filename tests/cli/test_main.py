@@ -25,8 +25,10 @@ def options_of(command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert "Examples" in text
-    # Options stand at the left of their box; boxes may stand side by side.
-    return sorted(set(re.findall(r"│ +(--[a-z][a-z0-9.-]*)", text)))
+    # An option stands at the left of a column, and columns stand side by side.
+    options = sorted(set(re.findall(r"(?:^|[│ ] )(--[a-z][a-z0-9.-]*)(?=\s)", text.partition(" options ")[2])))
+    assert options
+    return options
 
 
 def test_options_change_consciously(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
