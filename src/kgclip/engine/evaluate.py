@@ -68,7 +68,9 @@ def open_evaluation(
     Raises:
         KgclipError: the data cannot be read, or a label is not among the model's actions.
     """
-    dataset = open_dataset(data)
+    # The annotations of the training may lie inside a folder of class folders; they are no class.
+    annotations = checkpoint.config.annotations
+    dataset = open_dataset(data, annotations if annotations is not None and annotations.is_dir() else None)
     clips = choose_clips(checkpoint, dataset, part)
     position = {name: index for index, name in enumerate(checkpoint.actions)}
     unknown = sorted({str(dataset.by_id[c].action) for c in clips} - position.keys())

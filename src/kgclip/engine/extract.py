@@ -71,7 +71,10 @@ def load_encoder(spec: str, weights: Path | None = None) -> FrameEncoder:
     if module_spec is None or module_spec.loader is None:
         raise KgclipError(f"--encoder {spec}: {path} is not a Python file; give FILE.py:NAME")
     module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise KgclipError(f"--encoder {spec}: {path} cannot be imported ({error}); mend the file") from error
     factory = getattr(module, name, None)
     if factory is None:
         raise KgclipError(f"--encoder {spec}: {path} defines no {name!r}; give FILE.py:NAME")
