@@ -16,7 +16,7 @@ from kgclip.errors import KgclipError
     [
         ("1 / 0\n", "encoder.py:load", r"cannot be imported \(division by zero\)"),
         ("def load(): ...\n", "encoder.py:missing", "defines no 'missing'"),
-        ("def load(): ...\n", "nowhere.py:load", "there is no file nowhere.py"),
+        ("def load(): ...\n", "nowhere.py:load", "there is no file 'nowhere.py'"),
     ],
 )
 def test_an_encoder_that_cannot_be_had_is_one_sentence(
