@@ -58,6 +58,11 @@ class PromptConfig:
     action: str = "a video of a person doing {name}"
     movement: str = "a video of a person whose {name}"
 
+    def __post_init__(self) -> None:
+        for option, text in (("action", self.action), ("movement", self.movement)):
+            if text.count("{") != 1 or text.count("}") != 1 or "{name}" not in text:
+                raise KgclipError(f"--prompts.{option} {text!r}: needs {{name}} once, and no other braces")
+
     def actions(self, names: Sequence[str]) -> list[str]:
         """The prompts of actions."""
         return [self.action.format(name=name) for name in names]
@@ -109,6 +114,12 @@ class OptimConfig:
     clip_norm: float = 1.0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     texts: Literal["batch", "all"] = "all"
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 0), ("batch_size", 1), ("accumulate", 1)):
+            if getattr(self, name) < least:
+                option = name.replace("_", "-")
+                raise KgclipError(f"--optim.{option} {getattr(self, name)}: is too small; give {least} or more")
 
 
 @dataclass(frozen=True)

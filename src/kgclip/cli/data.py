@@ -130,6 +130,7 @@ def features(argv: Sequence[str]) -> int:
     if command.frames < 1:
         raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
     from kgclip.data.dataset import open_dataset
+    from kgclip.engine.checkpoint import check_device
     from kgclip.engine.extract import backbone_encoder, extract_features, load_encoder
     from kgclip.models.backbone import load_backbone
 
@@ -137,6 +138,7 @@ def features(argv: Sequence[str]) -> int:
     if command.encoder is not None:
         encoder = load_encoder(command.encoder, command.encoder_weights)
     else:
+        check_device(command.device)
         encoder = backbone_encoder(load_backbone(command.backbone).to(command.device))
     paths = {clip.id: clip.path for clip in dataset.clips}
     extract_features(encoder, paths, command.frames, command.out, workers=command.workers)

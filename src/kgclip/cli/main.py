@@ -57,6 +57,12 @@ def run(argv: list[str]) -> int:
     except KgclipError as error:
         print(f"kgclip: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = error.filename or "the file system"
+        print(f"kgclip: {where}: {error.strerror or error}; check the path, its rights and the disk", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("kgclip: interrupted", file=sys.stderr)
         return 130

@@ -143,6 +143,16 @@ class Checkpoint:
         )
 
 
+def check_device(device: str | torch.device) -> None:
+    """Refuse a device that this machine does not have.
+
+    Raises:
+        KgclipError: CUDA is asked for, and there is none.
+    """
+    if str(device).startswith("cuda") and not torch.cuda.is_available():
+        raise KgclipError(f"--device {device}: torch finds no CUDA device here; give --device cpu")
+
+
 def load(folder: str | Path) -> Checkpoint:
     """The trained model in a folder that training wrote.
 

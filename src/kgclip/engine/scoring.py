@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kgclip.data.loader import Batch
-from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.checkpoint import Checkpoint, check_device
 from kgclip.engine.step import embed_names
 from kgclip.models.kgclip import KGCLIP, Frames
 from kgclip.models.path import action_weights, discriminant_weights, fuse, part_softmax, path_evidence
@@ -58,6 +58,7 @@ class Scorer:
     """
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device | str = "cpu"):
+        check_device(device)
         self.model: KGCLIP = checkpoint.model.to(device)
         self.device = torch.device(device)
         self.path_weight = checkpoint.path_weight

@@ -10,7 +10,7 @@ import torch
 from kgclip.config import TrainConfig, to_json
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import VideoSource
-from kgclip.engine.checkpoint import Checkpoint, build_model
+from kgclip.engine.checkpoint import Checkpoint, build_model, check_device
 from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
 from kgclip.engine.loop import Sources, Trainer, embed_frames, trains
 from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_targets, prepare
@@ -38,6 +38,7 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
     Raises:
         KgclipError: anything wrong with the input, found before training wherever possible.
     """
+    check_device(config.device)
     folder = config.out.with_name(config.out.name + ".training")
     _check_folders(config.out, folder, resume)
     fresh = not folder.exists()
