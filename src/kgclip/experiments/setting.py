@@ -1,0 +1,77 @@
+"""What an arm of an experiment may learn from, and what it gives back: the contract between protocols and arms."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kgclip.config import TrainConfig
+from kgclip.data.features import FeatureFile
+from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_targets
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The data of one cell: one split of one data set with the graph of its training clips.
+
+    An arm learns from ``prepared.split.train`` (labels only of ``split.labelled``) and selects on ``split.val``. It must
+    not look at the test part; the runner alone reads the test labels.
+
+    Attributes:
+        config: of KG-CLIP by default on this cell; arms of the family change a copy. Its ``out`` lies in a folder that is
+            removed after the cell.
+        prepared: the clips, the split and the graph.
+        novel: actions without any training clip; empty outside of base-to-novel.
+    """
+
+    config: TrainConfig
+    prepared: Prepared
+    novel: tuple[str, ...] = ()
+
+    @cached_property
+    def features(self) -> FeatureFile | None:
+        """Cached features of all clips; None where the image tower trains on pixels."""
+        return None if self.config.features is None else FeatureFile(self.config.features)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """All actions (K), sorted: the columns of every score."""
+        return tuple(self.prepared.dataset.actions)
+
+    @cached_property
+    def targets(self) -> GraphTargets:
+        """The graph as arrays over the training clips."""
+        return graph_targets(self.prepared.graph, self.actions, self.prepared.split.train)
+
+    def frames(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B T F"]:
+        """Features of T frames of each clip, from the centers of equal segments; needs cached features."""
+        assert self.features is not None
+        source = feature_source(self.features, clips, num_frames)
+        return next(iter(source.batches([list(range(len(clips)))]))).frames
+
+    def labels(self, clips: tuple[str, ...]) -> Int[Tensor, " B"]:
+        """Positions of the clips' actions, whether or not the split allows their use: callers see to that."""
+        by_id = self.prepared.dataset.by_id
+        return torch.tensor([self.actions.index(str(by_id[clip].action)) for clip in clips], dtype=torch.int64)
+
+
+class Fitted(Protocol):
+    """A recognizer that an arm has made."""
+
+    def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
+        """Values of every action of the setting for every clip, seen with T frames; the highest is the answer.
+
+        They are logits as far as the arm has any: calibration fits a temperature on the validation clips.
+        """
+        ...
+
+    def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"] | None:
+        """Values of every movement of the graph for every clip; None for an arm that does not read movements."""
+        ...
+
+
+Arm = Callable[[Setting], Fitted]
