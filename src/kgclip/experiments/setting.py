@@ -18,12 +18,12 @@ from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_
 class Setting:
     """The data of one cell: one split of one data set with the graph of its training clips.
 
-    An arm learns from ``prepared.split.train`` (labels only of ``split.labelled``) and selects on ``split.val``. It must
-    not look at the test part; the runner alone reads the test labels.
+    An arm learns from ``prepared.split.train`` (labels only of ``split.labelled``) and selects on ``split.val``. It
+    must not look at the test part; the runner alone reads the test labels.
 
     Attributes:
-        config: of KG-CLIP by default on this cell; arms of the family change a copy. Its ``out`` lies in a folder that is
-            removed after the cell.
+        config: of KG-CLIP by default on this cell; arms of the family change a copy. Its ``out`` lies in a folder that
+            is removed after the cell.
         prepared: the clips, the split and the graph.
         novel: actions without any training clip; empty outside of base-to-novel.
     """
