@@ -25,6 +25,8 @@ class ModelConfig:
     Attributes:
         backbone: "puppet", the name or folder of a CLIP or SigLIP model, or "features:<F>" for features of a foreign
             encoder with F numbers a frame.
+        text: the local folder of a sentence encoder (layout of sentence-transformers) whose embeddings of names take
+            the place of the text tower of "puppet" or "features:<F>"; it stays frozen.
         pooling: how frames become a clip.
         graph: train on the graph; without it the model is CLIP only.
         subspace: form of the triplet encoder.
@@ -36,6 +38,7 @@ class ModelConfig:
     """
 
     backbone: str = "puppet"
+    text: str | None = None
     pooling: PoolingKind = "statistics"
     graph: bool = True
     subspace: Subspace = "diagonal"
@@ -44,6 +47,10 @@ class ModelConfig:
     tuning: Tuning = "frozen"
     lora_rank: int = 8
     partial_layers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.text is not None and self.tuning == "text":
+            raise KgclipError("--model.tuning text: the sentence encoder of --model.text stays frozen; leave one out")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from kgclip.errors import KgclipError
 from kgclip.models.hub import check_weight_files, find_folder, first_line, read_json
 from kgclip.models.puppet_clip import ImageConfig, ImageEncoder, TextConfig, TextEncoder
+from kgclip.models.sentence import SentenceTower, load_sentence_tower
 
 PUPPET_WEIGHTS = Path(__file__).parent / "weights" / "puppet_clip.safetensors"
 _CLIP_LOGIT_SCALE = math.log(1 / 0.07)  # CLIP's initial temperature (arXiv 2103.00020, section 2.5)
@@ -92,10 +93,13 @@ class PuppetBackbone(Backbone):
         return self.text_encoder(texts)
 
     def towers(self) -> dict[str, Tower]:
-        """See `Backbone.towers`; the image blocks are the convolution stages."""
+        """See `Backbone.towers`."""
+        return {"image": self.image_tower(), "text": _text_tower(self.text_encoder)}
+
+    def image_tower(self) -> Tower:
+        """The image encoder; its blocks are the convolution stages."""
         image = self.image_encoder
-        image_tower = Tower((image,), tuple(image.stages), (image.norm, image.projection))
-        return {"image": image_tower, "text": _text_tower(self.text_encoder)}
+        return Tower((image,), tuple(image.stages), (image.norm, image.projection))
 
 
 class FeaturesBackbone(Backbone):
@@ -185,16 +189,55 @@ class TransformersBackbone(Backbone):
         return towers
 
 
-def load_backbone(name_or_folder: str) -> Backbone:
+class SentenceBackbone(Backbone):
+    """Frames of a puppet or features backbone with a frozen sentence encoder for the texts.
+
+    D is the sentence encoder's; frames keep their own dimension, so that pooling maps one to the other.
+    """
+
+    def __init__(self, frames: PuppetBackbone | FeaturesBackbone, sentence: SentenceTower):
+        super().__init__()
+        self.spec = {"kind": "sentence", "frames": frames.spec, "sentence": sentence.spec}
+        self.image_size, self.mean, self.std = frames.image_size, frames.mean, frames.std
+        self.frame_dim, self.logit_scale_init = frames.frame_dim, frames.logit_scale_init
+        self.embedding_dim = sentence.embedding_dim
+        del frames.text_encoder
+        self.frames, self.sentence = frames, sentence
+
+    def encode_image(self, pixels: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D"]:
+        """See `Backbone.encode_image`; rows have `frame_dim` numbers."""
+        return self.frames.encode_image(pixels)
+
+    def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "K D"]:
+        """See `Backbone.encode_text`."""
+        return self.sentence(texts)
+
+    def towers(self) -> dict[str, Tower]:
+        """See `Backbone.towers`; the frozen sentence encoder is none, so no tuning reaches it."""
+        return {"image": self.frames.image_tower()} if isinstance(self.frames, PuppetBackbone) else {}
+
+
+def load_backbone(name_or_folder: str, text: str | None = None) -> Backbone:
     """Load a backbone with its weights.
 
     Args:
         name_or_folder: "puppet" (ships with the package); "features:512" for ready-made features of 512 dimensions;
             or a folder or hub name of a CLIP or fixed-resolution SigLIP2 model in the layout of transformers.
+        text: folder of a sentence encoder that takes the place of the text tower; None keeps the backbone's own.
 
     Raises:
-        KgclipError: a folder or a file in it is missing, damaged or of another kind of model.
+        KgclipError: a folder or a file in it is missing, damaged or of another kind of model; or the backbone has a
+            pre-trained text tower that belongs to its image tower, and `text` would replace it.
     """
+    if text is not None:
+        if name_or_folder != "puppet" and not name_or_folder.startswith("features:"):
+            raise KgclipError(
+                f"--model.text {text}: the backbone {name_or_folder} has a text tower of its own; "
+                "leave --model.text out, or use the backbone puppet or features:DIM"
+            )
+        frames = load_backbone(name_or_folder)
+        assert isinstance(frames, PuppetBackbone | FeaturesBackbone)
+        return SentenceBackbone(frames, load_sentence_tower(text)).eval()
     if name_or_folder == "puppet":
         return _load_puppet()
     if name_or_folder.startswith("features:"):
@@ -214,7 +257,13 @@ def build_backbone(spec: Mapping[str, Any]) -> Backbone:
         return FeaturesBackbone(spec["frame_dim"], TextConfig(**spec["text"]), spec["seed"])
     if kind in ("clip", "siglip"):
         return TransformersBackbone(spec)
-    raise KgclipError(f"unknown backbone kind {kind!r}, expected puppet, features, clip or siglip; check the spec")
+    if kind == "sentence":
+        frames = build_backbone(spec["frames"])
+        assert isinstance(frames, PuppetBackbone | FeaturesBackbone)
+        return SentenceBackbone(frames, SentenceTower(spec["sentence"]))
+    raise KgclipError(
+        f"unknown backbone kind {kind!r}, expected puppet, features, clip, siglip or sentence; check the spec"
+    )
 
 
 def _build_puppet(spec: Mapping[str, Any]) -> PuppetBackbone:

@@ -1,0 +1,149 @@
+"""Sentence encoders in the layout of sentence-transformers: texts embedded by their meaning."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from kgclip.errors import KgclipError
+from kgclip.models.hub import check_weight_files, first_line
+
+_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+_MODULES = ("Transformer", "Pooling", "Normalize")
+
+
+class SentenceTower(nn.Module):
+    """A frozen transformer over tokens, pooled to one embedding a text.
+
+    Args:
+        spec: JSON-able: the configuration, the tokenizer, the pooling; see :func:`load_sentence_tower`.
+        encoder: the transformer with its weights; None makes one of the same shape at random.
+
+    Attributes:
+        spec: as given.
+        embedding_dim: D.
+    """
+
+    encoder: Any
+
+    def __init__(self, spec: dict[str, Any], encoder: nn.Module | None = None):
+        from tokenizers import Tokenizer
+        from transformers import AutoConfig, AutoModel
+
+        super().__init__()
+        self.spec = spec
+        config = AutoConfig.for_model(**spec["config"])
+        self.encoder = AutoModel.from_config(config) if encoder is None else encoder
+        self.embedding_dim: int = config.hidden_size
+        self.tokenizer = Tokenizer.from_str(spec["tokenizer"])
+        self.tokenizer.enable_truncation(spec["max_tokens"])
+        # Padding is masked, so that the id does not matter.
+        self.tokenizer.enable_padding(pad_id=config.pad_token_id or 0)
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "SentenceTower":
+        """Stay in evaluation mode: a frozen encoder must not drop out."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, texts: Sequence[str]) -> Float[Tensor, "K D"]:
+        """One embedding per text; of unit length if the encoder was published so."""
+        encodings = self.tokenizer.encode_batch(list(texts))
+        device = next(self.parameters()).device
+        ids = torch.tensor([encoding.ids for encoding in encodings], device=device)
+        mask = torch.tensor([encoding.attention_mask for encoding in encodings], device=device)
+        tokens = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        if self.spec["pooling"] == "cls":
+            pooled = tokens[:, 0]
+        else:
+            weights = mask[..., None].to(tokens.dtype)
+            pooled = (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
+        return nn.functional.normalize(pooled, dim=-1) if self.spec["normalize"] else pooled
+
+
+def load_sentence_tower(name: str) -> SentenceTower:
+    """Load a sentence encoder from a local folder.
+
+    Args:
+        name: the folder: modules.json (Transformer, Pooling, optionally Normalize), config.json, tokenizer.json,
+            model.safetensors, and mean or cls pooling in 1_Pooling/config.json.
+
+    Raises:
+        KgclipError: the folder or a file is missing or damaged, or it is another kind of model.
+    """
+    from tokenizers import Tokenizer
+
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise KgclipError(f"{name}: no such folder; give the local folder of a sentence encoder, with modules.json")
+    pooling, normalize = _read_modules(folder)
+    config = _read_json(folder / "config.json")
+    if "model_type" not in config:
+        raise KgclipError(f"{folder / 'config.json'}: names no model_type; give an encoder that transformers knows")
+    _read_json(folder / "tokenizer.json")
+    check_weight_files(folder)
+    encoder = _load_encoder(folder)
+    settings = folder / "sentence_bert_config.json"
+    longest = encoder.config.max_position_embeddings
+    if settings.is_file():
+        longest = min(_read_json(settings).get("max_seq_length") or longest, longest)
+    spec = {
+        "config": json.loads(encoder.config.to_json_string(use_diff=False)),
+        "tokenizer": Tokenizer.from_file(str(folder / "tokenizer.json")).to_str(),
+        "pooling": pooling,
+        "normalize": normalize,
+        "max_tokens": longest,
+    }
+    return SentenceTower(spec, encoder)
+
+
+def _read_modules(folder: Path) -> tuple[str, bool]:
+    """Which pooling follows the transformer, and whether the result has unit length."""
+    file = folder / "modules.json"
+    modules = _read_json(file)
+    found = isinstance(modules, list) and all(isinstance(m, dict) and "type" in m and "path" in m for m in modules)
+    kinds = [module["type"].rpartition(".")[2] for module in modules] if found else []
+    if kinds not in (list(_MODULES[:2]), list(_MODULES)):
+        raise KgclipError(
+            f"{file}: has the modules {', '.join(kinds) or 'of no sentence encoder'}, expected {', '.join(_MODULES)} "
+            "(the last optional); use another encoder"
+        )
+    file = folder / modules[1]["path"] / "config.json"
+    chosen = [key for key, value in _read_json(file).items() if key.startswith("pooling_mode_") and value is True]
+    if len(chosen) != 1 or chosen[0] not in _POOLINGS:
+        raise KgclipError(
+            f"{file}: pools by {', '.join(chosen) or 'nothing'}, expected mean or cls; use another encoder"
+        )
+    return _POOLINGS[chosen[0]], len(kinds) == len(_MODULES)
+
+
+def _load_encoder(folder: Path) -> Any:
+    from transformers import AutoModel
+
+    try:
+        encoder, info = AutoModel.from_pretrained(
+            folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise KgclipError(f"{folder}: its weights cannot be read ({first_line(error)}); download it again") from error
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise KgclipError(f"{folder}: {len(missing)} weights are missing, e.g. {missing[0]}; download it again")
+    if not hasattr(encoder.config, "max_position_embeddings") or hasattr(encoder.config, "vision_config"):
+        raise KgclipError(f"{folder}: {encoder.config.model_type!r} is no encoder of texts; use a sentence encoder")
+    return encoder
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise KgclipError(f"{path}: no such file; give a folder with a complete sentence encoder") from error
+    except (OSError, ValueError) as error:
+        raise KgclipError(f"{path}: is not JSON ({first_line(error)}); download it again") from error
