@@ -65,6 +65,8 @@ class Experiment:
         points: the protocol.
         against: the arm that all others are compared with, paired by seed.
         seeds: how many.
+        metrics: the main ones, with differences in tables and plots; the rest is listed below them.
+        axis: what x of the points is, with its unit.
     """
 
     name: str
@@ -73,3 +75,5 @@ class Experiment:
     points: tuple[Point, ...]
     against: str
     seeds: int = 5
+    metrics: tuple[str, ...] = ("top1",)
+    axis: str = ""

@@ -1,0 +1,142 @@
+"""`kgclip experiment`."""
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tyro.conf import Positional
+
+from kgclip.cli.output import parse, print_json, print_table
+from kgclip.errors import KgclipError
+
+if TYPE_CHECKING:
+    from kgclip.experiments.protocol import DataSpec, Experiment
+
+LIST, ALL, PUPPETS = "list", "all", "puppets"
+
+
+@dataclass(frozen=True)
+class ExperimentCommand:
+    """Compare arms, with and without the graph, on the same clips: tables with intervals, plots, and all results.
+
+    What is finished is kept: the same command goes on where an earlier one was killed.
+
+    Examples:
+
+      kgclip experiment list
+
+      kgclip experiment few-labels --out results
+
+      kgclip experiment all --out results --quick
+
+      kgclip experiment few-labels --out results --data Kinetics-TPS --backbone openai/clip-vit-base-patch16
+
+      kgclip experiment few-labels --out results --data clips --features features.safetensors --folds 5
+    """
+
+    preset: Positional[str]
+    """which experiment; `all` runs every one, `list` says what there is"""
+    out: Path | None = None
+    """folder to write: results.parquet, summary.json, tables.md and plots"""
+    data: str = PUPPETS
+    """a data set in the layout of Kinetics-TPS; puppets are generated, another set for every seed"""
+    features: Path | None = None
+    """cached features of that data set, see `kgclip data features`; default: made once by the backbone"""
+    backbone: str = "puppet"
+    """puppet, or the name or folder of a CLIP or SigLIP model"""
+    folds: int = 0
+    """source-grouped folds, each the test part once; 0 takes the data set's own test part"""
+    part_noise: float = 0.2
+    """how often a puppet's body part departs from its action's script"""
+    seeds: int | None = None
+    """how many; default: the experiment's own number"""
+    jobs: int = 2
+    """processes"""
+    quick: bool = False
+    """two seeds, one fold, every other point"""
+    legacy_best_on_test: bool = False
+    """also show what each arm would have got by choosing its epoch on the test clips"""
+    arms: tuple[str, ...] = ()
+    """only these; default: all of the experiment"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def experiment(argv: Sequence[str]) -> int:
+    """Run the command."""
+    command = parse(ExperimentCommand, argv, "experiment")
+    from kgclip.experiments.presets import PRESETS
+
+    titles = [(name, preset.title) for name, preset in PRESETS.items()]
+    if command.preset == LIST:
+        if command.json:
+            print_json(dict(titles))
+        else:
+            print_table("experiments", ("name", "what it asks"), titles)
+        return 0
+    chosen = list(PRESETS.values()) if command.preset == ALL else [PRESETS.get(command.preset)]
+    if None in chosen:
+        print(f"kgclip: experiment {command.preset}: there is no such preset; choose one of", file=sys.stderr)
+        for name, title in [*titles, (ALL, "all of them, one after the other")]:
+            print(f"  {name:<20} {title}", file=sys.stderr)
+        return 2
+    if command.out is None:
+        raise KgclipError("experiment: no place for the results; give --out DIR")
+    spec, results = data_spec(command), []
+    for preset in chosen:
+        assert preset is not None
+        if command.arms:
+            preset = dataclasses.replace(preset, arms=command.arms)
+        out = command.out / preset.name if command.preset == ALL else command.out
+        results.append(_run(command, preset, spec, out, f"kgclip experiment {shlex.join(argv)}"))
+    if command.json:
+        print_json({"experiments": results})
+    return 0
+
+
+def data_spec(command: ExperimentCommand) -> "DataSpec":
+    """The data of the command.
+
+    Raises:
+        KgclipError: options that do not go together.
+    """
+    from kgclip.experiments.protocol import DataSpec
+
+    if command.data == PUPPETS:
+        noise = command.part_noise
+        name = PUPPETS if noise == DataSpec.part_noise else f"{PUPPETS} with part noise {noise:g}"
+        return DataSpec(name, None, command.features, command.backbone, command.folds, noise)
+    root = Path(command.data)
+    if not root.exists():
+        raise KgclipError(f"--data {root}: not found; give a data set in the layout of Kinetics-TPS, or {PUPPETS}")
+    if command.part_noise != DataSpec.part_noise:
+        raise KgclipError(f"--part-noise: is for generated puppets; leave it out, or give --data {PUPPETS}")
+    return DataSpec(root.resolve().name, root, command.features, command.backbone, command.folds)
+
+
+def _run(command: ExperimentCommand, preset: "Experiment", spec: "DataSpec", out: Path, words: str) -> dict[str, Any]:
+    """Run one experiment, write its tables and plots, and print them."""
+    from kgclip.engine.checkpoint import write_json
+    from kgclip.experiments.plots import save_plots
+    from kgclip.experiments.runner import RunOptions, run
+    from kgclip.experiments.summary import summarize
+    from kgclip.experiments.tables import page, provenance
+    from kgclip.kg.storage import atomic_path
+
+    options = RunOptions(command.seeds, command.jobs, command.quick, command.legacy_best_on_test)
+    outcome = run(preset, spec, out, options, store=command.out)
+    summary = summarize(outcome.results, preset.against)
+    source = provenance(words, outcome)
+    text = page(outcome, summary, source)
+    with atomic_path(out / "tables.md") as temporary:
+        temporary.write_text(text)
+    value = {"experiment": preset.name, "provenance": source, "summary": summary.to_dicts()}
+    write_json(out / "summary.json", value)
+    save_plots(summary, preset.metrics, preset.axis, out)
+    if not command.json:
+        print(text)
+    return value
