@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kgclip.errors import KgclipError
 from kgclip.video.decode import open_video
-from kgclip.video.sampling import segment_indices
+from kgclip.video.sampling import segment_bounds, segment_indices
 from kgclip.video.transforms import Augmentation, augment, preprocess
 
 
@@ -163,7 +163,9 @@ class FeatureSource:
         self.lengths = [len(clip) for clip in clips]
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self.features = torch.cat(list(clips)).float()
-        self.num_frames, self.training, self.seed = num_frames, training, seed
+        self.training, self.seed = training, seed
+        self.bounds = {length: segment_bounds(length, num_frames) for length in set(self.lengths)}
+        self.centers = {length: segment_indices(length, num_frames) for length in set(self.lengths)}
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -171,13 +173,18 @@ class FeatureSource:
     def batches(self, order: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
         """The batches of that order."""
         for positions in order:
-            rows = []
-            for position in positions:
-                rng = np.random.default_rng((self.seed, epoch, position)) if self.training else None
-                drawn = segment_indices(self.lengths[position], self.num_frames, rng=rng)
-                rows.append(drawn + self.offsets[position])
-            frames = self.features[torch.from_numpy(np.stack(rows))]
-            yield Batch(torch.tensor(positions), frames, torch.zeros(len(positions), dtype=torch.bool))
+            rows = np.stack([self._drawn(epoch, position) for position in positions])
+            rows += self.offsets[list(positions), None]
+            yield Batch(
+                torch.tensor(positions), self.features[torch.from_numpy(rows)], torch.zeros(len(rows), dtype=torch.bool)
+            )
+
+    def _drawn(self, epoch: int, position: int) -> Int[np.ndarray, " T"]:
+        """What :func:`segment_indices` takes of that clip, with the bounds of the segments computed beforehand."""
+        length = self.lengths[position]
+        if not self.training:
+            return self.centers[length]
+        return np.random.default_rng((self.seed, epoch, position)).integers(*self.bounds[length], dtype=np.int64)
 
 
 Source = VideoSource | FeatureSource

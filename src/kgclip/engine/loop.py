@@ -134,7 +134,7 @@ class Trainer:
 
             loggers = [TensorBoardLogger(config.out.with_name(config.out.name + ".tensorboard"), name="", version="")]
         self.fabric = Fabric(accelerator=config.device, devices=1, precision=config.optim.precision, loggers=loggers)
-        self.optimizer = torch.optim.AdamW(parameter_groups(model, config), betas=config.optim.betas)
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, config), betas=config.optim.betas, fused=True)
         labels = prepared.labels(prepared.split.val)
         self.val_labels = torch.tensor([self.actions.index(name) for name in labels if name is not None])
         self.val_positions = [position for position, name in enumerate(labels) if name is not None]

@@ -10,28 +10,26 @@ from torch.nn import functional as F
 from kgclip.models.triplet import TripletEncoder
 
 
-def soft_cross_entropy(logits: Float[Tensor, "N P"], weights: Float[Tensor, "N P"]) -> Float[Tensor, ""]:
+def soft_cross_entropy(logits: Float[Tensor, "*S N P"], weights: Float[Tensor, "N P"]) -> Float[Tensor, "*S"]:
     """Mean over rows of ``CE(q, softmax(logits))`` with q the row-normalized weights; rows without weight do not count.
 
     Args:
-        logits: any real values.
+        logits: any real values; several matrices at once give as many losses.
         weights: non-negative; zero where there is no edge.
     """
-    mass = weights.sum(dim=1)
+    mass = weights.sum(dim=1, keepdim=True)
     known = mass > 0
-    if not known.any():
-        return logits.sum() * 0.0
-    log_probability = F.log_softmax(logits[known].float(), dim=1)
-    q = weights[known] / mass[known, None]
-    return -(q * log_probability).sum(dim=1).mean()
+    q = weights / mass.where(known, torch.ones_like(mass))
+    # Rows without weight add nothing to the sum, so that the shapes need not depend on which rows have some.
+    return -(q * F.log_softmax(logits.float(), dim=-1)).sum(dim=(-2, -1)) / known.sum().clamp(min=1)
 
 
 def two_sided(
-    cosine: Float[Tensor, "N P"], weights: Float[Tensor, "N P"], scale: Float[Tensor, ""]
-) -> Float[Tensor, ""]:
+    cosine: Float[Tensor, "*S N P"], weights: Float[Tensor, "N P"], scale: Float[Tensor, ""]
+) -> Float[Tensor, "*S"]:
     """``ℓ(x, y) = ½ [ CE(q_xy, τ cos(x, y)) + CE(q_yx, τ cos(y, x)) ]`` (Eq. 4 of docs/method.md)."""
     logits = scale * cosine
-    return 0.5 * (soft_cross_entropy(logits, weights) + soft_cross_entropy(logits.T, weights.T))
+    return 0.5 * (soft_cross_entropy(logits, weights) + soft_cross_entropy(logits.mT, weights.T))
 
 
 def margin_loss(
@@ -87,10 +85,11 @@ def triplet_loss(
 ) -> Float[Tensor, ""]:
     """``L_tri(g) = ½ [ ℓ(h', t') + ℓ of the inverse relation ]`` (Eq. 5), or its margin form on distances."""
     heads, tails = pair
+    if margin is None:
+        # ℓ(t', h') with the transposed weights is ℓ(h', t'): both directions are one batch.
+        return two_sided(encoder.cosines(heads, relation, tails), weights, scale).mean()
     forward = encoder(heads, relation, tails)
     backward = encoder(tails, encoder.inverse(relation), heads)
-    if margin is not None:
-        return 0.5 * (
-            margin_loss(forward.distance(), weights, margin) + margin_loss(backward.distance(), weights.T, margin)
-        )
-    return 0.5 * (two_sided(forward.cosine(), weights, scale) + two_sided(backward.cosine(), weights.T, scale))
+    return 0.5 * (
+        margin_loss(forward.distance(), weights, margin) + margin_loss(backward.distance(), weights.T, margin)
+    )

@@ -95,13 +95,19 @@ class TripletEncoder(nn.Module):
         """The index of the learned inverse of ``relation`` (tail → head)."""
         return relation + self.num_relations
 
+    def cosines(
+        self, heads: Float[Tensor, "H D"], relation: int, tails: Float[Tensor, "T D"]
+    ) -> Float[Tensor, "2 H T"]:
+        """``s_r(h, t)`` and ``s_r⁻¹(t, h)`` of every head with every tail."""
+        forward = self(heads, relation, tails).cosine()
+        backward = self(tails, self.inverse(relation), heads).cosine()
+        return torch.stack([forward, backward.T])
+
     def cosine_both_ways(
         self, heads: Float[Tensor, "H D"], relation: int, tails: Float[Tensor, "T D"]
     ) -> Float[Tensor, "H T"]:
         """``½ [ s_r(h, t) + s_r⁻¹(t, h) ]``: S_tri of Eq. 6 when the relation is ``performs``."""
-        forward = self(heads, relation, tails).cosine()
-        backward = self(tails, self.inverse(relation), heads).cosine()
-        return 0.5 * (forward + backward.T)
+        return self.cosines(heads, relation, tails).mean(dim=0)
 
 
 class ContextLayer(nn.Module):

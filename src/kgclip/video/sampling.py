@@ -27,12 +27,21 @@ def segment_indices(
     Raises:
         KgclipError: if either count is below 1.
     """
-    _check_counts(num_frames, num_segments)
-    bounds = np.arange(num_segments + 1, dtype=np.int64) * num_frames
+    starts, ends = segment_bounds(num_frames, num_segments)
     if rng is None:
-        return (bounds[:-1] + bounds[1:]) // (2 * num_segments)
-    starts, ends = bounds[:-1] // num_segments, bounds[1:] // num_segments
-    return rng.integers(starts, np.maximum(ends, starts + 1), dtype=np.int64)
+        return (np.arange(1, 2 * num_segments, 2, dtype=np.int64) * num_frames) // (2 * num_segments)
+    return rng.integers(starts, ends, dtype=np.int64)
+
+
+def segment_bounds(num_frames: int, num_segments: int) -> tuple[Int[np.ndarray, " T"], Int[np.ndarray, " T"]]:
+    """First frame of each segment of :func:`segment_indices`, and the frame after its last.
+
+    Raises:
+        KgclipError: if either count is below 1.
+    """
+    _check_counts(num_frames, num_segments)
+    bounds = np.arange(num_segments + 1, dtype=np.int64) * num_frames // num_segments
+    return bounds[:-1], np.maximum(bounds[1:], bounds[:-1] + 1)
 
 
 def uniform_indices(num_frames: int, num_segments: int) -> Int[np.ndarray, " T"]:
