@@ -15,6 +15,7 @@ from torch import Tensor
 from kgclip.data.loader import Batch, FeatureSource, Pixels, VideoSource, epoch_order, in_order, load_clip
 from kgclip.errors import KgclipError
 from kgclip.video.encode import write_video
+from kgclip.video.sampling import segment_indices
 from kgclip.video.transforms import Augmentation
 
 PIXELS = Pixels(32, (0.48, 0.46, 0.41), (0.27, 0.26, 0.28))
@@ -123,6 +124,16 @@ def test_a_draw_of_features_depends_on_seed_epoch_and_clip_alone():
     (other_seed,) = FeatureSource(clips, 8, training=True, seed=2).batches([[0, 1]], epoch=3)
     assert not torch.equal(next_epoch.frames, first.frames)
     assert not torch.equal(other_seed.frames, first.frames)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_features_are_drawn_as_segment_indices_says(training: bool):
+    lengths = (3, 8, 16, 100)
+    source = FeatureSource([torch.arange(float(n))[:, None] for n in lengths], 8, training=training, seed=5)
+    (batch,) = source.batches([[2, 0, 3, 1]], epoch=4)
+    for position, frames in zip(batch.index.tolist(), batch.frames, strict=True):
+        rng = np.random.default_rng((5, 4, position)) if training else None
+        assert frames[:, 0].tolist() == segment_indices(lengths[position], 8, rng=rng).tolist()
 
 
 def test_half_precision_features_are_read_as_float32():

@@ -106,6 +106,14 @@ def test_a_name_may_occur_in_two_kinds():
     assert graph.adjacency("shows", ["jump"], ["left leg bend"]).tolist() == [[0]]
 
 
+@given(data=st.data())
+@settings(deadline=None, max_examples=25)
+def test_heads_are_those_of_the_edges(draw_graph, data: st.DataObject):
+    graph = draw_graph(data)
+    for relation in RELATIONS:
+        assert graph.heads(relation) == sorted({edge.head for edge in graph.edges(relation)})
+
+
 def test_isolated_entities_are_only_those_without_edges():
     graph = KnowledgeGraph.from_edges(EDGES, isolated={"video": ["clip", "alone"], "movement": []})
     assert graph.entities("video") == ["alone", "clip"]

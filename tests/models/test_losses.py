@@ -235,3 +235,11 @@ def test_the_loss_is_finite_at_the_largest_scale_and_in_half_precision():
     wrong = two_sided(cosine.flip(0), torch.eye(2), torch.tensor(100.0))
     assert wrong.item() == pytest.approx(200)
     assert two_sided(cosine.bfloat16(), torch.eye(2), torch.tensor(100.0)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_several_matrices_give_the_losses_of_each():
+    several = torch.stack([cosines(), cosines().flip(0), cosines().flip(1)])
+    scale = torch.tensor(9.0)
+    torch.testing.assert_close(
+        two_sided(several, WEIGHTS, scale), torch.stack([two_sided(one, WEIGHTS, scale) for one in several])
+    )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kgclip.models.temporal import NUM_STATISTICS, PoolingKind, TemporalPooling, frame_statistics
+from kgclip.models.temporal import NUM_STATISTICS, PoolingKind, TemporalPooling, dropout, frame_statistics
 
 KINDS: tuple[PoolingKind, ...] = get_args(PoolingKind)
 
@@ -151,3 +151,12 @@ def test_order_in_time_is_seen_once_training_moves_away(kind: PoolingKind):
     assert (pooling(batch) - pooling(batch.flip(1))).abs().max() > 0.01
     mean = TemporalPooling(8, 8, "mean")
     torch.testing.assert_close(mean(batch), mean(batch.flip(1)))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.5])
+def test_dropout_draws_as_torch_does(rate: float):
+    values = torch.randn(16, 33, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(7)
+    expected = torch.nn.functional.dropout(values, rate)
+    torch.manual_seed(7)
+    assert torch.equal(dropout(values, rate), expected)

@@ -72,8 +72,7 @@ class Checkpoint:
 
     def shown(self) -> Float[Tensor, "N M"]:
         """The share of each movement in each annotated training clip, from the graph."""
-        clips = sorted({edge.head for edge in self.graph.edges("shows")})
-        return torch.from_numpy(self.graph.adjacency("shows", clips, self.movements))
+        return torch.from_numpy(self.graph.adjacency("shows", self.graph.heads("shows"), self.movements))
 
     def parts(self) -> Int[Tensor, " M"]:
         """The body part of each movement."""

@@ -135,6 +135,11 @@ class KnowledgeGraph:
         """List the edges of one relation, sorted by head, then tail."""
         return [self._edge(int(row)) for row in np.flatnonzero(self.triples[:, 1] == RELATIONS.index(relation))]
 
+    def heads(self, relation: str) -> list[str]:
+        """Name the entities that are the head of an edge of that relation, sorted."""
+        of_relation = self.triples[:, 1] == RELATIONS.index(relation)
+        return [self.names[head] for head in np.unique(self.triples[of_relation, 0])]
+
     def adjacency(
         self, relation: str, heads: Sequence[str], tails: Sequence[str]
     ) -> Float32[np.ndarray, "heads tails"]:
