@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -59,6 +59,7 @@ class Setting:
         return torch.tensor([self.actions.index(str(by_id[clip].action)) for clip in clips], dtype=torch.int64)
 
 
+@runtime_checkable
 class Fitted(Protocol):
     """A recognizer that an arm has made."""
 
