@@ -20,7 +20,7 @@ class Point:
     """
 
     name: str
-    x: float | None = None
+    x: float | int | None = None
     label_fraction: float = 1.0
     train_fraction: float = 1.0
     shots: int | None = None
