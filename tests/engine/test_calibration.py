@@ -1,6 +1,7 @@
 """Calibration by hand, and against torchmetrics and a fine grid."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,8 @@ from kgclip.engine.calibration import (
     risk_coverage,
     unknown_below,
 )
+from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.evaluate import evaluate, open_evaluation
 from kgclip.engine.metrics import negative_log_likelihood
 
 
@@ -89,3 +92,12 @@ def test_the_order_of_equally_confident_clips_has_no_influence(order: list[int])
 def test_coverage_is_a_share(coverage: float):
     with pytest.raises(ValueError, match="share in"):
         unknown_below(torch.ones(2, 2) / 2, coverage)
+
+
+def test_the_report_of_an_evaluation(kg_checkpoint: Checkpoint, puppets: Path, puppet_features: Path):
+    evaluation = open_evaluation(kg_checkpoint, puppets, features=puppet_features)
+    report, scores = evaluate(kg_checkpoint, evaluation)
+    probability = (kg_checkpoint.model.scale().detach() * scores.fused).softmax(dim=1)
+    assert report["ece"] == pytest.approx(expected_calibration_error(probability, evaluation.labels), abs=1e-5)
+    assert report["aurc"] == pytest.approx(area_under_risk_coverage(probability, evaluation.labels), abs=1e-5)
+    assert 0 < report["macro_f1"] < 1

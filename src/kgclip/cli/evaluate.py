@@ -10,10 +10,14 @@ from tyro.conf import Positional
 from kgclip.cli.output import parse, print_json, print_table
 from kgclip.errors import KgclipError
 
+# Figures of a report and the columns they are printed in; all columns of one table do not fit a terminal.
+ACCURACY = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class", "macro_f1": "macro F1"}
+CALIBRATION = {"ece": "calibration error", "aurc": "area under risk-coverage"}
+
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Measure a model on clips it never saw: top-1, top-5, mean class accuracy, both halves alone and fused.
+    """Measure a model on clips it never saw: accuracy, macro F1, calibration; both halves alone and fused.
 
     Examples:
 
@@ -60,7 +64,7 @@ def evaluate(argv: Sequence[str]) -> int:
     # With several numbers of frames, the figures at the top are those of the most frames.
     report = max(reports, key=lambda r: r["frames"])
     if len(reports) > 1:
-        keys = ("frames", "top1", "top5", "mean_class_accuracy", "halves", "path", "ms_per_clip")
+        keys = ("frames", *ACCURACY, *CALIBRATION, "halves", "path", "ms_per_clip")
         report |= {"by_frames": [{key: r[key] for key in keys} for r in reports]}
     if command.out is not None:
         from kgclip.report.figures import confusion_figure
@@ -79,13 +83,10 @@ def evaluate(argv: Sequence[str]) -> int:
 def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
     per_class = report["per_class"].items()
     print_table("per class", ("action", "accuracy", "clips"), [(n, v["accuracy"], v["clips"]) for n, v in per_class])
-    columns = ("frames", "top-1", "top-5", "mean class", "S_mm", "S_tri", "path alone", "ms/clip")
     rows = [
         (
             r["frames"],
-            r["top1"],
-            r["top5"],
-            r["mean_class_accuracy"],
+            *(r[figure] for figure in ACCURACY),
             r["halves"]["mm"],
             r["halves"]["tri"],
             r["path"],
@@ -93,4 +94,7 @@ def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
         )
         for r in reports
     ]
+    columns = ("frames", *ACCURACY.values(), "S_mm", "S_tri", "path alone", "ms a clip")
     print_table(f"{report['num_clips']} clips", columns, rows)
+    rows = [(r["frames"], *(r[figure] for figure in CALIBRATION)) for r in reports]
+    print_table("stated probabilities", ("frames", *CALIBRATION.values()), rows)

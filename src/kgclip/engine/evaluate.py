@@ -12,6 +12,7 @@ from torch import Tensor
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import Source, VideoSource, in_order
+from kgclip.engine.calibration import area_under_risk_coverage, expected_calibration_error
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.extract import pixels_of
 from kgclip.engine.metrics import classification_report
@@ -111,7 +112,7 @@ def evaluate(
     workers: int = 2,
     device: str = "cpu",
 ) -> tuple[dict[str, Any], Scores]:
-    """Metrics of the fused output and of both halves alone.
+    """Metrics of the fused output, with the probabilities as they are stated, and of both halves alone.
 
     Args:
         checkpoint: the model.
@@ -130,11 +131,14 @@ def evaluate(
     scores = scorer.score(scorer.embed_batches(source.batches(in_order(len(source), 16))))
     wall_s = time.monotonic() - started
     report = classification_report(scores.fused.cpu(), evaluation.labels, checkpoint.actions)
+    probability = scorer.probability(scores.fused).cpu()
 
     def half(values: Float[Tensor, "B K"] | None) -> float | None:
         return None if values is None else float((values.argmax(dim=1).cpu() == evaluation.labels).float().mean())
 
     report |= {
+        "ece": expected_calibration_error(probability, evaluation.labels),
+        "aurc": area_under_risk_coverage(probability, evaluation.labels),
         "halves": {"mm": half(scores.mm), "tri": half(scores.tri)},
         "output": half(scores.output),
         "path": half(scores.path),
