@@ -19,7 +19,7 @@ from kgclip.engine.train import train
 from kgclip.kg.build import project
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.models.ridge import fit_ridge
-from kgclip.models.temporal import frame_statistics
+from kgclip.models.statistics import frame_statistics
 
 CLIP_ONLY = "CLIP only"
 ARMS = (

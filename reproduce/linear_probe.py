@@ -17,7 +17,7 @@ from kgclip.data.dataset import open_dataset
 from kgclip.data.loader import Pixels, load_clip
 from kgclip.data.puppet.dataset import PuppetOptions, generate
 from kgclip.models.backbone import Backbone
-from kgclip.models.temporal import frame_statistics
+from kgclip.models.statistics import frame_statistics
 
 NUM_FRAMES = 8
 _STRENGTHS = (1e-3, 1e-2, 1e-1)  # inverse regularization, chosen by cross-validation within the training clips

@@ -65,3 +65,14 @@ def test_one_row_gives_its_own_value():
     assert (fit.weight == 0).all()
     assert fit.bias.tolist() == [2, -1]
     assert fit.leave_one_out.isfinite().all()
+
+
+@pytest.mark.parametrize(("rows", "width"), [(30, 6), (8, 40)])
+def test_copies_join_the_fit_at_the_penalty_that_the_rows_chose(rows: int, width: int):
+    x, y = problem(rows, width, 1.0)
+    copies = torch.stack([x + 0.1, 0.9 * x, x])
+    fit, alone = fit_ridge(x, y, copies), fit_ridge(x, y)
+    assert fit.penalty == alone.penalty
+    expected = Ridge(alpha=3 * fit.penalty).fit(copies.flatten(0, 1).double().numpy(), y.double().repeat(3, 1).numpy())
+    np.testing.assert_allclose(fit.weight.numpy(), expected.coef_, atol=1e-3)
+    np.testing.assert_allclose(fit.bias.numpy(), expected.intercept_, atol=1e-3)

@@ -1,75 +1,19 @@
 """Pooling over time against plain loops, and what it must and must not see."""
 
 import math
-import statistics
 from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
-from kgclip.models.temporal import NUM_STATISTICS, PoolingKind, TemporalPooling, dropout, frame_statistics
+from kgclip.models.temporal import PoolingKind, TemporalPooling, dropout
 
 KINDS: tuple[PoolingKind, ...] = get_args(PoolingKind)
 
 
 def clips(num: int = 3, frames: int = 7, dim: int = 4, seed: int = 0) -> Tensor:
     return torch.randn(num, frames, dim, generator=torch.Generator().manual_seed(seed))
-
-
-def statistics_by_hand(track: list[float]) -> list[float]:
-    """The four statistics of one coordinate over time."""
-    third, frames = max(1, len(track) // 3), len(track)
-    end, start = statistics.fmean(track[frames - third :]), statistics.fmean(track[:third])
-    changes = [abs(track[t + 1] - track[t]) for t in range(frames - 1)]
-    return [
-        statistics.fmean(track),
-        statistics.pstdev(track),
-        end - start,
-        statistics.fmean(changes) if changes else 0.0,
-    ]
-
-
-@pytest.mark.parametrize("frames", [1, 2, 3, 5, 8, 9])
-def test_statistics_of_every_coordinate(frames: int):
-    batch = clips(frames=frames)
-    result = frame_statistics(batch).view(3, NUM_STATISTICS, 4)
-    for b in range(3):
-        for f in range(4):
-            by_hand = statistics_by_hand(batch[b, :, f].tolist())
-            assert result[b, :, f].tolist() == pytest.approx(by_hand, abs=1e-5)
-
-
-@pytest.mark.parametrize("frames", [1, 6])
-def test_a_clip_that_stands_still_has_only_a_mean(frames: int):
-    still = clips(frames=1).expand(3, frames, 4)
-    mean, *rest = frame_statistics(still).chunk(NUM_STATISTICS, dim=1)
-    torch.testing.assert_close(mean, still[:, 0])
-    assert torch.cat(rest).abs().max() < 1e-5
-
-
-def test_a_still_clip_has_a_finite_gradient():
-    still = torch.ones(2, 5, 3, requires_grad=True)
-    frame_statistics(still).sum().backward()
-    assert still.grad is not None
-    assert still.grad.isfinite().all()
-
-
-def test_time_reversal_flips_the_direction_alone():
-    forward, backward = (frame_statistics(x).chunk(NUM_STATISTICS, dim=1) for x in (clips(), clips().flip(1)))
-    for part, (ahead, back) in enumerate(zip(forward, backward, strict=True)):
-        torch.testing.assert_close(back, -ahead if part == 2 else ahead)
-    assert forward[2].abs().min() > 0
-
-
-def test_fit_standardizes_the_statistics_of_the_training_clips():
-    pooling, batch = TemporalPooling(4, 6, "statistics"), 5 + 3 * clips(50)
-    pooling.fit(batch)
-    standard = (frame_statistics(batch) - pooling.statistics_mean) / pooling.statistics_scale
-    torch.testing.assert_close(standard.mean(dim=0), torch.zeros(16), atol=1e-5, rtol=0)
-    torch.testing.assert_close(standard.std(dim=0, correction=0), torch.ones(16), atol=1e-5, rtol=0)
-    torch.testing.assert_close(pooling(batch), pooling.linear(standard))
-    assert {"statistics_mean", "statistics_scale"} <= set(pooling.state_dict())
 
 
 def test_fit_survives_statistics_that_never_vary():

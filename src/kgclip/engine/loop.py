@@ -152,41 +152,47 @@ class Trainer:
             self.step_module.fix_texts()
         self._trim_log(saved["epoch"])
         best_key = tuple(saved.get("best_key", (-1.0, -math.inf)))
-        best_epoch = saved.get("best_epoch", 0)
+        best_epoch, best_top1 = saved.get("best_epoch", 0), saved.get("best_top1")
         if saved["epoch"] == 0:
             # What training starts from is a candidate too: zero-shot, or the closed-form solution.
+            # It stays unless an epoch beats it by more than the standard error of its accuracy: with a few dozen
+            # validation clips the best of many epochs is better by chance alone.
             top1, nll = self._validate()
-            best_key = (top1, -nll) if self.val_positions else best_key
+            if self.val_positions:
+                best_key = (top1 + math.sqrt(top1 * (1 - top1) / len(self.val_positions)), -nll)
+                best_top1 = top1
             best = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
         saved_at = time.monotonic()
         seen = len(self.sources.train) * (config.optim.epochs - saved["epoch"])
         with progress_bar("training", seen, "clips", show=show_progress) as advance:
             for epoch in range(saved["epoch"] + 1, config.optim.epochs + 1):
-                record = self._epoch(epoch, module, optimizer, advance)
+                record = self.train_epoch(epoch, module, optimizer, advance)
                 top1, nll = self._validate()
                 # Without validation clips the last epoch counts as best.
                 key = (top1, -nll) if self.val_positions else (float(epoch), 0.0)
                 if key > best_key:
                     best_key, best_epoch = key, epoch
+                    best_top1 = top1 if self.val_positions else None
                     best = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
                 record |= {"val_top1": top1, "val_nll": nll} if self.val_positions else {}
                 self._log(record, show=show_progress)
                 if time.monotonic() - saved_at >= config.save_every_s:
-                    extra = {"best_key": list(best_key), "best_epoch": best_epoch}
+                    extra = {"best_key": list(best_key), "best_epoch": best_epoch, "best_top1": best_top1}
                     self.state.save(epoch, self.model, self.optimizer, best, extra)
                     saved_at = time.monotonic()
         restore_tensors(self.model, best)
         return {
             "best_epoch": best_epoch,
             "epochs": config.optim.epochs,
-            "val_top1": best_key[0] if self.val_positions else None,
+            "val_top1": best_top1,
             "train_clips": len(self.prepared.split.train),
             "labeled_clips": int(self.targets.performs.any(dim=1).sum()),
             "val_clips": len(self.val_positions),
             "trained_parameters": sum(t.numel() for t in best.values()),
         }
 
-    def _epoch(self, epoch: int, module: Any, optimizer: Any, advance: Any) -> dict[str, Any]:
+    def train_epoch(self, epoch: int, module: Any, optimizer: Any, advance: Any) -> dict[str, Any]:
+        """One pass over the training clips, with what Fabric made of the step and the optimizer; returns the log's line."""
         optim = self.config.optim
         started = time.monotonic()
         self.model.train()

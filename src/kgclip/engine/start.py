@@ -15,7 +15,6 @@ from kgclip.engine.prepare import GraphTargets
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.path import discriminant_weights
 from kgclip.models.ridge import fit_ridge
-from kgclip.models.temporal import frame_statistics
 
 # How sure the completed labels are: a softmax of summed z-scores times this. 1 to 3 did not differ in exploration.
 COMPLETION_SHARPNESS = 2.0
@@ -30,12 +29,16 @@ class StartTexts:
 
 
 def complete_performs(
-    statistics: Float[Tensor, "N S"], targets: GraphTargets
+    copies: Float[Tensor, "C N S"], targets: GraphTargets
 ) -> tuple[Float[Tensor, "N K"], Bool[Tensor, " N"]]:
     """Complete the graph: a soft ``performs`` edge for each training clip that shows movements but has no label.
 
     Two things speak for an action: how the clip looks (a ridge classifier of the labeled clips) and what its annotated
     movements say by the path over ``consists_of``. Both are z-scored over the actions and added.
+
+    Args:
+        copies: standardized statistics of the clips, seen with ever more frames.
+        targets: the graph over them.
 
     Returns:
         Labels of all clips, one-hot or soft, and which clips have one.
@@ -45,8 +48,8 @@ def complete_performs(
     open_clips = annotated & ~labeled
     if not open_clips.any() or not labeled.any():
         return targets.performs, labeled
-    looks = fit_ridge(statistics[labeled], targets.performs[labeled])
-    by_looks = torch.nn.functional.linear(statistics[open_clips], looks.weight, looks.bias)
+    looks = fit_ridge(copies[-1, labeled], targets.performs[labeled], copies[:, labeled])
+    by_looks = torch.nn.functional.linear(copies[-1, open_clips], looks.weight, looks.bias)
     weights = discriminant_weights(targets.consists_of, targets.shows[annotated])
     by_path = (targets.shows[open_clips] - targets.shows[annotated].mean(dim=0)) @ weights.T
     completed = targets.performs.clone()
@@ -80,7 +83,8 @@ def closed_form_start(
 
     The embedding of a clip becomes ``v = Σ_e R_e(z) · t_e`` over the names e, with R_e the ridge estimate of whether
     (how much) the clip performs (shows) e and orthonormal embeddings t_e, so that ``cos(v, t_e)`` ranks the actions as
-    the ridge classifier does.
+    the ridge classifier does. Each clip is seen with all its frames and with ever fewer, so that the model holds for
+    short glances too.
 
     Args:
         model: without trained heads yet; with ``statistics`` pooling.
@@ -92,19 +96,20 @@ def closed_form_start(
         The targets with completed labels.
     """
     model.pooling.fit(frames)
-    statistics = model.pooling.standardize(frame_statistics(frames))
+    copies = model.pooling.statistics.copies(frames)
     annotated = targets.shows.any(dim=1)
     use_graph = len(model.readout.bias) > 0 and bool(annotated.any())
     if use_graph:
-        performs, known = complete_performs(statistics, targets)
+        performs, known = complete_performs(copies, targets)
         names = torch.cat([texts.actions, texts.movements])
     else:
         performs, known = targets.performs, targets.performs.any(dim=1)
         names = texts.actions
-    looks = fit_ridge(statistics[known], performs[known])
+    looks = fit_ridge(copies[-1, known], performs[known], copies[:, known])
     weight, bias = looks.weight, looks.bias
     if use_graph:
-        shares = fit_ridge(statistics[annotated], targets.shows[annotated])
+        shares = fit_ridge(copies[-1, annotated], targets.shows[annotated], copies[:, annotated])
+        model.readout.set(model.pooling.statistics, shares)
         weight, bias = torch.cat([weight, shares.weight]), torch.cat([bias, shares.bias])
     model.text_map.copy_(orthonormal_map(names))
     embeddings = torch.nn.functional.normalize(names @ model.text_map, dim=-1)
@@ -119,4 +124,4 @@ def fit_readout(model: KGCLIP, frames: Float[Tensor, "N T F"], targets: GraphTar
     annotated = targets.shows.any(dim=1)
     if len(model.readout.bias) > 0 and annotated.any():
         device = model.readout.bias.device
-        model.readout.fit(frame_statistics(frames[annotated]).to(device), targets.shows[annotated].to(device))
+        model.readout.fit(frames[annotated].to(device), targets.shows[annotated].to(device))

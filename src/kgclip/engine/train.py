@@ -72,7 +72,7 @@ def _train(config: TrainConfig, folder: Path, *, show_progress: bool) -> Checkpo
     targets = graph_targets(prepared.graph, tuple(prepared.dataset.actions), prepared.split.train)
     trainer = Trainer(config, prepared, model, sources, start(config, model, sources, targets), state)
     summary = trainer.run(show_progress=show_progress)
-    if config.model.graph:
+    if config.model.graph and not solvable(model):
         fit_readout(model, embed_frames(model, sources.fit), targets)
     merge_lora(model.backbone)
     checkpoint = Checkpoint(
@@ -152,6 +152,11 @@ def open_sources(
     return Sources(train_source, centers(split.train), centers(split.val) if split.val else None)
 
 
+def solvable(model: KGCLIP) -> bool:
+    """Whether the heads can be solved for: statistics of frames whose embeddings stay as they are."""
+    return model.pooling.kind == "statistics" and not trains(model.backbone, "image")
+
+
 def start(config: TrainConfig, model: KGCLIP, sources: Sources, targets: GraphTargets) -> GraphTargets:
     """Bring the model to where gradient training starts; returns the targets, labels completed where that is possible.
 
@@ -161,7 +166,7 @@ def start(config: TrainConfig, model: KGCLIP, sources: Sources, targets: GraphTa
     if model.pooling.kind != "statistics":
         return targets
     frames = embed_frames(model, sources.fit)
-    if trains(model.backbone, "image"):
+    if not solvable(model):
         model.pooling.fit(frames)
         return targets
     with torch.no_grad():

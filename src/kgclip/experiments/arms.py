@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kgclip.experiments.setting import Arm, Fitted, Setting
 from kgclip.models.ridge import RidgeFit, fit_ridge
-from kgclip.models.temporal import frame_statistics
+from kgclip.models.statistics import frame_statistics
 
 
 @dataclass(frozen=True)

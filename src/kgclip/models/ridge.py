@@ -26,26 +26,64 @@ class RidgeFit:
     penalty: float
 
 
-def fit_ridge(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> RidgeFit:
+def fit_ridge(
+    x: Float[Tensor, "N S"], y: Float[Tensor, "N P"], copies: Float[Tensor, "C N S"] | None = None
+) -> RidgeFit:
     """Minimize ``‖y − x Wᵀ − b‖² + λ ‖W‖²`` with the λ of the least leave-one-out error.
 
     The error without row i is ``(y_i − ŷ_i) / (1 − H_ii)`` with the hat matrix H of the full fit (Golub, Heath and
-    Wahba, 1979), so that one singular value decomposition serves every λ.
+    Wahba, 1979), so that one eigendecomposition serves every λ.
+
+    Args:
+        x: inputs, standardized.
+        y: targets.
+        copies: other views of the same rows, such as the clips seen with fewer frames; the map is then the one that
+            is best over all of them, at the λ that ``x`` alone chose, as many times as there are copies.
     """
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
-    u, s, vt = torch.linalg.svd(x - x_mean, full_matrices=False)
-    target = y - y_mean
+    centered, target = x - x_mean, y - y_mean
+    squares, u = _left_singular(centered)
     projected = u.T @ target
 
-    def fit(penalty: float) -> Tensor:
-        shrinkage = s.square() / (s.square() + penalty)
+    def error(penalty: float) -> Tensor:
+        shrinkage = squares / (squares + penalty)
         # The mean is fitted too: it takes 1/N of every row's leverage.
         leverage = (u.square() * shrinkage).sum(dim=1) + 1 / len(x)
         residual = target - u @ (shrinkage[:, None] * projected)
         return residual / (1 - leverage).clamp(min=1e-6)[:, None]
 
-    penalties = [share * x.shape[1] for share in PENALTIES]
-    errors = {penalty: fit(penalty) for penalty in penalties}
-    best = min(penalties, key=lambda penalty: float(errors[penalty].square().mean()))
-    weight = (vt.T @ ((s / (s.square() + best))[:, None] * projected)).T
-    return RidgeFit(weight, y_mean - weight @ x_mean, y - errors[best], best)
+    errors = {share * x.shape[1]: error(share * x.shape[1]) for share in PENALTIES}
+    best = min(errors, key=lambda penalty: float(errors[penalty].square().mean()))
+    if copies is None:
+        weight = (centered.T @ (u @ (projected / (squares + best)[:, None]))).T
+        bias = y_mean - weight @ x_mean
+    else:
+        weight, bias = _solve(copies.flatten(0, 1), y.repeat(len(copies), 1), best * len(copies))
+    return RidgeFit(weight, bias, y - errors[best], best)
+
+
+def _left_singular(x: Float[Tensor, "N S"]) -> tuple[Float[Tensor, " Q"], Float[Tensor, "N Q"]]:
+    """The squared singular values above rounding, and their left singular vectors, from the smaller Gram matrix."""
+    wide = x.double()
+    if len(x) > x.shape[1]:
+        values, vectors = torch.linalg.eigh(wide.T @ wide)
+        vectors = wide @ vectors / values.clamp(min=1e-30).sqrt()
+    else:
+        values, vectors = torch.linalg.eigh(wide @ wide.T)
+    kept = values > 1e-9 * values[-1].clamp(min=1e-30)
+    return values[kept].to(x.dtype), vectors[:, kept].to(x.dtype)
+
+
+def _solve(
+    x: Float[Tensor, "N S"], y: Float[Tensor, "N P"], penalty: float
+) -> tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]:
+    """Weight and bias for one penalty, from the smaller of the two systems of equations."""
+    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
+    x, y = x - x_mean, y - y_mean
+    if len(x) > x.shape[1]:
+        factor = torch.linalg.cholesky(x.T @ x + penalty * torch.eye(x.shape[1], device=x.device))
+        weight = torch.cholesky_solve(x.T @ y, factor).T
+    else:
+        factor = torch.linalg.cholesky(x @ x.T + penalty * torch.eye(len(x), device=x.device))
+        weight = torch.cholesky_solve(y, factor).T @ x
+    return weight, y_mean - weight @ x_mean

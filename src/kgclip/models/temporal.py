@@ -6,22 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kgclip.models.statistics import NUM_STATISTICS, ClipStatistics
+
 PoolingKind = Literal["mean", "statistics", "transformer"]
-NUM_STATISTICS = 4
-
-
-def frame_statistics(frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
-    """Mean, standard deviation, end minus start, and mean absolute difference over time, side by side (S = 4 F).
-
-    End and start are the means of the last and first third (at least one frame), so that one noisy frame does not
-    decide the direction of a movement. One frame alone gives zeros for all but the mean.
-    """
-    third = max(1, frames.shape[1] // 3)
-    mean = frames.mean(dim=1)
-    spread = ((frames - mean[:, None]).square().mean(dim=1) + 1e-12).sqrt()
-    direction = frames[:, -third:].mean(dim=1) - frames[:, :third].mean(dim=1)
-    change = frames.diff(dim=1).abs().sum(dim=1) / max(1, frames.shape[1] - 1)
-    return torch.cat([mean, spread, direction, change], dim=1)
 
 
 def dropout(values: Float[Tensor, "B S"], rate: float) -> Float[Tensor, "B S"]:
@@ -33,9 +20,9 @@ def dropout(values: Float[Tensor, "B S"], rate: float) -> Float[Tensor, "B S"]:
 class TemporalPooling(nn.Module):
     """One embedding for a clip from those of its frames.
 
-    ``mean`` is the paper's: the mean over frames. ``statistics`` is a linear map of the standardized
-    :func:`frame_statistics`, and ``transformer`` adds a small transformer over time before the mean; both start at the
-    mean. Where the frames' dimension F is not D (features of a foreign encoder) they start at a random linear map.
+    ``mean`` is the paper's: the mean over frames. ``statistics`` is a linear map of :class:`ClipStatistics`, and
+    ``transformer`` adds a small transformer over time before the mean; both start at the mean. Where the frames'
+    dimension F is not D (features of a foreign encoder) they start at a random linear map.
 
     Args:
         frame_dim: F, dimension of a frame's embedding.
@@ -46,9 +33,6 @@ class TemporalPooling(nn.Module):
         max_frames: the longest T that ``transformer`` takes.
     """
 
-    statistics_mean: Tensor
-    statistics_scale: Tensor
-
     def __init__(
         self, frame_dim: int, dim: int, kind: PoolingKind = "mean", dropout: float = 0.0, max_frames: int = 64
     ):
@@ -58,11 +42,9 @@ class TemporalPooling(nn.Module):
         if frame_dim != dim and kind != "statistics":
             self.project = nn.Linear(frame_dim, dim, bias=False)
         if kind == "statistics":
-            width = NUM_STATISTICS * frame_dim
-            self.register_buffer("statistics_mean", torch.zeros(width))
-            self.register_buffer("statistics_scale", torch.ones(width))
+            self.statistics = ClipStatistics(frame_dim)
             self.dropout = dropout
-            self.linear = nn.Linear(width, dim)
+            self.linear = nn.Linear(NUM_STATISTICS * frame_dim, dim)
             nn.init.zeros_(self.linear.bias)
             self._start_at_mean()
         elif kind == "transformer":
@@ -80,26 +62,20 @@ class TemporalPooling(nn.Module):
         dim, width = self.linear.weight.shape
         if NUM_STATISTICS * dim == width:
             self.linear.weight.zero_()
-            self.linear.weight[:, :dim] = self.statistics_scale[:dim].diag()
-            self.linear.bias.copy_(self.statistics_mean[:dim])
+            self.linear.weight[:, :dim] = self.statistics.scale[0, :dim].diag()
+            self.linear.bias.copy_(self.statistics.mean[0, :dim])
 
     @torch.no_grad()
     def fit(self, frames: Float[Tensor, "B T F"]) -> None:
-        """Learn the scale of the statistics from training clips (no labels), before training; else a no-op."""
+        """Learn the scales of the statistics from training clips (no labels), before training; else a no-op."""
         if self.kind == "statistics":
-            statistics = frame_statistics(frames)
-            self.statistics_mean.copy_(statistics.mean(dim=0))
-            self.statistics_scale.copy_(statistics.std(dim=0, correction=0).clamp(min=1e-4))
+            self.statistics.fit(frames)
             self._start_at_mean()
-
-    def standardize(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, "B S"]:
-        """Statistics on the scale that :meth:`fit` learned."""
-        return (statistics - self.statistics_mean) / self.statistics_scale
 
     def forward(self, frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
         """The clips' embeddings, not normalized."""
         if self.kind == "statistics":
-            statistics = self.standardize(frame_statistics(frames))
+            statistics = self.statistics(frames)
             return self.linear(dropout(statistics, self.dropout) if self.training else statistics)
         if self.kind == "transformer":
             frames = self.layer(frames + self.positions[: frames.shape[1]])
