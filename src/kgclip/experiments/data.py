@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import io
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +27,8 @@ CACHED_FRAMES = 16
 CELL = "cell"
 # Settings kept in a process: that of the cells in work and those whose last arms may still be to come.
 _KEPT_SETTINGS = 4
+# The file that ends the making of puppets, with their hash.
+_KNOWN = "hash.json"
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,8 @@ def open_data(spec: DataSpec, seed: int, work: Path, *, workers: int = 1, show_p
 def _open_puppets(spec: DataSpec, seed: int, work: Path, *, workers: int, show_progress: bool) -> OpenData:
     if spec.features is not None:
         raise KgclipError("--features: is for a data set on disk; give --data with its path, or leave --features out")
-    options = PuppetOptions(
-        seed=seed,
-        part_noise=spec.part_noise,
-        train_per_action=spec.clips_per_action,
-        test_per_action=spec.test_per_action,
-    )
-    folder = work / f"puppets-{seed}-{_digest(json.dumps([to_json(options), spec.backbone]))}"
-    root, features, known = folder / "puppets", folder / "features.safetensors", folder / "hash.json"
+    options, folder = _puppets(spec, seed, work)
+    root, features, known = folder / "puppets", folder / "features.safetensors", folder / _KNOWN
     # Each file appears whole and after those that it is made from, so that a killed run goes on here.
     if not known.exists():
         if not root.exists():
@@ -107,6 +102,22 @@ def _open_puppets(spec: DataSpec, seed: int, work: Path, *, workers: int, show_p
             encode(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
         write_json(known, data_hash(dataset, features))
     return OpenData(spec, root, features, spec.backbone, json.loads(known.read_text()), work)
+
+
+def is_made(spec: DataSpec, seed: int, work: Path) -> bool:
+    """Whether opening takes a moment: the data are on disk, or their puppets were made before."""
+    return spec.root is not None or (_puppets(spec, seed, work)[1] / _KNOWN).exists()
+
+
+def _puppets(spec: DataSpec, seed: int, work: Path) -> tuple[PuppetOptions, Path]:
+    """What is generated, and the folder that gets it."""
+    options = PuppetOptions(
+        seed=seed,
+        part_noise=spec.part_noise,
+        train_per_action=spec.clips_per_action,
+        test_per_action=spec.test_per_action,
+    )
+    return options, work / f"puppets-{seed}-{_digest(json.dumps([to_json(options), spec.backbone]))}"
 
 
 def encode(dataset: DataSet, backbone: str, out: Path, *, workers: int, show_progress: bool) -> None:
@@ -147,9 +158,8 @@ def data_hash(dataset: DataSet, features: Path) -> str:
     digest = hashlib.sha256(_listing(dataset).encode())
     observations = read_observations(dataset, progress=False)
     for table in (observations.parts, observations.frames):
-        content = io.BytesIO()
-        table.write_ipc(content)
-        digest.update(content.getbuffer())
+        # Binary forms of equal tables differ by how they came into memory.
+        digest.update(table.write_csv().encode())
     with features.open("rb") as file:
         digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]

@@ -34,7 +34,11 @@ def save_plots(summary: pl.DataFrame, metrics: tuple[str, ...], axis: str, out: 
         table = summary.filter(pl.col("metric") == metric)
         along_x = table.filter(pl.col("x").is_not_null() & (pl.col("frames").count().over("point", "arm") == 1))
         if along_x["x"].n_unique() > 1:
-            files.append(_save([(along_x, "x", axis, metric)], out / metric.replace("_", "-")))
+            panels = [(along_x, "x", axis, metric)]
+            if along_x["frames"].n_unique() > 1:
+                latency = summary.filter(pl.col("metric") == LATENCY)
+                panels.append((latency.join(along_x, on=("point", "arm", "frames"), how="semi"), "x", axis, LATENCY))
+            files.append(_save(panels, out / metric.replace("_", "-")))
         for point, at_point in table.group_by("point", maintain_order=True):
             if at_point["frames"].n_unique() > 1:
                 latency = summary.filter(pl.col("metric") == LATENCY, pl.col("point") == point[0])
@@ -88,5 +92,8 @@ def _lines(axes: Any, rows: pl.DataFrame, column: str, metric: str) -> None:
     if min(values) > 0 and max(values) / min(values) >= 8:
         axes.set_xscale("log", base=2)
     axes.set_xticks(values, [f"{value:g}" for value in values])
+    if scale == 100:
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, 0), min(high, scale))
     axes.minorticks_off()
     axes.grid(alpha=0.3)

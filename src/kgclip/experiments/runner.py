@@ -16,7 +16,7 @@ from kgclip.engine.progress import progress_bar
 from kgclip.errors import KgclipError
 from kgclip.experiments.arms import ARMS
 from kgclip.experiments.cells import Cell, run_cell
-from kgclip.experiments.data import OpenData, open_data
+from kgclip.experiments.data import OpenData, is_made, open_data
 from kgclip.experiments.protocol import DataSpec, Experiment
 from kgclip.experiments.workers import Work, work_in
 from kgclip.kg.storage import write_table
@@ -115,8 +115,8 @@ def _narrow(experiment: Experiment, spec: DataSpec, options: RunOptions) -> tupl
     unknown = [arm for arm in (experiment.against, *experiment.arms) if arm not in ARMS]
     if unknown:
         raise KgclipError(f"--arms {unknown[0]!r}: there is no such arm; choose among {', '.join(ARMS)}")
-    for name, value in (("--seeds", options.seeds or 1), ("--jobs", options.jobs)):
-        if value < 1:
+    for name, value in (("--seeds", options.seeds), ("--jobs", options.jobs)):
+        if value is not None and value < 1:
             raise KgclipError(f"{name} {value}: is too small; give 1 or more")
     if spec.folds == 1 or spec.folds < 0:
         raise KgclipError(f"--folds {spec.folds}: cannot be; give 2 or more, or 0 for the data's own test part")
@@ -130,19 +130,13 @@ def _narrow(experiment: Experiment, spec: DataSpec, options: RunOptions) -> tupl
 
 def _open_all(spec: DataSpec, seeds: Sequence[int], folder: Path, options: RunOptions, work: Work) -> list[OpenData]:
     """The data of every seed; those on disk are the same for all."""
-    distinct = list(seeds) if spec.root is None else [0]
-    workers = max(1, options.jobs // len(distinct))
-    tasks = [(spec, seed, folder, workers) for seed in distinct]
-    opened: dict[int, OpenData] = {}
-    with progress_bar("preparing data", len(tasks), "sets", show=options.show_progress) as advance:
-        for index, data in work(_open_data, tasks):
-            opened[distinct[index]] = data
+    if spec.root is not None:
+        return [open_data(spec, 0, folder, workers=options.jobs, show_progress=options.show_progress)] * len(seeds)
+    to_make = [(spec, seed, folder) for seed in seeds if not is_made(spec, seed, folder)]
+    with progress_bar("making data", len(to_make), "sets", show=options.show_progress and bool(to_make)) as advance:
+        for _ in work(open_data, to_make):
             advance(1)
-    return [opened[seed if spec.root is None else 0] for seed in seeds]
-
-
-def _open_data(spec: DataSpec, seed: int, folder: Path, workers: int) -> OpenData:
-    return open_data(spec, seed, folder, workers=workers)
+    return [open_data(spec, seed, folder) for seed in seeds]
 
 
 def duration(seconds: float) -> str:

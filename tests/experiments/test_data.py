@@ -1,0 +1,162 @@
+"""Data are made once; settings hold what their point says and no more."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from kgclip.data.features import write_features
+from kgclip.data.puppet.dataset import PuppetOptions
+from kgclip.engine.prepare import prepare
+from kgclip.errors import KgclipError
+from kgclip.experiments import data as module
+from kgclip.experiments.data import OpenData, is_made, open_data, open_setting, select_on_test
+from kgclip.experiments.protocol import DataSpec, Point
+from kgclip.kg.graph import KnowledgeGraph
+
+POINT = Point("all", frames=4, test_frames=(4,))
+
+
+@pytest.fixture
+def made(puppets: Path, puppet_features: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Puppets and features are copied in place of being made; gives what was done."""
+    done: list[str] = []
+
+    def generate(out: Path, options: PuppetOptions, **_: object) -> None:
+        done.append(f"puppets of seed {options.seed} with noise {options.part_noise}")
+        shutil.copytree(puppets, out)
+
+    def encode(dataset: object, backbone: str, out: Path, **_: object) -> None:
+        done.append(f"features by {backbone}")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(puppet_features, out)
+
+    monkeypatch.setattr(module, "generate", generate)
+    monkeypatch.setattr(module, "encode", encode)
+    return done
+
+
+def test_puppets_are_made_once_a_seed(made: list[str], tmp_path: Path):
+    spec = DataSpec("puppets", part_noise=0.3)
+    assert not is_made(spec, 1, tmp_path)
+    first = open_data(spec, 1, tmp_path)
+    assert made == ["puppets of seed 1 with noise 0.3", "features by puppet"]
+    assert is_made(spec, 1, tmp_path)
+    assert not is_made(spec, 2, tmp_path)
+    assert open_data(spec, 1, tmp_path) == first
+    assert len(made) == 2
+    open_data(replace(spec, part_noise=0.4), 1, tmp_path)
+    assert made[2] == "puppets of seed 1 with noise 0.4"
+
+
+def test_a_killed_preparation_goes_on(made: list[str], tmp_path: Path):
+    spec = DataSpec("puppets")
+    opened = open_data(spec, 0, tmp_path)
+    (opened.features.parent / "hash.json").unlink()
+    opened.features.unlink()
+    assert open_data(spec, 0, tmp_path) == opened
+    assert made[2:] == ["features by puppet"]
+
+
+def test_features_of_a_data_set_are_made_once(made: list[str], puppets: Path, tmp_path: Path):
+    spec = DataSpec("disk", puppets)
+    opened = open_data(spec, 0, tmp_path / "work")
+    assert opened.features.parent == tmp_path / "work"
+    assert open_data(spec, 7, tmp_path / "work") == opened
+    assert made == ["features by puppet"]
+
+
+def write_narrow_features(puppet_spec: DataSpec, file: Path) -> None:
+    from kgclip.data.dataset import open_dataset
+
+    assert puppet_spec.root is not None
+    clips = open_dataset(puppet_spec.root).clips
+    rng = torch.Generator().manual_seed(0)
+    rows = ((clip.id, torch.rand(4, 3, generator=rng), torch.arange(4).numpy()) for clip in clips)
+    write_features(file, rows, encoder="foreign")
+
+
+def test_the_backbone_is_that_of_the_features(tiny_spec: DataSpec, tmp_path: Path):
+    own = open_data(tiny_spec, 0, tmp_path)
+    assert own.backbone == "puppet"
+    file = tmp_path / "narrow.safetensors"
+    write_narrow_features(tiny_spec, file)
+    foreign = open_data(replace(tiny_spec, features=file), 0, tmp_path)
+    assert foreign.backbone == "features:3"
+    assert foreign.hash != own.hash
+    assert open_data(replace(tiny_spec, features=file, backbone="features:3"), 0, tmp_path) == replace(
+        foreign, spec=replace(tiny_spec, features=file, backbone="features:3")
+    )
+    with pytest.raises(KgclipError, match="not those of --backbone features:4"):
+        open_data(replace(tiny_spec, features=file, backbone="features:4"), 0, tmp_path)
+
+
+def test_the_hash_covers_annotations(tiny_spec: DataSpec, puppets: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree(puppets, copy)
+    spec = replace(tiny_spec, root=copy)
+    same = open_data(spec, 0, tmp_path).hash
+    assert same == open_data(tiny_spec, 0, tmp_path).hash
+    frames = sorted((copy / "train_annotations").rglob("img_*.json"))
+    frames[0].write_bytes(frames[-1].read_bytes())
+    assert open_data(spec, 0, tmp_path).hash != same
+
+
+def test_data_that_cannot_be_used(tiny_spec: DataSpec, puppets: Path, tmp_path: Path):
+    root = tmp_path / "root"
+    shutil.copytree(puppets, root)
+    shutil.rmtree(root / "test_videos")
+    with pytest.raises(KgclipError, match="has no test part; give --folds"):
+        open_data(replace(tiny_spec, root=root), 0, tmp_path)
+    assert open_data(replace(tiny_spec, root=root, folds=2), 0, tmp_path).root == root
+    with pytest.raises(KgclipError, match="has no part annotations"):
+        open_data(replace(tiny_spec, root=root / "train_videos"), 0, tmp_path)
+    with pytest.raises(KgclipError, match="for a data set on disk"):
+        open_data(replace(tiny_spec, root=None), 0, tmp_path)
+
+
+def test_a_setting_is_what_its_point_says(tiny_data: OpenData, tmp_path: Path):
+    few = replace(POINT, label_fraction=0.34)
+    setting, narrow = (open_setting(tiny_data, point, 3, 0, tmp_path / "s") for point in (POINT, few))
+    split = setting.prepared.split
+    assert set(split.labelled) == set(split.train)
+    assert len(split.test) == 24
+    assert narrow.prepared.split.train == split.train
+    assert 0 < len(narrow.prepared.split.labelled) < len(split.labelled) / 2
+    assert setting.config.seed == 3
+    assert setting.config.frames == 4
+    assert setting.frames(split.test, 2).shape[:2] == (24, 2)
+    assert setting.prepared.graph.split_hash == split.hash
+    # Arms of one point share their setting, and training by its configuration sees the same.
+    assert open_setting(tiny_data, POINT, 3, 0, tmp_path / "s") is setting
+    assert prepare(narrow.config).graph.hash == narrow.prepared.graph.hash
+    assert not setting.config.out.exists()
+
+
+def test_each_clip_is_tested_in_one_fold(tiny_data: OpenData, tmp_path: Path):
+    data = replace(tiny_data, spec=replace(tiny_data.spec, folds=3))
+    splits = [open_setting(data, POINT, 0, fold, tmp_path / "s").prepared.split for fold in range(3)]
+    tested = [clip for split in splits for clip in split.test]
+    assert len(tested) == len(set(tested)) == 24 * 4
+    other = open_setting(data, POINT, 1, 0, tmp_path / "s").prepared.split
+    assert other.test != splits[0].test
+
+
+@pytest.mark.parametrize("point", [POINT, replace(POINT, novel_fraction=0.5)], ids=["plain", "novel"])
+def test_selection_on_test_moves_the_test_clips(point: Point, tiny_data: OpenData, tmp_path: Path):
+    honest = open_setting(tiny_data, point, 0, 0, tmp_path / "s")
+    cheating = select_on_test(honest)
+    old, new = honest.prepared.split, cheating.prepared.split
+    assert (new.train, new.labelled) == (old.train, old.labelled)
+    assert new.val == old.test
+    assert new.test == ()
+    trained = prepare(cheating.config)
+    assert trained.split == new
+
+    def triples(graph: KnowledgeGraph) -> list:
+        return [edge for relation in ("performs", "shows", "consists_of") for edge in graph.edges(relation)]
+
+    assert triples(trained.graph) == triples(honest.prepared.graph)
+    assert cheating.novel == honest.novel
