@@ -155,6 +155,9 @@ def test_folders_that_are_no_annotations_are_refused(tmp_path: Path):
         read_annotations(tmp_path / "none")
     with pytest.raises(KgclipError, match="holds no frame annotation"):
         read_annotations(tmp_path)
+    annotate(tmp_path / "set" / "train_annotations" / "push_up" / "a")
+    with pytest.raises(KgclipError, match="is a whole data set"):
+        read_annotations(tmp_path / "set")
     annotate(tmp_path / "push_up" / "a")
     annotate(tmp_path / "lunge" / "a")
     with pytest.raises(KgclipError, match="a second folder of annotations for 'a'"):

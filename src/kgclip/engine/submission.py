@@ -51,6 +51,8 @@ def read_annotations(folder: Path, labels: Path | None = None) -> Videos:
     """
     if not folder.is_dir():
         raise KgclipError(f"{folder}: is no folder of annotations; expected [<class>/]<video>/img_00001.json inside")
+    if (folder / "train_annotations").is_dir():
+        raise KgclipError(f"{folder}: is a whole data set; give one of its folders of annotations, train_annotations")
     given = {} if labels is None else _read_labels(labels)
     videos = Videos({}, {})
     for video, place in clip_folders(folder):
