@@ -193,6 +193,7 @@ def test_a_missing_video_is_refused(missing: str, tmp_path: Path):
         evaluate_submission(pack(tmp_path / "s.zip", actions, parts), tmp_path / "annotations")
 
 
+@pytest.mark.slow
 def test_a_perfect_submission_on_real_annotations(shared_data: Path, tmp_path: Path):
     root = shared_data / "jhmdb-tps" / "train_annotations"
     actions: dict[str, str] = {}
