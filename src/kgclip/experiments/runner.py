@@ -139,7 +139,7 @@ def _open_all(spec: DataSpec, seeds: Sequence[int], folder: Path, options: RunOp
     return [open_data(spec, seed, folder) for seed in seeds]
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Seconds, or from two minutes on minutes."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{math.ceil(seconds / 60)} min"
 
