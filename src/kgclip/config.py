@@ -29,7 +29,7 @@ class ModelConfig:
             the place of the text tower of "puppet" or "features:<F>"; it stays frozen.
         pooling: how frames become a clip.
         graph: train on the graph; without it the model is CLIP only.
-        subspace: form of the triplet encoder.
+        subspace: form of the triplet encoder; None leaves it out, so that movements count as texts alone.
         epsilon: deviation compensation per relation, shared or none.
         dropout: share of the pooled statistics left out of a training step.
         tuning: which part of the backbone trains.
@@ -41,7 +41,7 @@ class ModelConfig:
     text: str | None = None
     pooling: PoolingKind = "statistics"
     graph: bool = True
-    subspace: Subspace = "diagonal"
+    subspace: Subspace | None = "diagonal"
     epsilon: Epsilon = "relation"
     dropout: float = 0.5
     tuning: Tuning = "frozen"
@@ -97,7 +97,8 @@ class OptimConfig:
     """Optimization.
 
     Attributes:
-        epochs: passes over the training clips.
+        epochs: passes over the training clips; None: 30, but none where the heads are solved for in closed form (frozen
+            tuning with statistics pooling), which gradient training made worse in every comparison (docs/results.md).
         batch_size: clips a step.
         accumulate: steps whose gradients are summed before an update.
         lr_backbone: peak learning rate of pre-trained weights.
@@ -110,7 +111,7 @@ class OptimConfig:
         texts: which texts are encoded a step: "batch" the actions and movements of the step's clips, "all" every one.
     """
 
-    epochs: int = 30
+    epochs: int | None = None
     batch_size: int = 64
     accumulate: int = 1
     lr_backbone: float = 3e-4
@@ -124,9 +125,10 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("batch_size", 1), ("accumulate", 1)):
-            if getattr(self, name) < least:
+            value = getattr(self, name)
+            if value is not None and value < least:
                 option = name.replace("_", "-")
-                raise KgclipError(f"--optim.{option} {getattr(self, name)}: is too small; give {least} or more")
+                raise KgclipError(f"--optim.{option} {value}: is too small; give {least} or more")
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,13 @@ class TrainConfig:
     split: SplitOptions = field(default_factory=SplitOptions)
     rule: MovementRule = field(default_factory=MovementRule)
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @property
+    def epochs(self) -> int:
+        """The passes over the training clips that ``optim.epochs`` stands for."""
+        if self.optim.epochs is not None:
+            return self.optim.epochs
+        return 0 if self.model.pooling == "statistics" and self.model.tuning == "frozen" else 30
 
 
 def _published(backbone: str) -> dict[str, Any]:

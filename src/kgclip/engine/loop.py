@@ -163,9 +163,9 @@ class Trainer:
                 best_top1 = top1
             best = {name: tensor.clone() for name, tensor in trained_tensors(self.model).items()}
         saved_at = time.monotonic()
-        seen = len(self.sources.train) * (config.optim.epochs - saved["epoch"])
+        seen = len(self.sources.train) * (config.epochs - saved["epoch"])
         with progress_bar("training", seen, "clips", show=show_progress) as advance:
-            for epoch in range(saved["epoch"] + 1, config.optim.epochs + 1):
+            for epoch in range(saved["epoch"] + 1, config.epochs + 1):
                 record = self.train_epoch(epoch, module, optimizer, advance)
                 top1, nll = self._validate()
                 # Without validation clips the last epoch counts as best.
@@ -183,7 +183,7 @@ class Trainer:
         restore_tensors(self.model, best)
         return {
             "best_epoch": best_epoch,
-            "epochs": config.optim.epochs,
+            "epochs": config.epochs,
             "val_top1": best_top1,
             "train_clips": len(self.prepared.split.train),
             "labeled_clips": int(self.targets.performs.any(dim=1).sum()),
@@ -192,7 +192,7 @@ class Trainer:
         }
 
     def train_epoch(self, epoch: int, module: Any, optimizer: Any, advance: Any) -> dict[str, Any]:
-        """One pass over the training clips, with what Fabric made of the step and the optimizer; returns the log's line."""
+        """One pass over the training clips, with what Fabric made of step and optimizer; returns the log's line."""
         optim = self.config.optim
         started = time.monotonic()
         self.model.train()
@@ -214,7 +214,8 @@ class Trainer:
             self.fabric.backward(loss / in_group)
             if (number + 1) % optim.accumulate == 0 or number + 1 == len(order):
                 factor = learning_rate_factor(
-                    ((epoch - 1) * updates + group + 1) / (optim.epochs * updates), optim.warmup_epochs / optim.epochs
+                    ((epoch - 1) * updates + group + 1) / (self.config.epochs * updates),
+                    optim.warmup_epochs / self.config.epochs,
                 )
                 for parameters in self.optimizer.param_groups:
                     parameters["lr"] = parameters["peak_lr"] * factor

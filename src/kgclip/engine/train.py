@@ -27,11 +27,14 @@ log = logging.getLogger(__name__)
 CACHED_PER_FRAME = 2
 
 
-def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = True) -> Checkpoint:
+def train(
+    config: TrainConfig, *, prepared: Prepared | None = None, resume: bool = False, show_progress: bool = True
+) -> Checkpoint:
     """Train a model, choose its best epoch on the validation clips, and write it to ``config.out``.
 
     Args:
         config: the run.
+        prepared: its data, split and graph where they are at hand; None prepares them.
         resume: go on with the state that a killed run left beside ``config.out``.
         show_progress: a progress bar on stderr.
 
@@ -39,11 +42,11 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
         KgclipError: anything wrong with the input, found before training wherever possible.
     """
     check_device(config.device)
-    folder = config.out.with_name(config.out.name + ".training")
+    folder = state_folder(config.out)
     _check_folders(config.out, folder, resume)
     fresh = not folder.exists()
     try:
-        return _train(config, folder, show_progress=show_progress)
+        return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
     except KgclipError:
         # Bad input that shows late (a broken video) leaves nothing behind, unless there are epochs to go on from.
         if fresh and not any(folder.glob("epoch-*")):
@@ -51,9 +54,13 @@ def train(config: TrainConfig, *, resume: bool = False, show_progress: bool = Tr
         raise
 
 
-def _train(config: TrainConfig, folder: Path, *, show_progress: bool) -> Checkpoint:
+def state_folder(out: Path) -> Path:
+    """Where a run keeps its state until its model folder is written."""
+    return out.with_name(out.name + ".training")
+
+
+def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool) -> Checkpoint:
     started = time.monotonic()
-    prepared = prepare(config)
     torch.manual_seed(config.seed)
     backbone = load_backbone(config.model.backbone)
     set_trainable(backbone, config.model.tuning, config.model.lora_rank, config.model.partial_layers)
