@@ -17,7 +17,16 @@ from torch import Tensor
 
 from kgclip.engine.metrics import harmonic_mean
 from kgclip.errors import KgclipError
-from kgclip.experiments.novel_ways import Describe, Known, Readings, by_attributes, by_path, by_text, known_of
+from kgclip.experiments.novel_ways import (
+    Describe,
+    Known,
+    Readings,
+    by_attributes,
+    by_captions,
+    by_path,
+    by_text,
+    known_of,
+)
 from kgclip.experiments.setting import Arm, Fitted, Setting
 from kgclip.models.ridge import fit_ridge
 from kgclip.models.statistics import ClipStatistics
@@ -31,36 +40,42 @@ _PSEUDO_DRAWS = 2
 
 @dataclass(frozen=True)
 class Reader:
-    """Ridge regression from standardized frame statistics to base actions and movements.
+    """Ridge regression from standardized frame statistics to base actions, movements and captions.
 
     Attributes:
-        weight, bias: of the linear map to both, side by side.
-        num_base: Kb.
+        weight, bias: of the linear map to base actions, movements and captions, side by side.
+        sizes: of the three: Kb, M, D.
         training: readings of the training clips, each as if it had not been fitted on.
     """
 
     weight: Float[Tensor, "P S"]
     bias: Float[Tensor, " P"]
-    num_base: int
+    sizes: tuple[int, int, int]
     training: Readings
 
     @classmethod
-    def fit(cls, z: Float[Tensor, "N S"], performs: Float[Tensor, "N Kb"], shows: Float[Tensor, "N M"]) -> "Reader":
-        """Fit on the clips that have a label and, for movements, on those that show some."""
+    def fit(
+        cls,
+        z: Float[Tensor, "N S"],
+        performs: Float[Tensor, "N Kb"],
+        shows: Float[Tensor, "N M"],
+        captions: Float[Tensor, "N D"],
+    ) -> "Reader":
+        """Fit on the clips that have a label and, for movements and captions, on those that show some."""
         weights, biases, readings = [], [], []
-        for targets in (performs, shows):
+        for targets in (performs, shows, captions):
             rows = targets.any(dim=1)
             solution = fit_ridge(z[rows], targets[rows])
             values = z @ solution.weight.T + solution.bias
             values[rows] = solution.leave_one_out
             weights, biases = [*weights, solution.weight], [*biases, solution.bias]
             readings.append(values)
-        return cls(torch.cat(weights), torch.cat(biases), performs.shape[1], Readings(*readings))
+        sizes = (performs.shape[1], shows.shape[1], captions.shape[1])
+        return cls(torch.cat(weights), torch.cat(biases), sizes, Readings(*readings))
 
     def read(self, z: Float[Tensor, "B S"]) -> Readings:
         """Readings of other clips."""
-        values = z @ self.weight.T + self.bias
-        return Readings(values[:, : self.num_base], values[:, self.num_base :])
+        return Readings(*(z @ self.weight.T + self.bias).split(self.sizes, dim=1))
 
 
 @dataclass(frozen=True)
@@ -138,20 +153,26 @@ def _trial(ways: Sequence[Describe], data: "_Data", pseudo: Int[Tensor, " P"]) -
     rest = known.base & ~is_pseudo
     held = performs[:, is_pseudo].any(dim=1)
     kept = ~held
-    reader = Reader.fit(data.z[kept], performs[kept][:, rest], data.shows[kept])
+    reader = Reader.fit(data.z[kept], performs[kept][:, rest], data.shows[kept], data.captions[kept])
     columns = rest | is_pseudo
-    shown = data.shows[kept]
+    shows_some = data.shows[kept].any(dim=1)
     smaller = Known(
         rest[columns],
         known.names[columns],
         known.descriptions[columns],
         known.shares[columns],
         known.written[columns],
-        shown[shown.any(dim=1)],
+        data.shows[kept][shows_some],
+        known.captions[columns],
+        data.captions[kept][shows_some].mean(dim=0),
     )
     labelled = performs[kept].any(dim=1)
     away, home = reader.read(data.z[held]), reader.training
-    readings = Readings(torch.cat([home.looks[labelled], away.looks]), torch.cat([home.shares[labelled], away.shares]))
+    readings = Readings(
+        torch.cat([home.looks[labelled], away.looks]),
+        torch.cat([home.shares[labelled], away.shares]),
+        torch.cat([home.captions[labelled], away.captions]),
+    )
     answers = torch.cat(
         [
             performs[kept][labelled][:, rest].argmax(dim=1),
@@ -169,6 +190,7 @@ class _Data:
     z: Float[Tensor, "N S"]
     performs: Float[Tensor, "N K"]
     shows: Float[Tensor, "N M"]
+    captions: Float[Tensor, "N D"]
     known: Known
 
 
@@ -209,21 +231,24 @@ def fit_novel(setting: Setting, ways: tuple[Describe, ...], *, shuffled: bool = 
         shuffled: give the novel actions each other's parsings, none its own: a control.
 
     Raises:
-        KgclipError: the setting has no novel actions, or no cached features.
+        KgclipError: the setting has no novel actions, no cached features or no annotated training clip.
     """
-    if not setting.novel or setting.features is None:
-        raise KgclipError("novel arms: need novel actions and cached features; use a point with novel_fraction")
+    if not setting.novel or setting.features is None or not setting.targets.shows.any():
+        raise KgclipError(
+            f"{setting.config.data}: novel arms need novel actions, cached features and annotated training clips; "
+            "use a point with novel_fraction and data with part annotations"
+        )
     frames = setting.frames(setting.prepared.split.train, setting.config.frames)
     statistics = ClipStatistics(frames.shape[2])
     statistics.fit(frames)
-    known, targets = known_of(setting), setting.targets
-    data = _Data(statistics(frames), targets.performs, targets.shows, known)
+    (known, captions), targets = known_of(setting), setting.targets
+    data = _Data(statistics(frames), targets.performs, targets.shows, captions, known)
     balance = choose_balance(ways, data, setting.config.seed)
     if shuffled:
         rows = torch.arange(len(known.base))
         rows[~known.base] = rows[~known.base].roll(1)
         known = replace(known, shares=known.shares[rows], written=known.written[rows])
-    reader = Reader.fit(data.z, data.performs[:, known.base], data.shows)
+    reader = Reader.fit(data.z, data.performs[:, known.base], data.shows, captions)
     return NovelFitted(setting, statistics, ways, known, reader, balance)
 
 
@@ -232,10 +257,12 @@ _NAME, _TEXT = partial(by_text, described=False), partial(by_text, described=Tru
 NOVEL_ARMS: dict[str, Arm] = {
     "novel_name": partial(fit_novel, ways=(_NAME,)),
     "novel_text": partial(fit_novel, ways=(_TEXT,)),
+    "novel_captions": partial(fit_novel, ways=(by_captions,)),
     "novel_attributes": partial(fit_novel, ways=(by_attributes,)),
     "novel_written": partial(fit_novel, ways=(partial(by_path, written=True),)),
     "novel_path": partial(fit_novel, ways=(by_path,)),
     "novel_both": partial(fit_novel, ways=(by_path, _TEXT)),
     "novel_shuffled": partial(fit_novel, ways=(by_path,), shuffled=True),
 }
-"""By name, by name and movements as text, by attributes, by written parsing, by shares, by both, and a control."""
+"""Without the graph: by name, name and movements as text, captions that list movements, attributes. With it: by a written
+parsing without numbers, by shares, by shares and text together; and a control with foreign parsings."""

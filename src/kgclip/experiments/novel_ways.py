@@ -1,6 +1,6 @@
 """Ways to know an action without clips: by its name, by its movements as text, and by its parsing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,6 +31,8 @@ class Known:
         shares: of each movement in each action, by the graph.
         written: which movements a written parsing of the action lists.
         shown: shares of each movement in the annotated training clips.
+        captions: unit-length text embeddings of each action's movements without its name.
+        mean_caption: of the training clips' captions.
     """
 
     base: Bool[Tensor, " K"]
@@ -39,14 +41,17 @@ class Known:
     shares: Float[Tensor, "K M"]
     written: Bool[Tensor, "K M"]
     shown: Float[Tensor, "N M"]
+    captions: Float[Tensor, "K D"]
+    mean_caption: Float[Tensor, " D"]
 
 
 @dataclass(frozen=True)
 class Readings:
-    """What is read from the frames of clips: how much each performs the base actions, and shows the movements."""
+    """What is read from the frames of clips: base actions, movements, and the caption that lists the movements."""
 
     looks: Float[Tensor, "B Kb"]
     shares: Float[Tensor, "B M"]
+    captions: Float[Tensor, "B D"]
 
 
 Describe = Callable[[Readings, Known], Float[Tensor, "B Kn"]]
@@ -62,6 +67,12 @@ def by_text(readings: Readings, known: Known, *, described: bool) -> Float[Tenso
     texts = torch.nn.functional.normalize(texts - texts[known.base].mean(dim=0), dim=-1)
     base, novel = texts[known.base], texts[~known.base]
     return readings.looks @ torch.linalg.solve(base @ base.T + NAME_PENALTY * torch.eye(len(base)), base @ novel.T)
+
+
+def by_captions(readings: Readings, known: Known) -> Float[Tensor, "B Kn"]:
+    """Cosine between a clip's estimated caption and that of an action, both less the mean: movements as text only."""
+    clips = torch.nn.functional.normalize(readings.captions - known.mean_caption, dim=-1)
+    return clips @ torch.nn.functional.normalize(known.captions[~known.base] - known.mean_caption, dim=-1).T
 
 
 def by_attributes(readings: Readings, known: Known) -> Float[Tensor, "B Kn"]:
@@ -105,8 +116,11 @@ def _texts_of(backbone: str, text: str | None) -> Backbone:
     return load_backbone(backbone, text)
 
 
-def known_of(setting: Setting) -> Known:
-    """What the setting's graph and names say of its actions; for puppets' actions the written parsing is the script."""
+def known_of(setting: Setting) -> tuple[Known, Float[Tensor, "N D"]]:
+    """What the setting's graph and names say of its actions, and the embedded captions of the training clips.
+
+    For puppets' actions the written parsing is the script. A clip that shows no movement has a caption of zeros.
+    """
     targets, movements = setting.targets, setting.targets.movements
     written = targets.consists_of >= WRITTEN_SHARE
     for row, action in enumerate(setting.actions):
@@ -114,23 +128,37 @@ def known_of(setting: Setting) -> Known:
             script = scripts()[action].items()
             listed = {" ".join(filter(None, (part, *doing))) for part, doing in script}
             written[row] = torch.tensor([movement in listed for movement in movements], dtype=torch.bool)
-    texts = [*setting.config.prompts.actions(setting.actions), *_descriptions(setting)]
-    with torch.no_grad():
-        model = setting.config.model
-        embeddings = torch.nn.functional.normalize(_texts_of(model.backbone, model.text).encode_text(texts), dim=-1)
-    num = len(setting.actions)
+    names = setting.config.prompts.actions(setting.actions)
+    lists = listings(targets.consists_of, movements)
+    clip_lists = listings(targets.shows, movements)
+    actions = [setting.config.prompts.movement.format(name=text) for text in lists]
+    clips = [setting.config.prompts.movement.format(name=text) for text in clip_lists]
+    described = [f"{name}: {text}" if text else name for name, text in zip(names, lists, strict=True)]
+    parts = [_embed(setting, texts) for texts in (names, described, actions, clips)]
+    shows_some = targets.shows.any(dim=1)
+    captions = parts[3] * shows_some[:, None]
     base = torch.tensor([action not in setting.novel for action in setting.actions])
-    shown = targets.shows[targets.shows.any(dim=1)]
-    return Known(base, embeddings[:num], embeddings[num:], targets.consists_of, written, shown)
+    mean_caption = captions[shows_some].mean(dim=0)
+    shown = targets.shows[shows_some]
+    return Known(base, parts[0], parts[1], targets.consists_of, written, shown, parts[2], mean_caption), captions
 
 
-def _descriptions(setting: Setting) -> list[str]:
-    """The prompt of each action, followed by its movements from the most frequent on."""
-    sentences = []
-    for prompt, shares in zip(
-        setting.config.prompts.actions(setting.actions), setting.targets.consists_of, strict=True
-    ):
-        order = shares.argsort(descending=True, stable=True)[:DESCRIBED_MOVEMENTS].tolist()
-        listed = [setting.targets.movements[index] for index in order if shares[index] >= WRITTEN_SHARE]
-        sentences.append(f"{prompt}: {', '.join(listed)}" if listed else prompt)
-    return sentences
+@torch.no_grad()
+def _embed(setting: Setting, texts: Sequence[str]) -> Float[Tensor, "P D"]:
+    """Unit-length embeddings by the model's text tower; each distinct text is encoded once."""
+    model = setting.config.model
+    return torch.stack([_embed_one(model.backbone, model.text, text) for text in texts])
+
+
+@lru_cache(maxsize=20_000)
+def _embed_one(backbone: str, text_tower: str | None, text: str) -> Float[Tensor, " D"]:
+    return torch.nn.functional.normalize(_texts_of(backbone, text_tower).encode_text([text])[0], dim=-1)
+
+
+def listings(shares: Float[Tensor, "P M"], movements: tuple[str, ...]) -> list[str]:
+    """For each row the movements that somebody would mention, the most frequent first, joined by commas."""
+    lists = []
+    for row in shares:
+        order = row.argsort(descending=True, stable=True)[:DESCRIBED_MOVEMENTS].tolist()
+        lists.append(", ".join(movements[index] for index in order if row[index] >= WRITTEN_SHARE))
+    return lists

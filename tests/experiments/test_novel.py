@@ -1,0 +1,229 @@
+"""Base to novel: what is taken away, what stays known, and that arms recognize what they never saw."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kgclip.config import TrainConfig
+from kgclip.engine.prepare import prepare
+from kgclip.errors import KgclipError
+from kgclip.experiments.novel import draw_novel, hold_out
+from kgclip.experiments.novel_arms import NOVEL_ARMS, Balance, Reader, choose_balance, novel_values
+from kgclip.experiments.novel_ways import (
+    Known,
+    Readings,
+    by_attributes,
+    by_captions,
+    by_path,
+    by_text,
+    known_of,
+    typical_shares,
+)
+from kgclip.experiments.setting import Setting
+
+
+@pytest.fixture
+def setting(tiny_config: Callable[..., TrainConfig], tmp_path: Path) -> Setting:
+    """Puppets with all 24 actions."""
+    config = tiny_config(tmp_path / "cell" / "model")
+    return Setting(config, prepare(config))
+
+
+@pytest.fixture
+def novel(setting: Setting) -> Setting:
+    """The same with 12 of them held out."""
+    return hold_out(setting, 0.5, seed=3)
+
+
+def test_novel_actions_lose_their_clips_and_keep_their_parsing(setting: Setting, novel: Setting) -> None:
+    split, graph, by_id = novel.prepared.split, novel.prepared.graph, novel.prepared.dataset.by_id
+    assert len(novel.novel) == 12
+    assert novel.novel == tuple(sorted(novel.novel))
+    assert novel.actions == setting.actions
+    assert split.test == setting.prepared.split.test
+    old = setting.prepared.split
+    for part in ("train", "val", "labelled"):
+        expected = {clip for clip in getattr(old, part) if by_id[clip].action not in novel.novel}
+        assert set(getattr(split, part)) == expected
+    assert set(graph.entities("video")) == set(split.train)
+    assert {edge.tail for edge in graph.edges("performs")} == set(novel.actions) - set(novel.novel)
+    parsing = {e for e in setting.prepared.graph.edges("consists_of") if e.head in novel.novel}
+    assert parsing
+    assert {e for e in graph.edges("consists_of") if e.head in novel.novel} == parsing
+
+
+def test_shares_of_base_actions_are_those_of_their_clips(setting: Setting, novel: Setting) -> None:
+    base = [action for action in novel.actions if action not in novel.novel]
+    movements = novel.prepared.graph.entities("movement")
+    before = setting.prepared.graph.adjacency("consists_of", base, movements)
+    after = novel.prepared.graph.adjacency("consists_of", base, movements)
+    np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+def test_training_by_its_configuration_sees_the_same(novel: Setting) -> None:
+    again = prepare(novel.config)
+    assert again.split == novel.prepared.split
+    assert again.graph.hash == novel.prepared.graph.hash
+
+
+def test_the_draw_depends_on_the_seed_alone(setting: Setting) -> None:
+    draws = [draw_novel(setting.actions, 0.5, seed) for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
+    assert len(draw_novel(setting.actions, 0.25, 1)) == 6
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.05, 0.95, 1.0])
+def test_too_few_actions_on_a_side_are_refused(fraction: float) -> None:
+    with pytest.raises(KgclipError, match="expected at least 2 and at most 8"):
+        draw_novel(tuple("abcdefghij"), fraction, 0)
+
+
+def _known(seed: int = 0, num: int = 12, movements: int = 9) -> Known:
+    """Half of the actions are base ones; names say nothing; clips show their action's shares, unsteadily."""
+    generator = torch.Generator().manual_seed(seed)
+    shares = (torch.rand(num, movements, generator=generator) < 0.4) * 0.8
+    base = torch.arange(num) < num // 2
+    texts = torch.nn.functional.normalize(torch.randn(num, 7, generator=generator), dim=-1)
+    shown = shares[base].repeat_interleave(8, dim=0)
+    shown = (shown + 0.1 * torch.rand(shown.shape, generator=generator)).clamp(0, 1)
+    return Known(base, texts, texts, shares, shares > 0.5, shown, texts, torch.zeros(7))
+
+
+def test_a_clip_that_shows_what_an_action_consists_of_is_that_action() -> None:
+    known = _known()
+    read = Readings(torch.zeros(6, 6), known.shares[~known.base], known.captions[~known.base])
+    assert torch.equal(by_path(read, known).argmax(dim=1), torch.arange(6))
+    assert torch.equal(by_attributes(read, known).argmax(dim=1), torch.arange(6))
+    assert torch.equal(by_captions(read, known).argmax(dim=1), torch.arange(6))
+    # Movements that no training clip shows are not read: they must not count.
+    blind = replace(known, shown=known.shown * (torch.arange(9) > 0))
+    other = replace(read, shares=read.shares + 100.0 * (torch.arange(9) == 0))
+    torch.testing.assert_close(by_path(other, blind), by_path(read, blind))
+
+
+def test_typical_shares_are_means_over_base_actions_drawn_to_the_overall_mean() -> None:
+    base = torch.tensor([True, True, True, False])
+    shares = torch.tensor([[0.8, 0.1], [0.4, 0.5], [0.1, 0.3], [0.9, 0.9]])
+    written = torch.tensor([[True, False], [True, True], [False, True], [False, True]])
+    known = Known(
+        base,
+        torch.zeros(4, 1),
+        torch.zeros(4, 1),
+        shares,
+        written,
+        torch.zeros(0, 2),
+        torch.zeros(4, 1),
+        torch.zeros(1),
+    )
+    listed = (0.8 + 0.4 + 0.5 + 0.3) / 4
+    absent = (0.1 + 0.1) / 2
+    # The novel action: movement 0 not listed (by one base action neither), movement 1 listed (by two base actions).
+    expected = torch.tensor([(0.1 + 2 * absent) / 3, (0.5 + 0.3 + 2 * listed) / 4])
+    torch.testing.assert_close(typical_shares(known)[3], expected)
+
+
+def test_a_name_equal_to_a_base_action_takes_its_clips() -> None:
+    known = _known()
+    twins = known.names.clone()
+    twins[6:] = twins[:6]
+    read = Readings(torch.eye(6), torch.zeros(6, 9), torch.zeros(6, 7))
+    values = by_text(read, replace(known, names=twins), described=False)
+    assert torch.equal(values.argmax(dim=1), torch.arange(6))
+
+
+def test_left_out_readings_do_not_see_their_own_clip() -> None:
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(20, 5, generator=generator)
+    performs = torch.eye(2).repeat(10, 1)
+    shows = torch.rand(20, 3, generator=generator)
+    shows[4] = 0  # a clip that is not annotated
+    reader = Reader.fit(z, performs, shows, torch.rand(20, 2, generator=generator))
+    assert reader.training.looks.shape == (20, 2)
+    fitted = reader.read(z)
+    assert (reader.training.looks - performs).square().sum() > (fitted.looks - performs).square().sum()
+    torch.testing.assert_close(reader.training.shares[4], fitted.shares[4])
+
+
+def test_values_of_a_clip_do_not_depend_on_the_other_clips() -> None:
+    known = _known()
+    generator = torch.Generator().manual_seed(1)
+    z = torch.randn(48, 12, generator=generator)
+    reader = Reader.fit(z, torch.eye(6).repeat_interleave(8, dim=0), known.shown, torch.rand(48, 7))
+    ways = (by_path, by_attributes)
+    both = novel_values(ways, 0.5, known, reader, reader.read(z[:3]))
+    alone = novel_values(ways, 0.5, known, reader, reader.read(z[:1]))
+    torch.testing.assert_close(both[:1], alone, rtol=1e-4, atol=1e-5)
+    training = novel_values(ways[:1], 0.0, known, reader, reader.training)
+    torch.testing.assert_close(training.mean(dim=0), torch.zeros(6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(training.std(dim=0, correction=0), torch.ones(6))
+
+
+def test_a_second_way_that_says_nothing_gets_no_weight(novel: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kgclip.experiments import novel_arms
+
+    known, captions = known_of(novel)
+
+    def noise(readings: Readings, known: Known) -> torch.Tensor:
+        values = torch.sin(1e4 * readings.shares.sum(dim=1, keepdim=True) * torch.arange(1.0, 30.0))
+        return values[:, : int((~known.base).sum())]
+
+    frames = novel.frames(novel.prepared.split.train, 4).flatten(1)
+    z = (frames - frames.mean(dim=0)) / frames.std(dim=0)
+    data = novel_arms._Data(z, novel.targets.performs, novel.targets.shows, captions, known)
+    assert choose_balance((by_path, noise), data, seed=0).second < 1.0
+    assert choose_balance((by_path,), data, seed=0).second == Balance().second == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(NOVEL_ARMS))
+def test_arms_score_all_actions(name: str, novel: Setting) -> None:
+    fitted = NOVEL_ARMS[name](novel)
+    clips = novel.prepared.split.test
+    scores = fitted.scores(clips, 4)
+    assert scores.shape == (24, 24)
+    assert torch.isfinite(scores).all()
+    torch.testing.assert_close(fitted.scores(clips[:2], 4), scores[:2], rtol=1e-4, atol=1e-4)
+    shares = fitted.movements(clips, 4)
+    assert shares is not None
+    assert shares.shape == (24, len(novel.targets.movements))
+
+
+def test_parsings_recognize_novel_actions_and_foreign_ones_do_not() -> None:
+    known = _known()
+    generator = torch.Generator().manual_seed(2)
+    looks = torch.randn(9, 40, generator=generator)  # what a movement looks like
+
+    def clips(shares: torch.Tensor) -> torch.Tensor:
+        return shares @ looks + 0.3 * torch.randn(len(shares), 40, generator=generator)
+
+    reader = Reader.fit(clips(known.shown), torch.eye(6).repeat_interleave(8, dim=0), known.shown, torch.rand(48, 7))
+    readings = reader.read(clips(known.shares[6:].repeat_interleave(20, dim=0)))
+    answers = torch.arange(6).repeat_interleave(20)
+    rows = torch.tensor([0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 6])
+    foreign = replace(known, shares=known.shares[rows], written=known.written[rows])
+    for describe in (by_path, partial(by_path, written=True), by_attributes):
+        right = [
+            float((novel_values((describe,), 0.0, k, reader, readings).argmax(dim=1) == answers).float().mean())
+            for k in (known, foreign)
+        ]
+        assert right[0] > 0.7  # chance is 1/6
+        assert right[1] < 0.2
+
+
+def test_written_parsings_of_puppets_are_their_scripts(novel: Setting) -> None:
+    known, _ = known_of(novel)
+    row = novel.actions.index("push up")
+    listed = {novel.targets.movements[column] for column in known.written[row].nonzero()[:, 0].tolist()}
+    script = {"hip press", "left arm push", "right arm push", "left hand press", "right hand press"}
+    script |= {"left foot tiptoe", "right foot tiptoe"}
+    assert listed == script & set(novel.targets.movements)
+    assert len(listed) >= 5
+
+
+def test_arms_need_novel_actions(setting: Setting) -> None:
+    with pytest.raises(KgclipError, match="need novel actions"):
+        NOVEL_ARMS["novel_path"](setting)
