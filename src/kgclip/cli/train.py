@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from kgclip.cli.output import parse, print_json
+from kgclip.cli.output import parse, print_json, print_table
 from kgclip.config import TrainConfig, preset
 
 
@@ -28,6 +28,8 @@ class TrainCommand:
       kgclip train --data puppets --out clip-only --model.no-graph
 
       kgclip train --preset paper-b16 --data Kinetics-TPS --out model
+
+      kgclip train --preset paper-b16 --data Kinetics-TPS --out model --dry-run
     """
 
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
@@ -35,8 +37,12 @@ class TrainCommand:
     """where the defaults come from: default, paper-b16 or paper-b32"""
     resume: bool = False
     """go on with a run that was killed"""
+    batch: Literal["auto"] | None = None
+    """auto finds the batch size: the largest that fits, or on a CPU beyond which nothing gets faster"""
+    dry_run: bool = False
+    """predict time, memory and steps; train nothing"""
     json: bool = False
-    """print the summary as one JSON object"""
+    """print the summary (or the prediction) as one JSON object"""
 
 
 def train(argv: Sequence[str]) -> int:
@@ -48,9 +54,17 @@ def train(argv: Sequence[str]) -> int:
         # tyro asks for what is missing; the configuration itself takes nothing but paths.
         object.__setattr__(default.config, required, tyro.MISSING)
     command = parse(TrainCommand, argv, "train", default)
+    config = command.config
+    if command.batch == "auto":
+        from kgclip.engine.batch_size import with_batch_size
+        from kgclip.engine.train import state_folder
+
+        config = with_batch_size(config, state_folder(config.out) if command.resume else None)
+    if command.dry_run:
+        return dry_run(config, as_json=command.json)
     from kgclip.engine.train import train as run_training
 
-    checkpoint = run_training(command.config, resume=command.resume)
+    checkpoint = run_training(config, resume=command.resume)
     if command.json:
         print_json({"model": str(command.config.out), **checkpoint.summary})
     else:
@@ -60,3 +74,29 @@ def train(argv: Sequence[str]) -> int:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
         print(f", {summary['wall_s']:.0f} s")
     return 0
+
+
+def dry_run(config: TrainConfig, *, as_json: bool) -> int:
+    """Print what the run would take."""
+    from kgclip.engine.estimate import estimate
+
+    expected = estimate(config)
+    if as_json:
+        print_json(expected.to_json())
+        return 0
+    print(
+        f"{config.out}: {expected.train_clips} training and {expected.val_clips} validation clips, "
+        f"{config.epochs} epochs, {expected.steps} steps of {expected.batch_size} clips"
+    )
+    print(f"trained parameters: {expected.trained_parameters:,} of {expected.parameters:,}")
+    print(f"time: {duration(expected.wall_s)}, {expected.step_s:.3g} s a step")
+    print_table("time by phase", ("phase", "time"), [(name, duration(s)) for name, s in expected.seconds.items()])
+    print(f"memory: {expected.memory_bytes / 2**30:.2f} GiB")
+    return 0
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -95,6 +96,17 @@ def _collate(items: list[tuple[int, Tensor, bool] | KgclipError]) -> Batch | Kgc
     return Batch(torch.tensor(index), torch.stack(frames), torch.tensor(flipped))
 
 
+@runtime_checkable
+class Source(Protocol):
+    """Clips that come in batches."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, order: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
+        """The batches of that order, in that epoch's random draw."""
+        ...
+
+
 def epoch_order(num_clips: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """The batches of one epoch: a permutation that depends on seed and epoch alone; the rest forms a smaller batch."""
     order = np.random.default_rng((seed, epoch)).permutation(num_clips).tolist()
@@ -185,9 +197,6 @@ class FeatureSource:
         if not self.training:
             return self.centers[length]
         return np.random.default_rng((self.seed, epoch, position)).integers(*self.bounds[length], dtype=np.int64)
-
-
-Source = VideoSource | FeatureSource
 
 
 def in_order(num_clips: int, batch_size: int) -> list[list[int]]:
