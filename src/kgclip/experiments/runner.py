@@ -94,15 +94,7 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
             "%s on %s: %d cells, %d of them finished before",
             *(experiment.name, spec.name, len(cells), len(cells) - len(open_cells)),
         )
-        tasks = [(cell, store / "cells", Path(scratch)) for cell in open_cells]
-        with progress_bar(experiment.name, len(tasks), "cells", show=options.show_progress) as advance:
-            begun, every_arm = time.monotonic(), len(experiment.arms) * (2 if options.legacy else 1)
-            for done, _ in enumerate(work(_run_cell, tasks), start=1):
-                advance(1)
-                # By then every arm was run once, so that the mean is that of the rest.
-                if done == every_arm < len(tasks):
-                    left_s = (time.monotonic() - begun) / done * (len(tasks) - done)
-                    log.info("%s: about %s left", experiment.name, duration(left_s))
+        _run_all(experiment.name, [(cell, store / "cells", Path(scratch)) for cell in open_cells], options, work)
     results = collect(experiment, cells, store / "cells")
     header = {"content": "experiment results", "version": 1, "experiment": experiment.name}
     write_table(results.to_arrow(), out / RESULTS, header)
@@ -142,6 +134,21 @@ def _open_all(spec: DataSpec, seeds: Sequence[int], folder: Path, options: RunOp
 def duration(seconds: float | int) -> str:
     """Seconds, or from two minutes on minutes."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{math.ceil(seconds / 60)} min"
+
+
+def _run_all(name: str, tasks: Sequence[tuple[Cell, Path, Path]], options: RunOptions, work: Work) -> None:
+    """Run cells; says how long the rest takes once every arm was run."""
+    # The first cells start the workers, which takes longer than some cells.
+    warm = options.jobs
+    enough, begun = warm + max(4, len({cell.row for cell, _, _ in tasks})), 0.0
+    with progress_bar(name, len(tasks), "cells", show=options.show_progress) as advance:
+        for done, _ in enumerate(work(_run_cell, tasks), start=1):
+            advance(1)
+            if done == warm:
+                begun = time.monotonic()
+            elif done == enough < len(tasks):
+                left_s = (time.monotonic() - begun) / (done - warm) * (len(tasks) - done)
+                log.info("%s: about %s left", name, duration(left_s))
 
 
 def _run_cell(cell: Cell, store: Path, scratch: Path) -> None:
