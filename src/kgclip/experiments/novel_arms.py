@@ -264,5 +264,5 @@ NOVEL_ARMS: dict[str, Arm] = {
     "novel_both": partial(fit_novel, ways=(by_path, _TEXT)),
     "novel_shuffled": partial(fit_novel, ways=(by_path,), shuffled=True),
 }
-"""Without the graph: by name, name and movements as text, captions that list movements, attributes. With it: by a written
-parsing without numbers, by shares, by shares and text together; and a control with foreign parsings."""
+"""Without the graph: by name, name and movements as text, captions that list movements, attributes. With it: by a
+written parsing without numbers, by shares, by shares and text together; and a control with foreign parsings."""
