@@ -4,15 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kgclip.config import ModelConfig, OptimConfig, TrainConfig
+from kgclip.data.dataset import Clip, DataSet
+from kgclip.data.features import write_features
+from kgclip.data.splits import Split
+from kgclip.engine.prepare import Prepared
 from kgclip.experiments.arms import ARMS
 from kgclip.experiments.data import OpenData, open_data
 from kgclip.experiments.protocol import DataSpec, Experiment, Point
 from kgclip.experiments.setting import Fitted, Setting
+from kgclip.kg.graph import Edge, KnowledgeGraph
+from kgclip.kg.movement import PARTS
 
 
 @dataclass
@@ -74,3 +82,48 @@ def tiny_experiment() -> Experiment:
         Point(f"labels on {x} %", x=x, label_fraction=x / 100, frames=4, test_frames=(4,)) for x in (50, 100)
     )
     return Experiment("tiny", "Does it run?", ("good", "bad"), points, against="bad", seeds=3, axis="labels, %")
+
+
+@pytest.fixture
+def synthetic(tmp_path: Path) -> Callable[..., Setting]:
+    """A setting of made-up features: 3 actions, 6 movements that make them, and noise that grows with ``noise``.
+
+    Its clips look like the sum of the movements they show, so that movements tell more than one label does. The first
+    ``labeled`` training clips of each action have a label.
+    """
+
+    def make(labeled: int = 12, noise: float = 1.0, *, val: bool = True, annotated: int = 12) -> Setting:
+        rng = np.random.default_rng(0)
+        actions, movements = ("bow", "clap", "row"), tuple(f"{part} state" for part in PARTS[:6])
+        looks = rng.normal(size=(6, 8))
+        clips, edges, features, parts = [], [], [], {"train": [], "val": [], "test": []}
+        usable = []
+        for part, count in (("train", 12), ("val", 3 if val else 0), ("test", 20)):
+            for k, action in enumerate(actions):
+                for number in range(count):
+                    clip = f"{part} {action} {number}"
+                    shares = np.zeros(6)
+                    shares[[2 * k, 2 * k + 1, int(rng.integers(6))]] = rng.uniform(0.3, 1, size=3)
+                    frames = shares @ looks + noise * rng.normal(size=(8, 8)) + noise * rng.normal(size=8)
+                    clips.append(Clip(clip, tmp_path / clip, action, clip, part))
+                    features.append((clip, torch.from_numpy(frames).float(), np.arange(8)))
+                    parts[part].append(clip)
+                    if part == "train" and number < labeled:
+                        usable.append(clip)
+                        edges.append(Edge(clip, "performs", action))
+                    if part == "train" and number < annotated:
+                        edges += [Edge(clip, "shows", movements[m], float(shares[m])) for m in np.flatnonzero(shares)]
+        write_features(tmp_path / "features.safetensors", features, encoder="synthetic")
+        split = Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]), tuple(usable))
+        graph = KnowledgeGraph.from_edges(edges, isolated={"video": parts["train"], "movement": movements})
+        config = TrainConfig(
+            data=tmp_path,
+            out=tmp_path / "out",
+            features=tmp_path / "features.safetensors",
+            model=ModelConfig(backbone="features:8"),
+            optim=OptimConfig(epochs=20, batch_size=16),
+        )
+        dataset = DataSet(tmp_path, tuple(sorted(clips, key=lambda clip: clip.id)), None, None)
+        return Setting(config, Prepared(dataset, split, graph))
+
+    return make

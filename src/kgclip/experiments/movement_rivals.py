@@ -25,7 +25,6 @@ from kgclip.experiments.baselines import (
 )
 from kgclip.experiments.setting import Fitted, Setting
 from kgclip.models.ridge import fit_ridge
-from kgclip.models.statistics import NUM_STATISTICS
 
 # Width of the embedding that actions and movements share.
 EMBEDDING = 512
@@ -53,13 +52,15 @@ def multi_label_head(setting: Setting) -> Fitted:
     val = setting.prepared.split.val
     seen = features(val, setting.config.frames) if val else None
     best: tuple[float, dict[str, Tensor]] | None = None
-    for model in _train_heads(setting, features):
-        with torch.no_grad():
-            loss = 0.0 if seen is None else validation_loss(setting, model.eval()(seen)[0])
-        # Without validation clips the last epoch is taken.
-        if best is None or seen is None or loss < best[0]:
-            best = loss, {name: value.clone() for name, value in model.state_dict().items()}
-    heads = _new_heads(setting)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(setting.config.seed)
+        heads = _Heads(features.train.shape[1], len(setting.actions), len(setting.targets.movements))
+        for model in _train_heads(setting, features, heads):
+            with torch.no_grad():
+                loss = 0.0 if seen is None else validation_loss(setting, model.eval()(seen)[0])
+            # Without validation clips the last epoch is taken.
+            if best is None or seen is None or loss < best[0]:
+                best = loss, {name: value.clone() for name, value in model.state_dict().items()}
     if best is not None:
         heads.load_state_dict(best[1])
     return _HeadFit(features, heads.eval())
@@ -169,15 +170,7 @@ class _HeadFit:
         return self.model(self.features(clips, num_frames))[1]
 
 
-def _new_heads(setting: Setting) -> _Heads:
-    assert setting.features is not None
-    width = NUM_STATISTICS * setting.features.feature_dim
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(setting.config.seed)
-        return _Heads(width, len(setting.actions), len(setting.targets.movements))
-
-
-def _train_heads(setting: Setting, features: PooledFeatures) -> Iterator[_Heads]:
+def _train_heads(setting: Setting, features: PooledFeatures, model: _Heads) -> Iterator[_Heads]:
     """The heads after every epoch; always the same module, trained further."""
     config, train, shows = setting.config, setting.prepared.split.train, setting.targets.shows
     # A closed-form start may leave KG-CLIP without any epoch; the heads have no such start.
@@ -185,7 +178,6 @@ def _train_heads(setting: Setting, features: PooledFeatures) -> Iterator[_Heads]
     assert setting.features is not None
     source = feature_source(setting.features, train, config.frames, training=True, seed=config.seed)
     onehot, _ = labels_of_train(setting)
-    model = _new_heads(setting)
     optimizer = torch.optim.AdamW(model.parameters(), optim.lr_new, optim.betas, weight_decay=optim.weight_decay)
     for epoch in range(epochs):
         order = epoch_order(len(train), optim.batch_size, config.seed, epoch)
