@@ -43,7 +43,7 @@ def outcome(results: pl.DataFrame) -> Outcome:
 def test_means(results: pl.DataFrame):
     table = mean_table(summarize(results, "base"), "top1")
     assert table.splitlines() == [
-        "| top1, % | few | all, T = 1 | all, T = 8 |",
+        "| top-1, % | few | all, T = 1 | all, T = 8 |",
         "|---|---:|---:|---:|",
         "| base | 50.0 ± 13.0 | 50.0 ± 13.0 | 50.0 ± 13.0 |",
         "| KG-CLIP | 60.0 ± 14.3 | 60.0 ± 14.3 | 60.0 ± 14.3 |",
@@ -57,7 +57,7 @@ def test_means(results: pl.DataFrame):
 def test_differences_are_marked_where_they_are_clear_of_zero(results: pl.DataFrame):
     summary = summarize(results, "base")
     assert difference_table(summary, "top1", "base").splitlines() == [
-        "| top1 against base, points | few | all, T = 1 | all, T = 8 |",
+        "| top-1 against base, points | few | all, T = 1 | all, T = 8 |",
         "|---|---:|---:|---:|",
         "| KG-CLIP | **+10.0 ± 1.3**\\* | **+10.0 ± 1.3**\\* | **+10.0 ± 1.3**\\* |",
         "| noisy | +0.0 ± 58.1 | – | – |",
@@ -88,7 +88,7 @@ def test_a_page_holds_everything(outcome: Outcome):
     text = page(outcome, summary, source)
     assert text.startswith("## Does it help?: puppets\n")
     assert text.count("| base | 50.0 ± 13.0") == 1
-    assert text.index("top1 against base") < text.index("### Other figures") < text.index("latency, ms a clip")
+    assert text.index("top-1 against base") < text.index("### Other figures") < text.index("latency, ms a clip")
     assert text.endswith(provenance_block(source) + "\n")
     assert "cheat" not in text
     cheating = outcome.results.with_columns(pl.col("arm").replace("noisy", "base, epoch chosen on test"))

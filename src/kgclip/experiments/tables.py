@@ -15,6 +15,19 @@ from kgclip.experiments.runner import Outcome, duration
 
 # What is not a share is not shown in percent.
 _UNITS = {"latency_ms": "ms a clip", "nll": "nats"}
+_NAMES = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "base_top1": "base top-1",
+    "novel_top1": "novel top-1",
+    "macro_f1": "macro F1",
+    "nll": "NLL",
+    "ece": "ECE",
+    "aurc": "AURC",
+    "movement_map": "movement mAP",
+    "shows_mrr": "shows MRR",
+    "latency_ms": "latency",
+}
 _NONE = "–"
 LEGEND = (
     "± is the half-width of the 95 % interval over seeds (Student's t). Differences are paired by seed; bold: the "
@@ -39,9 +52,14 @@ def scale_of(metric: str) -> float:
     return 1.0 if metric in _UNITS else 100.0
 
 
+def name_of(metric: str) -> str:
+    """A metric as people call it."""
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
 def label_of(metric: str) -> str:
     """A metric with its unit."""
-    return f"{metric.removesuffix('_ms').replace('_', ' ')}, {_UNITS.get(metric, '%')}"
+    return f"{name_of(metric)}, {_UNITS.get(metric, '%')}"
 
 
 def _number(metric: str, value: float, half: float | None, *, signed: bool = False) -> str:
@@ -86,7 +104,7 @@ def difference_table(summary: pl.DataFrame, metric: str, against: str) -> str:
         return text + "\\*" * (p is not None and p < 0.05)
 
     unit = _UNITS.get(metric, "points")
-    corner = f"{label_of(metric).partition(',')[0]} against {against}, {unit}"
+    corner = f"{name_of(metric)} against {against}, {unit}"
     return _lines(summary, metric, corner, cell, [arm for arm in _arms(summary) if arm != against])
 
 
@@ -105,7 +123,9 @@ def page(outcome: Outcome, summary: pl.DataFrame, source: dict[str, Any]) -> str
             f"Rows that end in “{CHOSEN_ON_TEST.removeprefix(', ')}” cheat; they show what that habit is worth."
         )
     for metric in (metric for metric in experiment.metrics if metric in present):
-        parts += [mean_table(summary, metric), difference_table(summary, metric, experiment.against)]
+        parts.append(mean_table(summary, metric))
+        if summary["arm"].n_unique() > 1:
+            parts.append(difference_table(summary, metric, experiment.against))
     others = [metric for metric in present if metric not in experiment.metrics]
     if others:
         parts += ["### Other figures", *(mean_table(summary, metric) for metric in others)]
