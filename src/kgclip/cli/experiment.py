@@ -106,16 +106,17 @@ def data_spec(command: ExperimentCommand) -> "DataSpec":
     """
     from kgclip.experiments.protocol import DataSpec
 
+    common = {"features": command.features, "backbone": command.backbone, "folds": command.folds}
     if command.data == PUPPETS:
         noise = command.part_noise
         name = PUPPETS if noise == DataSpec.part_noise else f"{PUPPETS} with part noise {noise:g}"
-        return DataSpec(name, None, command.features, command.backbone, command.folds, noise)
+        return DataSpec(name, part_noise=noise, **common)
     root = Path(command.data)
     if not root.exists():
         raise KgclipError(f"--data {root}: not found; give a data set in the layout of Kinetics-TPS, or {PUPPETS}")
     if command.part_noise != DataSpec.part_noise:
         raise KgclipError(f"--part-noise: is for generated puppets; leave it out, or give --data {PUPPETS}")
-    return DataSpec(root.resolve().name, root, command.features, command.backbone, command.folds)
+    return DataSpec(root.resolve().name, root, **common)
 
 
 def _run(command: ExperimentCommand, preset: "Experiment", spec: "DataSpec", out: Path, words: str) -> dict[str, Any]:
