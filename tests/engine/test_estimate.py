@@ -50,15 +50,23 @@ def test_of_pixels(tuning: Tuning, tiny_config: Callable[..., TrainConfig], tmp_
     check(expected, train(config, show_progress=False).summary, config)
 
 
-def test_a_long_step_is_scaled_from_one_and_two_clips(
-    tiny_config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("batch_size", "expected"), [(16, (33.0, 62)), (2, (5.0, 20)), (1, (3.0, 17))])
+def test_a_long_step_is_scaled_from_one_of_fewer_clips(
+    batch_size: int, expected: tuple[float, int], monkeypatch: pytest.MonkeyPatch
 ):
     rehearsal = object.__new__(Rehearsal)
+    rehearsal.num_clips = 100
     rehearsal.trainer = SimpleNamespace(fabric=SimpleNamespace(device=torch.device("cpu")))  # pyright: ignore
-    monkeypatch.setattr(rehearsal, "steps_s", lambda num_clips, batch_size: 1.0 + 2.0 * min(num_clips, batch_size, 2))
-    peaks = iter([10, 13])
-    monkeypatch.setattr(estimating, "peak_memory", lambda device: next(peaks))
-    assert estimating.measure_step(rehearsal, 16) == (33.0, 10 + 15 * 3)
+    sizes = [0]
+
+    def steps_s(num_clips: int, batch_size: int) -> float:
+        assert num_clips == batch_size <= 2
+        sizes.append(batch_size)
+        return 1.0 + 2.0 * batch_size
+
+    monkeypatch.setattr(rehearsal, "steps_s", steps_s)
+    monkeypatch.setattr(estimating, "peak_memory", lambda device: 14 + 3 * sizes[-1])
+    assert estimating.measure_step(rehearsal, batch_size) == expected
 
 
 @pytest.mark.parametrize(("workers", "expected"), [(0, 5.0), (1, 3.0), (2, 2.5)])

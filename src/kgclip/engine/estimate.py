@@ -18,10 +18,10 @@ from kgclip.engine.rehearsal import START_CLIPS, Rehearsal, peak_memory, reset_p
 from kgclip.engine.state import trained_tensors
 from kgclip.engine.train import solvable
 
-# Steps that are timed at the run's own batch size; if one would take longer than this it is scaled from one of two
-# clips and one of one.
+# Steps that are timed at the run's own batch size. If a step of fewer clips takes longer than this already, the run's
+# is scaled from it and one of half as many.
 TIMED_STEPS = 4
-LONG_STEP_S = 5.0
+LONG_STEP_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def estimate(config: TrainConfig) -> Estimate:
             "features": rehearsal.features_s(),
             "start": begin,
             "training": config.epochs * epoch_s,
-            "validation": (config.epochs + 1) * num_val * clip_s,
+            "validation": (config.epochs + 1) * (num_val * clip_s + rehearsal.actions_s()) if num_val else 0.0,
             "end": num_clips * clip_s if needs_readout else 0.0,
         }
     trained = trained_tensors(rehearsal.model).values()
@@ -102,22 +102,29 @@ def estimate(config: TrainConfig) -> Estimate:
 
 
 def measure_step(rehearsal: Rehearsal, batch_size: int) -> tuple[float, int]:
-    """Seconds of a training step without waiting for frames, and the most memory meanwhile."""
+    """Seconds of a training step without waiting for frames, and the most memory meanwhile.
+
+    Steps of 1, 2, 4 … clips are tried up to one that takes long; time and memory beyond it grow by the clip.
+    """
     device = rehearsal.trainer.fabric.device
     rehearsal.steps_s(1, 1)
-    reset_peak_memory(device)
-    one, memory_of_one = rehearsal.steps_s(1, 1), peak_memory(device)
-    if one * batch_size < LONG_STEP_S:
-        num_clips = min(rehearsal.num_clips, TIMED_STEPS * batch_size)
-        rehearsal.steps_s(batch_size, batch_size)
-        seconds = statistics.median(rehearsal.steps_s(num_clips, batch_size) for _ in range(5))
-        return seconds * batch_size / num_clips, peak_memory(device)
-    reset_peak_memory(device)
-    two, memory_of_two = rehearsal.steps_s(2, 2), peak_memory(device)
-    return (
-        one + (batch_size - 1) * (two - one),
-        memory_of_one + (batch_size - 1) * max(0, memory_of_two - memory_of_one),
-    )
+    trials: list[tuple[int, float, int]] = []
+    size, seconds = 0, 0.0
+    while size < batch_size and (len(trials) < 2 or seconds < LONG_STEP_S):
+        size = min(max(1, 2 * size), batch_size)
+        reset_peak_memory(device)
+        # The quicker of two: the first may have to warm up.
+        seconds = min(rehearsal.steps_s(size, size) for _ in range(2))
+        trials.append((size, seconds, peak_memory(device)))
+    if size < batch_size:
+        (half, half_seconds, half_memory), (_, _, memory) = trials[-2:]
+        beyond = (batch_size - size) / (size - half)
+        return seconds + beyond * (seconds - half_seconds), memory + round(beyond * max(0, memory - half_memory))
+    num_clips = min(rehearsal.num_clips, TIMED_STEPS * batch_size)
+    if seconds < LONG_STEP_S:
+        steps = statistics.median(rehearsal.steps_s(num_clips, batch_size) for _ in range(5))
+        seconds = steps * batch_size / num_clips
+    return seconds, peak_memory(device)
 
 
 def measure_start(rehearsal: Rehearsal) -> tuple[float, int]:

@@ -169,6 +169,13 @@ class Rehearsal:
         frames = self.trainer.fabric.to_device(batch.frames)
         return median_s(lambda: self.model.embed_clips(frames)) / size
 
+    @torch.no_grad()
+    def actions_s(self) -> float:
+        """Seconds that embedding the actions' names takes, as before every validation."""
+        self.model.eval()
+        prompts = self.config.prompts.actions(self.targets.actions)
+        return median_s(lambda: self.model.embed_texts(prompts))
+
     def decode_s(self) -> float:
         """Seconds that reading and augmenting one clip takes one worker; 0 where features are given."""
         if not self.on_pixels:
