@@ -62,7 +62,7 @@ def state_folder(out: Path) -> Path:
 def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool) -> Checkpoint:
     started = time.monotonic()
     torch.manual_seed(config.seed)
-    backbone = load_backbone(config.model.backbone)
+    backbone = load_backbone(config.model.backbone, config.model.text)
     set_trainable(backbone, config.model.tuning, config.model.lora_rank, config.model.partial_layers)
     model = build_model(config, backbone, prepared.graph)
     identity = {

@@ -1,37 +1,90 @@
-"""The arms of experiments by name."""
+"""The arms of experiments by name: rivals without a graph, KG-CLIP and its variants, and controls."""
 
-from dataclasses import dataclass
+from kgclip.experiments.baselines import (
+    probe_mean,
+    probe_statistics,
+    pseudo_labels,
+    ridge_mean,
+    ridge_statistics,
+    zero_shot,
+)
+from kgclip.experiments.controls import nonsense_names, shuffle_consists_of, shuffle_movements
+from kgclip.experiments.family import by_gradient, clip_only, full, loss, model, path, trained, without_path
+from kgclip.experiments.movement_rivals import movement_pseudo_labels, movement_stacking, multi_label_head
+from kgclip.experiments.novel_arms import NOVEL_ARMS
+from kgclip.experiments.setting import Arm
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+KG_CLIP = "KG-CLIP"
+CLIP_ONLY = "CLIP only"
+PAPER = "paper's design"
 
-from kgclip.experiments.setting import Arm, Fitted, Setting
-from kgclip.models.ridge import RidgeFit, fit_ridge
-from kgclip.models.statistics import frame_statistics
+# Classifiers that know neither names nor movements.
+PLAIN: dict[str, Arm] = {
+    "zero-shot": zero_shot,
+    "ridge on means": ridge_mean,
+    "ridge": ridge_statistics,
+    "linear probe on means": probe_mean,
+    "linear probe": probe_statistics,
+    "pseudo-labels": pseudo_labels,
+    CLIP_ONLY: trained(clip_only),
+    "CLIP only by gradient": trained(clip_only, by_gradient),
+    "CLIP only, mean pooling": trained(clip_only, by_gradient, model(pooling="mean")),
+    "CLIP only, transformer": trained(clip_only, by_gradient, model(pooling="transformer")),
+}
+# Is a graph needed at all? These take the same movements as plain labels.
+MOVEMENTS: dict[str, Arm] = {
+    "multi-label head": multi_label_head,
+    "movement stacking": movement_stacking,
+    "movement pseudo-labels": movement_pseudo_labels,
+}
+GRAPH: dict[str, Arm] = {
+    KG_CLIP: trained(),
+    "KG-CLIP without path": trained(without_path),
+    "KG-CLIP by gradient": trained(by_gradient),
+    "KG-CLIP, log path": trained(path("log")),
+    "KG-CLIP, plain path": trained(path("plain")),
+}
+CONTROLS: dict[str, Arm] = {
+    "KG-CLIP, shows shuffled": trained(graph=shuffle_movements),
+    "KG-CLIP, consists_of shuffled": trained(graph=shuffle_consists_of),
+    "KG-CLIP, nonsense names": trained(graph=nonsense_names),
+}
 
 
-@dataclass(frozen=True)
-class _Ridge:
-    setting: Setting
-    mean: Float[Tensor, " S"]
-    scale: Float[Tensor, " S"]
-    fit: RidgeFit
-
-    def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
-        z = (frame_statistics(self.setting.frames(clips, num_frames)) - self.mean) / self.scale
-        return z @ self.fit.weight.T + self.fit.bias
-
-    def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"] | None:
-        return None
-
-
-def _ridge(setting: Setting) -> Fitted:
-    labelled = setting.prepared.split.labelled
-    x = frame_statistics(setting.frames(labelled, setting.config.frames))
-    mean, scale = x.mean(dim=0), x.std(dim=0).clamp(min=1e-4)
-    targets = torch.nn.functional.one_hot(setting.labels(labelled), len(setting.actions)).float()
-    return _Ridge(setting, mean, scale, fit_ridge((x - mean) / scale, targets))
+def _variants(name: str, *base: object) -> dict[str, Arm]:
+    """The triplet encoder's parts one by one, on top of a design that trains by gradient."""
+    changes = {
+        "": (),
+        ", movements as text only": (model(subspace=None),),
+        ", no ε": (model(epsilon="none"),),
+        ", shared ε": (model(epsilon="shared"),),
+        ", matrix": (model(subspace="matrix"),),
+        ", context": (model(subspace="context"),),
+        ", margin loss": (loss(margin=1.0),),
+        ", λ = 0": (loss(mm=0.0),),
+        ", λ = 0.1": (loss(mm=0.1),),
+        ", λ = 0.5": (loss(mm=0.5),),
+        ", λ = 1.5": (loss(mm=1.5),),
+        ", log path": (path("log"),),
+    }
+    return {name + text: trained(*base, *change) for text, change in changes.items()}  # pyright: ignore[reportArgumentType]
 
 
-ARMS: dict[str, Arm] = {"ridge": _ridge}
+# The paper's design on frozen features: mean pooling, no closed-form start, no path.
+ABLATION: dict[str, Arm] = _variants(PAPER, without_path, by_gradient, model(pooling="mean"))
+# All of the image tower trains.
+FINE_TUNED: dict[str, Arm] = {
+    "CLIP only, fine-tuned": trained(clip_only, full),
+    **{
+        f"{PAPER}, fine-tuned{text}": trained(without_path, full, *changes)
+        for text, changes in {
+            "": (),
+            ", movements as text only": (model(subspace=None),),
+            ", no ε": (model(epsilon="none"),),
+            ", matrix": (model(subspace="matrix"),),
+            ", log path": (path("log"),),
+        }.items()
+    },
+}
+
+ARMS: dict[str, Arm] = PLAIN | MOVEMENTS | GRAPH | CONTROLS | ABLATION | FINE_TUNED | NOVEL_ARMS

@@ -65,6 +65,8 @@ class Cell:
             "version": version("kgclip"),
             "data": self.data.hash,
             "backbone": self.data.backbone,
+            "text": self.data.spec.text,
+            "pixels": self.data.spec.pixels,
             "folds": self.data.spec.folds,
             "point": point | {"test_frames": list(self.point.test_frames)},
             "arm": self.arm,

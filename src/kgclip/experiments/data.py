@@ -190,13 +190,13 @@ def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Pa
     config = TrainConfig(
         data=data.root,
         # What hold_out keeps beside it outlives the cells; arms write to a folder that each cell leaves empty.
-        out=scratch / f"setting-{_digest(f'{data.hash} {point} {seed} {fold}')}" / "model",
-        features=data.features,
+        out=scratch / f"setting-{_digest(f'{data.hash} {data.spec} {point} {seed} {fold}')}" / "model",
+        features=None if data.spec.pixels else data.features,
         frames=point.frames,
         seed=seed,
         workers=1,
         device="cpu",
-        model=ModelConfig(backbone=data.backbone),
+        model=ModelConfig(backbone=data.backbone, text=data.spec.text),
         split=SplitOptions(
             file=_fold_file(data, seed, fold) if data.spec.folds else None,
             train_fraction=point.train_fraction,

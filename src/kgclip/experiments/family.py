@@ -16,12 +16,18 @@ from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.train import train
 from kgclip.experiments.setting import Arm, Fitted, Setting
 from kgclip.kg.graph import KnowledgeGraph
+from kgclip.video.transforms import Augmentation
 
 Change = Callable[[TrainConfig], TrainConfig]
 GraphChange = Callable[[KnowledgeGraph, int], KnowledgeGraph]
 
 # Epochs and head of the arms that train by gradient on cached features: what the defaults take where they train.
 GRADIENT_EPOCHS = 30
+FULL_EPOCHS = 10
+# Left and right of a puppet are told by the colors of its suit, which must stay.
+PUPPET_AUGMENTATION = Augmentation(
+    (1.0, 0.875), flip=0.0, brightness=0.2, contrast=0.2, saturation=0.0, hue=0.0, gray=0.0
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,3 +104,10 @@ def loss(**changes: object) -> Change:
 def path(form: str, weight: float | None = None) -> Change:
     """Another form or weight of path evidence."""
     return lambda config: dataclasses.replace(config, fusion=FusionConfig(form, weight))  # pyright: ignore[reportArgumentType]
+
+
+def full(config: TrainConfig) -> TrainConfig:
+    """Everything trains, mean pooling, as published but with a batch and rates for small towers and few clips."""
+    optim = dataclasses.replace(config.optim, epochs=FULL_EPOCHS, batch_size=16, lr_backbone=3e-4, texts="batch")
+    changed = dataclasses.replace(config.model, tuning="full", pooling="mean")
+    return dataclasses.replace(config, model=changed, optim=optim, augmentation=PUPPET_AUGMENTATION)

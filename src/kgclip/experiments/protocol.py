@@ -38,6 +38,8 @@ class DataSpec:
         root: a data set on disk; None generates puppets, another set for every seed.
         features: cached features of its frames; None makes them once, with the backbone's image tower.
         backbone: the model's backbone (see :class:`kgclip.config.ModelConfig`).
+        text: folder of a sentence encoder for the names; None keeps the backbone's own text tower.
+        pixels: train on pixels, image tower included, rather than on cached features.
         folds: number of source-grouped folds, each the test part once; 0 takes the data set's own test part.
         part_noise: how often a puppet's body part departs from its action's script (only without ``root``).
         clips_per_action: training clips of a puppet action (only without ``root``).
@@ -48,6 +50,8 @@ class DataSpec:
     root: Path | None = None
     features: Path | None = None
     backbone: str = "puppet"
+    text: str | None = None
+    pixels: bool = False
     folds: int = 0
     part_noise: float = 0.2
     clips_per_action: int = 20
