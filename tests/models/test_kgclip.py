@@ -14,7 +14,7 @@ from kgclip.models.kgclip import CONSISTS_OF, KGCLIP, MAX_SCALE, PERFORMS, SHOWS
 from kgclip.models.losses import LossWeights, triplet_loss, two_sided
 from kgclip.models.path import action_weights, fuse, part_softmax, path_evidence
 from kgclip.models.temporal import PoolingKind
-from kgclip.models.triplet import Epsilon, Subspace
+from kgclip.models.triplet import CACHED_ROWS, Epsilon, Subspace
 
 ACTIONS = ["push up", "pull up", "squat", "rest"]
 MOVEMENTS = ["left arm bend", "right arm bend", "hip stoop", "hip stand", "left leg bend"]
@@ -83,6 +83,16 @@ def test_output_is_the_mean_of_the_halves_of_equation_6():
             back = F.cosine_similarity(a * encoder.head[3] - encoder.epsilon[3], v * encoder.tail[3], dim=0)
             tri = (there.item() + back.item()) / 2
             assert halves.output[i, j].item() == pytest.approx((mm + tri) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("subspace", get_args(Subspace))
+def test_many_actions_are_scored_as_few(subspace: Subspace):
+    model, clips, actions = disturbed(subspace), unit(2, 1), unit(CACHED_ROWS + 5, 2)
+    whole = model.halves(clips, actions)
+    assert model.triplet is not None and whole.tri is not None
+    torch.testing.assert_close(whole.tri, model.triplet.cosine_both_ways(clips, 0, actions), atol=1e-6, rtol=0)
+    last = model.halves(clips, actions[-1:])
+    torch.testing.assert_close(whole.output[:, -1:], last.output, atol=1e-6, rtol=0)
 
 
 def test_shows_uses_its_own_relation():

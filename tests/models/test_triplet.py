@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from kgclip.models.triplet import Epsilon, Subspace, TripletEncoder
+from kgclip.models.triplet import CACHED_ROWS, Epsilon, Subspace, TripletEncoder
 
 DIM, RELATIONS = 8, 3
 SUBSPACES: tuple[Subspace, ...] = get_args(Subspace)
@@ -231,3 +231,23 @@ def test_a_gradient_leads_away_from_the_start(subspace: Subspace):
         gradient = encoder.get_parameter(name).grad
         assert gradient is not None
         assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("subspace", "epsilon"), VARIANTS)
+def test_distances_to_many_entities_are_those_of_single_pairs(subspace: Subspace, epsilon: Epsilon):
+    encoder, heads, tails = disturbed(subspace, epsilon), unit(5, 1), unit(2 * CACHED_ROWS + 3, 2)
+    fast = encoder.distances(heads, 1, tails)
+    exact = encoder(heads, 1, tails).distance()
+    torch.testing.assert_close(fast, exact, atol=1e-5, rtol=0)
+
+
+@given(st.floats(0, 1e-2))
+def test_near_pairs_lose_no_digits(offset: float):
+    encoder = TripletEncoder(DIM, RELATIONS)
+    heads = unit(6, 1)
+    fast = encoder.distances(heads, 0, heads + offset)
+    torch.testing.assert_close(fast.diagonal(), (heads - (heads + offset)).norm(dim=1), atol=1e-7, rtol=1e-5)
+
+
+def test_no_entities_have_no_distances():
+    assert TripletEncoder(DIM, RELATIONS).distances(unit(2, 1), 0, torch.empty(0, DIM)).shape == (2, 0)

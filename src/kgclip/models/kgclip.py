@@ -12,7 +12,7 @@ from kgclip.models.backbone import Backbone
 from kgclip.models.losses import LossWeights, triplet_loss, two_sided
 from kgclip.models.readout import MovementReadout
 from kgclip.models.temporal import PoolingKind, TemporalPooling
-from kgclip.models.triplet import Epsilon, Subspace, TripletEncoder
+from kgclip.models.triplet import CACHED_ROWS, Epsilon, Subspace, TripletEncoder
 
 PERFORMS, SHOWS, CONSISTS_OF = 0, 1, 2
 NUM_RELATIONS = 3
@@ -104,8 +104,11 @@ class KGCLIP(nn.Module):
 
     def halves(self, clips: Float[Tensor, "B D"], actions: Float[Tensor, "K D"]) -> Halves:
         """S_mm and S_tri of every clip with every action (Eq. 6)."""
-        tri = None if self.triplet is None else self.triplet.cosine_both_ways(clips, PERFORMS, actions)
-        return Halves(clips @ actions.T, tri)
+        mm = clips @ actions.T
+        if self.triplet is None:
+            return Halves(mm, None)
+        parts = [self.triplet.cosine_both_ways(clips, PERFORMS, some) for some in actions.split(CACHED_ROWS)]
+        return Halves(mm, torch.cat(parts, dim=1))
 
     def shows_cosine(self, clips: Float[Tensor, "B D"], movements: Float[Tensor, "M D"]) -> Float[Tensor, "B M"]:
         """How much each clip looks like showing each movement: the mean of both halves for ``shows``, a cosine."""
