@@ -52,11 +52,11 @@ def test_the_start_ranks_as_the_ridge_classifier(graph: bool):
         movements = model.backbone.encode_text(targets.movements or ("",))[: len(targets.movements)]
         completed = closed_form_start(model, frames, targets, StartTexts(actions, movements))
         mm = model.halves(model.embed_clips(frames), model.embed_texts(targets.actions)).mm
-    copies = model.pooling.statistics.copies(frames)
+    statistics, glances = model.pooling.statistics(frames), model.pooling.statistics.glances(frames)
     known = completed.performs.any(dim=1)
     assert int(known.sum()) == (N if graph else N // 2)
-    looks = fit_ridge(copies[-1, known], completed.performs[known], copies[:, known])
-    ridge = F.linear(copies[-1], looks.weight, looks.bias)
+    looks = fit_ridge(statistics[known], completed.performs[known], glances[:, known])
+    ridge = F.linear(statistics, looks.weight, looks.bias)
     assert torch.equal(mm.argsort(dim=1), ridge.argsort(dim=1))
 
 
@@ -64,7 +64,7 @@ def test_labels_are_completed_where_movements_are_known():
     frames, targets = clips()
     targets.shows[3] = 0  # neither label nor movements
     statistics = F.layer_norm(frame_statistics(frames), (frame_statistics(frames).shape[1],))
-    completed, known = complete_performs(statistics[None], targets)
+    completed, known = complete_performs(statistics, statistics[None], targets)
     labeled = targets.performs.any(dim=1)
     assert torch.equal(completed[labeled], targets.performs[labeled])
     assert not known[3]
@@ -79,7 +79,7 @@ def test_without_labels_or_movements_nothing_is_completed():
     statistics = frame_statistics(frames)
     for change in (targets.performs.zero_, targets.shows.zero_):
         change()
-        completed, known = complete_performs(statistics[None], targets)
+        completed, known = complete_performs(statistics, statistics[None], targets)
         assert completed is targets.performs
         assert torch.equal(known, targets.performs.any(dim=1))
 

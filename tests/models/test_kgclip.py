@@ -89,7 +89,8 @@ def test_output_is_the_mean_of_the_halves_of_equation_6():
 def test_many_actions_are_scored_as_few(subspace: Subspace):
     model, clips, actions = disturbed(subspace), unit(2, 1), unit(CACHED_ROWS + 5, 2)
     whole = model.halves(clips, actions)
-    assert model.triplet is not None and whole.tri is not None
+    assert model.triplet is not None
+    assert whole.tri is not None
     torch.testing.assert_close(whole.tri, model.triplet.cosine_both_ways(clips, 0, actions), atol=1e-6, rtol=0)
     last = model.halves(clips, actions[-1:])
     torch.testing.assert_close(whole.output[:, -1:], last.output, atol=1e-6, rtol=0)

@@ -6,6 +6,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from kgclip.models.readout import MovementReadout
+from kgclip.models.ridge import COPY_WEIGHT
 from kgclip.models.statistics import NUM_STATISTICS, frame_statistics
 
 
@@ -30,9 +31,10 @@ def test_it_is_ridge_on_standardized_statistics():
     readout, train = MovementReadout(3, 2), clips(20)
     shares = (shares_of(train) + 0.3 * torch.randn(20, 2, generator=torch.Generator().manual_seed(2))).clamp(0, 1)
     solution = readout.fit(train, shares)
-    copies = readout.statistics.copies(train).double()
-    by_hand = Ridge(alpha=len(copies) * solution.penalty)
-    by_hand.fit(copies.flatten(0, 1).numpy(), shares.double().repeat(len(copies), 1).numpy())
+    rows = torch.cat([readout.statistics(train)[None], readout.statistics.glances(train)]).double()
+    counts = [1.0] * len(train) + [COPY_WEIGHT] * ((len(rows) - 1) * len(train))
+    by_hand = Ridge(alpha=solution.penalty * sum(counts) / len(train))
+    by_hand.fit(rows.flatten(0, 1).numpy(), shares.double().repeat(len(rows), 1).numpy(), counts)
     test = clips(4, seed=1)
     expected = by_hand.predict(readout.statistics(test).double().numpy())
     torch.testing.assert_close(readout(test).double(), torch.from_numpy(expected), atol=1e-4, rtol=0)

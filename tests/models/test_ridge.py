@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from kgclip.models.ridge import PENALTIES, fit_ridge
+from kgclip.models.ridge import COPY_WEIGHT, PENALTIES, fit_ridge
 
 
 def problem(rows: int, width: int, noise: float) -> tuple[Tensor, Tensor]:
@@ -70,9 +70,12 @@ def test_one_row_gives_its_own_value():
 @pytest.mark.parametrize(("rows", "width"), [(30, 6), (8, 40)])
 def test_copies_join_the_fit_at_the_penalty_that_the_rows_chose(rows: int, width: int):
     x, y = problem(rows, width, 1.0)
-    copies = torch.stack([x + 0.1, 0.9 * x, x])
+    copies = torch.stack([x + 0.1, 0.9 * x])
     fit, alone = fit_ridge(x, y, copies), fit_ridge(x, y)
     assert fit.penalty == alone.penalty
-    expected = Ridge(alpha=3 * fit.penalty).fit(copies.flatten(0, 1).double().numpy(), y.double().repeat(3, 1).numpy())
+    counts = [1.0] * rows + [COPY_WEIGHT] * (2 * rows)
+    expected = Ridge(alpha=fit.penalty * (1 + 2 * COPY_WEIGHT))
+    expected.fit(torch.cat([x, *copies]).double().numpy(), y.double().repeat(3, 1).numpy(), counts)
     np.testing.assert_allclose(fit.weight.numpy(), expected.coef_, atol=1e-3)
     np.testing.assert_allclose(fit.bias.numpy(), expected.intercept_, atol=1e-3)
+    assert (fit_ridge(x, y, copies[:0]).weight - alone.weight).abs().max() < 1e-3

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kgclip.models.statistics import NUM_STATISTICS, ClipStatistics, frame_statistics, thinned
+from kgclip.models.statistics import NUM_STATISTICS, TIME_SCALE, ClipStatistics, frame_statistics, thinned
 
 
 def clips(num: int = 3, frames: int = 7, dim: int = 4, seed: int = 0) -> Tensor:
@@ -69,7 +69,8 @@ def test_what_it_was_fitted_on_is_standardized(frames: int):
     module, batch = fitted(frames)
     standard = module(batch)
     torch.testing.assert_close(standard.mean(dim=0), torch.zeros(16), atol=1e-4, rtol=0)
-    torch.testing.assert_close(standard.std(dim=0, correction=0), torch.ones(16), atol=1e-3, rtol=0)
+    expected = torch.cat([torch.ones(4), torch.full((12,), TIME_SCALE)])
+    torch.testing.assert_close(standard.std(dim=0, correction=0), expected, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -78,7 +79,7 @@ def test_clips_seen_with_fewer_frames_lie_on_the_same_scale(count: int):
     mean, *rest = module(thinned(batch, count)).chunk(NUM_STATISTICS, dim=1)
     for part in rest:
         torch.testing.assert_close(part.mean(dim=0), torch.zeros(4), atol=1e-4, rtol=0)
-        torch.testing.assert_close(part.std(dim=0, correction=0), torch.ones(4), atol=1e-3, rtol=0)
+        torch.testing.assert_close(part.std(dim=0, correction=0), torch.full((4,), TIME_SCALE), atol=1e-3, rtol=0)
     # The mean alone has one scale: it is the same quantity, only noisier.
     by_hand = (thinned(batch, count).mean(dim=1) - module.mean[0, :4]) / module.scale[0, :4]
     torch.testing.assert_close(mean, by_hand)
@@ -96,12 +97,12 @@ def test_more_frames_than_fitted_are_interleaved_clips():
     torch.testing.assert_close(module(long), expected)
 
 
-def test_copies_are_the_clips_seen_with_ever_more_frames():
+def test_glances_are_the_clips_seen_with_fewer_frames():
     module, batch = fitted(6)
-    copies = module.copies(batch)
-    assert copies.shape == (4, 60, 16)  # with 1, 2, 4 and 6 frames
-    torch.testing.assert_close(copies[1], module(thinned(batch, 2)))
-    torch.testing.assert_close(copies[-1], module(batch))
+    glances = module.glances(batch)
+    assert glances.shape == (3, 60, 16)  # with 1, 2 and 4 frames
+    torch.testing.assert_close(glances[1], module(thinned(batch, 2)))
+    assert module.glances(batch[:, :1]).shape == (0, 60, 16)
 
 
 def test_it_is_saved_whole():

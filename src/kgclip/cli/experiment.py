@@ -1,6 +1,7 @@
 """`kgclip experiment`."""
 
 import dataclasses
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from kgclip.experiments.protocol import DataSpec, Experiment
 
 LIST, ALL, PUPPETS = "list", "all", "puppets"
+# Training clips of each action where the image tower trains: an epoch then takes seconds.
+PIXEL_CLIPS = 10
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class ExperimentCommand:
     """cached features of that data set, see `kgclip data features`; default: made once by the backbone"""
     backbone: str = "puppet"
     """puppet, or the name or folder of a CLIP or SigLIP model"""
+    text: str | None = None
+    """folder of a sentence encoder for the names of actions; default: the backbone's own text tower"""
+    splits: Path | None = None
+    """folder of the published Kinetics-TPS splits (split_20_train.txt and so on), for published-splits"""
     folds: int = 0
     """source-grouped folds, each the test part once; 0 takes the data set's own test part"""
     part_noise: float = 0.2
@@ -91,6 +98,9 @@ def experiment(argv: Sequence[str]) -> int:
         assert preset is not None
         if command.arms:
             preset = dataclasses.replace(preset, arms=command.arms)
+        if command.preset == ALL and (reason := out_of_place(preset, spec)):
+            logging.getLogger(__name__).info("%s: left out, %s", preset.name, reason)
+            continue
         out = command.out / preset.name if command.preset == ALL else command.out
         results.append(_run(command, preset, spec, out, f"kgclip experiment {shlex.join(argv)}"))
     if command.json:
@@ -106,7 +116,13 @@ def data_spec(command: ExperimentCommand) -> "DataSpec":
     """
     from kgclip.experiments.protocol import DataSpec
 
-    common = {"features": command.features, "backbone": command.backbone, "folds": command.folds}
+    common = {
+        "features": command.features,
+        "backbone": command.backbone,
+        "text": command.text,
+        "splits": command.splits,
+        "folds": command.folds,
+    }
     if command.data == PUPPETS:
         noise = command.part_noise
         name = PUPPETS if noise == DataSpec.part_noise else f"{PUPPETS} with part noise {noise:g}"
@@ -119,6 +135,17 @@ def data_spec(command: ExperimentCommand) -> "DataSpec":
     return DataSpec(root.resolve().name, root, **common)
 
 
+def out_of_place(preset: "Experiment", spec: "DataSpec") -> str | None:
+    """Why an experiment cannot be run on that data, None if it can."""
+    if preset.pixels and spec.root is not None:
+        return "it trains a small image tower on puppets' pixels; run it with --data puppets"
+    if preset.novel and spec.text is None:
+        return "names must carry meaning; give --text with the folder of a sentence encoder"
+    if preset.published and spec.splits is None:
+        return "it needs --splits with the folder of the published splits"
+    return None
+
+
 def _run(command: ExperimentCommand, preset: "Experiment", spec: "DataSpec", out: Path, words: str) -> dict[str, Any]:
     """Run one experiment, write its tables and plots, and print them."""
     from kgclip.engine.checkpoint import write_json
@@ -128,6 +155,10 @@ def _run(command: ExperimentCommand, preset: "Experiment", spec: "DataSpec", out
     from kgclip.experiments.tables import page, provenance
     from kgclip.kg.storage import atomic_path
 
+    if reason := out_of_place(preset, spec):
+        raise KgclipError(f"experiment {preset.name}: {reason}")
+    if preset.pixels:
+        spec = dataclasses.replace(spec, name="small puppets", pixels=True, clips_per_action=PIXEL_CLIPS)
     options = RunOptions(command.seeds, command.jobs, command.quick, command.legacy_best_on_test)
     outcome = run(preset, spec, out, options, store=command.out)
     summary = summarize(outcome.results, preset.against)

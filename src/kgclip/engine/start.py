@@ -14,10 +14,11 @@ from torch import Tensor
 from kgclip.engine.prepare import GraphTargets
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.path import discriminant_weights
+from kgclip.models.propagation import propagate
 from kgclip.models.ridge import fit_ridge
 
-# How sure the completed labels are: a softmax of summed z-scores times this. 1 to 3 did not differ in exploration.
-COMPLETION_SHARPNESS = 2.0
+# How far labels travel from neighbor to neighbor when the graph is completed, in (0, 1).
+COMPLETION_REACH = 0.8
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,17 @@ class StartTexts:
 
 
 def complete_performs(
-    copies: Float[Tensor, "C N S"], targets: GraphTargets
+    clips: Float[Tensor, "N S"], glances: Float[Tensor, "C N S"], targets: GraphTargets
 ) -> tuple[Float[Tensor, "N K"], Bool[Tensor, " N"]]:
     """Complete the graph: a soft ``performs`` edge for each training clip that shows movements but has no label.
 
-    Two things speak for an action: how the clip looks (a ridge classifier of the labeled clips) and what its annotated
-    movements say by the path over ``consists_of``. Both are z-scored over the actions and added.
+    Three things speak for an action: how the clip looks (a ridge classifier of the labeled clips), what its annotated
+    movements say by the path over ``consists_of``, and which labeled clips it resembles in looks and movements
+    together, directly or over other clips (:func:`propagate`). They are z-scored over the actions and added.
 
     Args:
-        copies: standardized statistics of the clips, seen with ever more frames.
+        clips: their standardized statistics.
+        glances: the same of the clips seen with fewer frames.
         targets: the graph over them.
 
     Returns:
@@ -48,13 +51,23 @@ def complete_performs(
     open_clips = annotated & ~labeled
     if not open_clips.any() or not labeled.any():
         return targets.performs, labeled
-    looks = fit_ridge(copies[-1, labeled], targets.performs[labeled], copies[:, labeled])
-    by_looks = torch.nn.functional.linear(copies[-1, open_clips], looks.weight, looks.bias)
+    looks = fit_ridge(clips[labeled], targets.performs[labeled], glances[:, labeled])
+    by_looks = torch.nn.functional.linear(clips[open_clips], looks.weight, looks.bias)
     weights = discriminant_weights(targets.consists_of, targets.shows[annotated])
     by_path = (targets.shows[open_clips] - targets.shows[annotated].mean(dim=0)) @ weights.T
+    by_neighbors = propagate(_looks_and_movements(clips, targets.shows), targets.performs, COMPLETION_REACH)
     completed = targets.performs.clone()
-    completed[open_clips] = (COMPLETION_SHARPNESS * (_z_score(by_looks) + _z_score(by_path))).softmax(dim=1)
+    total = _z_score(by_looks) + _z_score(by_path) + _z_score(by_neighbors[open_clips])
+    completed[open_clips] = total.softmax(dim=1)
     return completed, labeled | open_clips
+
+
+def _looks_and_movements(clips: Float[Tensor, "N S"], shows: Float[Tensor, "N M"]) -> Float[Tensor, "N P"]:
+    """Both side by side with the same total variance; a clip that nobody annotated has the mean shares."""
+    annotated = shows.any(dim=1)
+    shares = (shows - shows[annotated].mean(dim=0)) * annotated[:, None]
+    balance = (clips.square().sum() / shares.square().sum().clamp(min=1e-12)).sqrt()
+    return torch.cat([clips, balance * shares], dim=1)
 
 
 def _z_score(scores: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
@@ -96,19 +109,19 @@ def closed_form_start(
         The targets with completed labels.
     """
     model.pooling.fit(frames)
-    copies = model.pooling.statistics.copies(frames)
+    clips, glances = model.pooling.statistics(frames), model.pooling.statistics.glances(frames)
     annotated = targets.shows.any(dim=1)
     use_graph = len(model.readout.bias) > 0 and bool(annotated.any())
     if use_graph:
-        performs, known = complete_performs(copies, targets)
+        performs, known = complete_performs(clips, glances, targets)
         names = torch.cat([texts.actions, texts.movements])
     else:
         performs, known = targets.performs, targets.performs.any(dim=1)
         names = texts.actions
-    looks = fit_ridge(copies[-1, known], performs[known], copies[:, known])
+    looks = fit_ridge(clips[known], performs[known], glances[:, known])
     weight, bias = looks.weight, looks.bias
     if use_graph:
-        shares = fit_ridge(copies[-1, annotated], targets.shows[annotated], copies[:, annotated])
+        shares = fit_ridge(clips[annotated], targets.shows[annotated], glances[:, annotated])
         model.readout.set(model.pooling.statistics, shares)
         weight, bias = torch.cat([weight, shares.weight]), torch.cat([bias, shares.bias])
     model.text_map.copy_(orthonormal_map(names))

@@ -1,13 +1,12 @@
 """Rivals that see neither the graph nor the movements: fitted on cached features, all of them in seconds.
 
-What they have in common was found by exploration on folds of real clips and on puppets: every number of frames has a
-scale of its own (:class:`kgclip.models.statistics.ClipStatistics`), what tells of time counts half, and clips seen with
-1 or 2 frames are judged by a map that was fitted on short glances too. Penalties come from leave-one-out error,
-everything else from the validation clips.
+They stand on the same statistics as KG-CLIP (:class:`kgclip.models.statistics.ClipStatistics`), and ridge regression
+learns from short glances too, as KG-CLIP does. Penalties come from leave-one-out error, everything else from the
+validation clips.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
 
@@ -20,22 +19,16 @@ from kgclip.engine.metrics import negative_log_likelihood
 from kgclip.errors import KgclipError
 from kgclip.experiments.setting import Fitted, Setting
 from kgclip.models.backbone import load_backbone
+from kgclip.models.propagation import propagate
 from kgclip.models.ridge import fit_ridge
-from kgclip.models.statistics import ClipStatistics, thinned
+from kgclip.models.statistics import ClipStatistics
 
 Pooling = Literal["mean", "statistics"]
 FittedT = TypeVar("FittedT", bound=Fitted)
 
-# How much standard deviation, direction and change count against the mean. With few labels 1 loses 5 points on puppets,
-# 0.25 loses 2 on real clips; with all labels it does not matter.
-TIME_SCALE = 0.5
-# Up to so many frames a map that was fitted on clips seen with fewer frames as well is better, by 1 to 4 points; with 8
-# frames it is worse by as much.
-FEW_FRAMES = 2
 # Candidate strengths of the linear probe's penalty, per clip and weight.
 PROBE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 # Candidates of the propagation of labels: how far labels travel, and how sure the soft labels are.
-NEIGHBORS = 10
 PROPAGATION_REACH = (0.5, 0.8)
 PROPAGATION_SHARPNESS = (1.0, 2.0)
 # Factors on z-scores between which a candidate's calibration is chosen before its likelihood counts.
@@ -65,10 +58,7 @@ class PooledFeatures:
     def standardize(self, frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
         """Vectors of the frames."""
         statistics = self._statistics(frames)
-        width = frames.shape[2]
-        if self.pooling == "mean":
-            return statistics[:, :width]
-        return torch.cat([statistics[:, :width], TIME_SCALE * statistics[:, width:]], dim=1)
+        return statistics[:, : frames.shape[2]] if self.pooling == "mean" else statistics
 
     @cached_property
     def train(self) -> Float[Tensor, "N S"]:
@@ -77,10 +67,9 @@ class PooledFeatures:
 
     @cached_property
     def glances(self) -> Float[Tensor, "C N S"]:
-        """The training clips seen with 1, 2, 4 … frames, last with all."""
-        count = self.frames.shape[1]
-        counts = [2**i for i in range(count.bit_length()) if 2**i < count] + [count]
-        return torch.stack([self.standardize(thinned(self.frames, number)) for number in counts])
+        """The training clips seen with fewer frames."""
+        glances = self._statistics.glances(self.frames)
+        return glances[:, :, : self.frames.shape[2]] if self.pooling == "mean" else glances
 
 
 @dataclass(frozen=True)
@@ -90,20 +79,16 @@ class LinearFit:
     Attributes:
         features: what it sees.
         actions: weight and bias of the actions.
-        few: the same for clips seen with at most FEW_FRAMES frames; None for no difference.
         readout: weight and bias of the movements.
     """
 
     features: PooledFeatures
     actions: tuple[Float[Tensor, "K S"], Float[Tensor, " K"]]
-    few: tuple[Float[Tensor, "K S"], Float[Tensor, " K"]] | None = None
     readout: tuple[Float[Tensor, "M S"], Float[Tensor, " M"]] | None = None
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """See :class:`kgclip.experiments.setting.Fitted`."""
-        use_few = self.few is not None and num_frames <= FEW_FRAMES < self.features.setting.config.frames
-        weight, bias = self.few if self.few is not None and use_few else self.actions
-        return F.linear(self.features(clips, num_frames), weight, bias)
+        return F.linear(self.features(clips, num_frames), *self.actions)
 
     def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"] | None:
         """See :class:`kgclip.experiments.setting.Fitted`."""
@@ -178,12 +163,14 @@ def pseudo_labels(setting: Setting) -> Fitted:
 
 def best_ridge(features: PooledFeatures, used: Bool[Tensor, " N"], labels: Sequence[Float[Tensor, "N K"]]) -> LinearFit:
     """Ridge regression on those training clips, with those of the candidate labels that do best on validation clips."""
-    fits = [fit_ridge(features.train[used], candidate[used]) for candidate in labels]
-    candidates = [LinearFit(features, (fit.weight, fit.bias)) for fit in fits]
-    best = best_on_validation(features.setting, candidates)
-    chosen = next(label for label, candidate in zip(labels, candidates, strict=True) if candidate is best)
-    few = fit_ridge(features.train[used], chosen[used], features.glances[:, used])
-    return replace(best, few=(few.weight, few.bias))
+    best = labels[0]
+    if len(labels) > 1:
+        fits = [fit_ridge(features.train[used], candidate[used]) for candidate in labels]
+        candidates = [LinearFit(features, (fit.weight, fit.bias)) for fit in fits]
+        chosen = best_on_validation(features.setting, candidates)
+        best = next(label for label, candidate in zip(labels, candidates, strict=True) if candidate is chosen)
+    fit = fit_ridge(features.train[used], best[used], features.glances[:, used])
+    return LinearFit(features, (fit.weight, fit.bias))
 
 
 def labels_of_train(setting: Setting) -> tuple[Float[Tensor, "N K"], Bool[Tensor, " N"]]:
@@ -202,26 +189,6 @@ def soft_labels(scores: Float[Tensor, "N K"], onehot: Float[Tensor, "N K"], shar
     """Labels of all training clips: the true one where it is known, else softmax of sharpness times z-score."""
     soft = (sharpness * z_scores(scores)).softmax(dim=1)
     return torch.where(onehot.any(dim=1, keepdim=True), onehot, soft)
-
-
-def propagate(x: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"], reach: float) -> Float[Tensor, "N K"]:
-    """Spread labels over the nearest neighbors by cosine: ``(I − α D^−½ W D^−½)⁻¹ Y`` (Zhou et al., NIPS 2003).
-
-    Each action's total is scaled to 1, so that frequent ones do not flood the graph.
-
-    Args:
-        x: features of all training clips.
-        onehot: zero rows for those without a label.
-        reach: α in (0, 1); the more, the further labels travel.
-    """
-    unit = F.normalize(x - x.mean(dim=0), dim=1)
-    cosine = (unit @ unit.T).fill_diagonal_(float("-inf"))
-    near = cosine.topk(min(NEIGHBORS, len(x) - 1), dim=1)
-    weights = torch.zeros_like(cosine).scatter(1, near.indices, near.values.clamp(min=0))
-    weights = torch.maximum(weights, weights.T)
-    scale = weights.sum(dim=1).clamp(min=1e-6).rsqrt()
-    spread = torch.linalg.solve(torch.eye(len(x)) - reach * scale[:, None] * weights * scale, onehot)
-    return spread / spread.sum(dim=0).clamp(min=1e-9)
 
 
 def best_on_validation(setting: Setting, candidates: Sequence[FittedT]) -> FittedT:

@@ -67,7 +67,7 @@ class Cell:
             "backbone": self.data.backbone,
             "text": self.data.spec.text,
             "pixels": self.data.spec.pixels,
-            "folds": self.data.spec.folds,
+            "folds": 0 if self.point.published else self.data.spec.folds,
             "point": point | {"test_frames": list(self.point.test_frames)},
             "arm": self.arm,
             "seed": self.seed,

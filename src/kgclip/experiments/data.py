@@ -12,7 +12,7 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.kinetics_tps import read_observations
 from kgclip.data.puppet.dataset import PuppetOptions, generate
-from kgclip.data.splits import SplitOptions, group_folds
+from kgclip.data.splits import SplitOptions, group_folds, read_published_split
 from kgclip.engine.checkpoint import write_json
 from kgclip.engine.extract import backbone_encoder, extract_features
 from kgclip.engine.prepare import Prepared, prepare
@@ -198,7 +198,7 @@ def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Pa
         device="cpu",
         model=ModelConfig(backbone=data.backbone, text=data.spec.text),
         split=SplitOptions(
-            file=_fold_file(data, seed, fold) if data.spec.folds else None,
+            file=_split_file(data, point, seed, fold),
             train_fraction=point.train_fraction,
             shots=point.shots,
             label_fraction=point.label_fraction,
@@ -213,8 +213,22 @@ def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Pa
     return dataclasses.replace(setting, config=dataclasses.replace(setting.config, out=scratch / CELL / "model"))
 
 
-def _fold_file(data: OpenData, seed: int, fold: int) -> Path:
-    """The split of one fold, saved where it is not yet; two processes write the same."""
+def _split_file(data: OpenData, point: Point, seed: int, fold: int) -> Path | None:
+    """The published split or that of one fold, saved where it is not yet; None for the data set's own test part.
+
+    Two processes that save one write the same.
+    """
+    if point.published is not None:
+        if data.spec.splits is None:
+            raise KgclipError(
+                f"{point.name}: is a published split; give --splits with the folder of split_20_train.txt"
+            )
+        parts = (data.spec.splits / f"split_{point.published}_{part}.txt" for part in ("train", "test"))
+        file = data.work / f"published-{data.hash}-{point.published}.json"
+        read_published_split(*parts).save(file)
+        return file
+    if not data.spec.folds:
+        return None
     file = data.work / f"folds-{data.hash}-{data.spec.folds}" / f"seed-{seed}-fold-{fold}.json"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -90,6 +90,15 @@ _EXPERIMENTS = (
         tuple(FINE_TUNED),
         (_FEW,),
         against="CLIP only, fine-tuned",
+        pixels=True,
+    ),
+    Experiment(
+        "published-splits",
+        "The published splits of Kinetics-TPS, whose test part moves with the share of training clips",
+        ("ridge", CLIP_ONLY, PAPER, KG_CLIP),
+        tuple(Point(f"split {percent}", x=percent, published=percent) for percent in (20, 40, 60, 80)),
+        against=KG_CLIP,
+        axis="training clips, %",
     ),
 )
 PRESETS: dict[str, Experiment] = {experiment.name: experiment for experiment in _EXPERIMENTS}

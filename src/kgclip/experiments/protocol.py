@@ -17,6 +17,8 @@ class Point:
         frames: T in training.
         test_frames: every T that the trained arms are tested with.
         novel_fraction: share of the actions that lose all training clips (base to novel).
+        published: the published Kinetics-TPS split of that percentage, whose test part moves with it; needs
+            ``DataSpec.splits``.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Point:
     frames: int = DEFAULT_FRAMES
     test_frames: tuple[int, ...] = (DEFAULT_FRAMES,)
     novel_fraction: float = 0.0
+    published: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class DataSpec:
         backbone: the model's backbone (see :class:`kgclip.config.ModelConfig`).
         text: folder of a sentence encoder for the names; None keeps the backbone's own text tower.
         pixels: train on pixels, image tower included, rather than on cached features.
+        splits: folder of published splits, split_20_train.txt and so on.
         folds: number of source-grouped folds, each the test part once; 0 takes the data set's own test part.
         part_noise: how often a puppet's body part departs from its action's script (only without ``root``).
         clips_per_action: training clips of a puppet action (only without ``root``).
@@ -52,6 +56,7 @@ class DataSpec:
     backbone: str = "puppet"
     text: str | None = None
     pixels: bool = False
+    splits: Path | None = None
     folds: int = 0
     part_noise: float = 0.2
     clips_per_action: int = 20
@@ -71,6 +76,7 @@ class Experiment:
         seeds: how many.
         metrics: the main ones, with differences in tables and plots; the rest is listed below them.
         axis: what x of the points is, with its unit.
+        pixels: its arms train the image tower, on puppets of few clips an action.
     """
 
     name: str
@@ -81,3 +87,14 @@ class Experiment:
     seeds: int = 5
     metrics: tuple[str, ...] = ("top1",)
     axis: str = ""
+    pixels: bool = False
+
+    @property
+    def novel(self) -> bool:
+        """Whether some of its actions have no clips."""
+        return any(point.novel_fraction > 0 for point in self.points)
+
+    @property
+    def published(self) -> bool:
+        """Whether it takes published splits."""
+        return any(point.published is not None for point in self.points)

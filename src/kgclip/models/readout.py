@@ -38,8 +38,7 @@ class MovementReadout(nn.Module):
         """
         statistics = ClipStatistics(frames.shape[2]).to(frames.device)
         statistics.fit(frames)
-        copies = statistics.copies(frames)
-        solution = fit_ridge(copies[-1], shares, copies)
+        solution = fit_ridge(statistics(frames), shares, statistics.glances(frames))
         self.set(statistics, solution)
         return solution
 

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+# How much a copy of a row counts beside the row itself: all copies together less than the row.
+COPY_WEIGHT = 1 / 6
 # From nearly no shrinkage to nearly nothing else, for standardized inputs, as multiples of their number.
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
@@ -37,8 +39,8 @@ def fit_ridge(
     Args:
         x: inputs, standardized.
         y: targets.
-        copies: other views of the same rows, such as the clips seen with fewer frames; the map is then the one that
-            is best over all of them, at the λ that ``x`` alone chose, as many times as there are copies.
+        copies: other views of the same rows, such as the clips seen with fewer frames; they join the fit at the λ that
+            ``x`` alone chose, each row of a copy with weight COPY_WEIGHT, and λ grows with the sum of the weights.
     """
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
     centered, target = x - x_mean, y - y_mean
@@ -58,7 +60,10 @@ def fit_ridge(
         weight = (centered.T @ (u @ (projected / (squares + best)[:, None]))).T
         bias = y_mean - weight @ x_mean
     else:
-        weight, bias = _solve(copies.flatten(0, 1), y.repeat(len(copies), 1), best * len(copies))
+        rows = torch.cat([x, copies.flatten(0, 1)])
+        counts = torch.full((len(rows), 1), COPY_WEIGHT, device=x.device)
+        counts[: len(x)] = 1.0
+        weight, bias = _solve(rows, y.repeat(1 + len(copies), 1), counts, best * (1 + COPY_WEIGHT * len(copies)))
     return RidgeFit(weight, bias, y - errors[best], best)
 
 
@@ -75,11 +80,11 @@ def _left_singular(x: Float[Tensor, "N S"]) -> tuple[Float[Tensor, " Q"], Float[
 
 
 def _solve(
-    x: Float[Tensor, "N S"], y: Float[Tensor, "N P"], penalty: float
+    x: Float[Tensor, "N S"], y: Float[Tensor, "N P"], counts: Float[Tensor, "N 1"], penalty: float
 ) -> tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]:
-    """Weight and bias for one penalty, from the smaller of the two systems of equations."""
-    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
-    x, y = x - x_mean, y - y_mean
+    """Weight and bias for one penalty with weighed rows, from the smaller of the two systems of equations."""
+    x_mean, y_mean = ((counts * values).sum(dim=0) / counts.sum() for values in (x, y))
+    x, y = counts.sqrt() * (x - x_mean), counts.sqrt() * (y - y_mean)
     if len(x) > x.shape[1]:
         factor = torch.linalg.cholesky(x.T @ x + penalty * torch.eye(x.shape[1], device=x.device))
         weight = torch.cholesky_solve(x.T @ y, factor).T
