@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": ("kgclip.cli.predict", "predict", "recognize the action in video files, and say why"),
     "experiment": ("kgclip.cli.experiment", "experiment", "compare arms with and without the graph, with intervals"),
     "metrics psc": ("kgclip.cli.metrics", "psc", "score a Kinetics-TPS submission as the official evaluator does"),
+    "bench": ("kgclip.cli.bench", "bench", "measure how fast it is on this machine"),
     "demo": ("kgclip.cli.demo", "demo", "see all of it work on generated clips"),
 }
 
