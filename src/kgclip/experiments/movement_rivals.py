@@ -25,11 +25,11 @@ from kgclip.experiments.baselines import (
 )
 from kgclip.experiments.setting import Fitted, Setting
 from kgclip.models.ridge import fit_ridge
+from kgclip.models.temporal import dropout
 
 # Width of the embedding that actions and movements share.
 EMBEDDING = 512
 DROPOUT = 0.5
-EPOCHS = 30
 MOVEMENT_WEIGHT = 10.0
 # How much the predicted movements count beside the statistics, both of unit mean square.
 STACKING_SCALES = (0.0, 0.5, 1.0, 2.0)
@@ -38,7 +38,7 @@ STACKING_FOLDS = 5
 TEACHER_REACH = (0.5, 0.8)
 TEACHER_SHARPNESS = (1.0, 2.0)
 
-# As many as KG-CLIP takes where it trains by gradient.
+# As many as KG-CLIP takes where it trains by gradient; the heads have no closed-form start.
 EPOCHS = 30
 
 
@@ -145,13 +145,17 @@ def _balance(x: Float[Tensor, "N S"], other: Float[Tensor, "N M"]) -> float:
 class _Heads(nn.Module):
     def __init__(self, width: int, num_actions: int, num_movements: int):
         super().__init__()
-        self.embed = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, EMBEDDING), nn.GELU(), nn.Dropout(DROPOUT))
+        self.embed = nn.Linear(width, EMBEDDING)
         self.actions = nn.Linear(EMBEDDING, num_actions)
         self.movements = nn.Linear(EMBEDDING, num_movements)
 
     def forward(self, x: Float[Tensor, "B S"]) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B M"]]:
-        embedded = self.embed(x)
+        embedded = F.gelu(self.embed(self._dropout(x)))
+        embedded = self._dropout(embedded)
         return self.actions(embedded), self.movements(embedded)
+
+    def _dropout(self, x: Float[Tensor, "B S"]) -> Float[Tensor, "B S"]:
+        return dropout(x, DROPOUT) if self.training else x
 
 
 @dataclass(frozen=True)
@@ -173,18 +177,17 @@ class _HeadFit:
 def _train_heads(setting: Setting, features: PooledFeatures, model: _Heads) -> Iterator[_Heads]:
     """The heads after every epoch; always the same module, trained further."""
     config, train, shows = setting.config, setting.prepared.split.train, setting.targets.shows
-    # A closed-form start may leave KG-CLIP without any epoch; the heads have no such start.
-    optim, epochs = config.optim, config.optim.epochs or EPOCHS
+    optim = config.optim
     assert setting.features is not None
     source = feature_source(setting.features, train, config.frames, training=True, seed=config.seed)
     onehot, _ = labels_of_train(setting)
     optimizer = torch.optim.AdamW(model.parameters(), optim.lr_new, optim.betas, weight_decay=optim.weight_decay)
-    for epoch in range(epochs):
+    for epoch in range(EPOCHS):
         order = epoch_order(len(train), optim.batch_size, config.seed, epoch)
         for step, batch in enumerate(source.batches(order, epoch)):
-            progress = (epoch + step / len(order)) / epochs
+            progress = (epoch + step / len(order)) / EPOCHS
             for group in optimizer.param_groups:
-                group["lr"] = optim.lr_new * learning_rate_factor(progress, optim.warmup_epochs / epochs)
+                group["lr"] = optim.lr_new * learning_rate_factor(progress, optim.warmup_epochs / EPOCHS)
             actions, movements = model.train()(features.standardize(batch.frames))
             loss = _heads_loss(actions, movements, onehot[batch.index], shows[batch.index])
             optimizer.zero_grad()
