@@ -87,4 +87,7 @@ FINE_TUNED: dict[str, Arm] = {
     },
 }
 
+# These compare frames with texts as the towers give them.
+NEED_IMAGE_TOWER = frozenset({"zero-shot"})
+
 ARMS: dict[str, Arm] = PLAIN | MOVEMENTS | GRAPH | CONTROLS | ABLATION | FINE_TUNED | NOVEL_ARMS

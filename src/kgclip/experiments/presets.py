@@ -6,6 +6,7 @@ from kgclip.experiments.protocol import Experiment, Point
 
 TEST_FRAMES = (1, 2, 4, 8, 16)
 RIVALS = ("ridge", "linear probe", "pseudo-labels", "multi-label head", "movement stacking", "movement pseudo-labels")
+PLAIN_FORMS = ("zero-shot", "ridge on means", "linear probe on means")
 CLIP_ONLY_FORMS = ("CLIP only by gradient", "CLIP only, mean pooling", "CLIP only, transformer")
 _FEW = Point("labels on 20 %", label_fraction=0.2)
 _ALL = Point("all labels")
@@ -48,7 +49,7 @@ _EXPERIMENTS = (
     Experiment(
         "few-frames",
         "1 to 16 frames in the test: one model trained with 8",
-        ("ridge", "linear probe", "multi-label head", CLIP_ONLY, *CLIP_ONLY_FORMS, KG_CLIP),
+        (*PLAIN_FORMS, "ridge", "linear probe", "multi-label head", CLIP_ONLY, *CLIP_ONLY_FORMS, KG_CLIP),
         (Point("trained with 8 frames", test_frames=TEST_FRAMES),),
         against=KG_CLIP,
         axis="frames in the test",

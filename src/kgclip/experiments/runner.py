@@ -14,7 +14,7 @@ import polars as pl
 
 from kgclip.engine.progress import progress_bar
 from kgclip.errors import KgclipError
-from kgclip.experiments.arms import ARMS
+from kgclip.experiments.arms import ARMS, NEED_IMAGE_TOWER
 from kgclip.experiments.cells import Cell, run_cell
 from kgclip.experiments.data import OpenData, is_made, open_data
 from kgclip.experiments.protocol import DataSpec, Experiment
@@ -87,6 +87,7 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
             for fold in folds
             for point in experiment.points
             for arm in experiment.arms
+            if arm not in NEED_IMAGE_TOWER or not opened.backbone.startswith("features:")
             for chosen_on_test in ((False, True) if options.legacy else (False,))
         ]
         open_cells = [cell for cell in cells if cell.result(store / "cells") is None]
