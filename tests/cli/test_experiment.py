@@ -66,7 +66,7 @@ def test_a_run(fitted: list[str], words: list[str], tmp_path: Path, capsys: pyte
     text = capsys.readouterr().out
     assert text.startswith("## Does it run?: puppets")
     assert "| first | 4.2 ± 0.0 | 4.2 ± 0.0 |" in text
-    out = tmp_path / "out"
+    out = tmp_path / "out" / "tiny"
     assert (out / "tables.md").read_text() + "\n" == text
     assert {"results.parquet", "summary.json", "top1.png", "top1.svg"} <= {file.name for file in out.iterdir()}
     assert len(fitted) == 8

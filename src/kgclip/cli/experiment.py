@@ -44,7 +44,7 @@ class ExperimentCommand:
     preset: Positional[str]
     """which experiment; `all` runs every one, `list` says what there is"""
     out: Path | None = None
-    """folder to write: results.parquet, summary.json, tables.md and plots"""
+    """folder to write: a folder for each experiment with results.parquet, summary.json, tables.md and plots"""
     data: str = PUPPETS
     """a data set in the layout of Kinetics-TPS; puppets are generated, another set for every seed"""
     features: Path | None = None
@@ -101,8 +101,7 @@ def experiment(argv: Sequence[str]) -> int:
         if command.preset == ALL and (reason := out_of_place(preset, spec)):
             logging.getLogger(__name__).info("%s: left out, %s", preset.name, reason)
             continue
-        out = command.out / preset.name if command.preset == ALL else command.out
-        results.append(_run(command, preset, spec, out, f"kgclip experiment {shlex.join(argv)}"))
+        results.append(_run(command, preset, spec, command.out / preset.name, f"kgclip experiment {shlex.join(argv)}"))
     if command.json:
         print_json({"experiments": results})
     return 0
