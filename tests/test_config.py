@@ -24,8 +24,8 @@ def test_names_that_are_unknown_or_missing_are_refused():
         from_json(TrainConfig, values | {"optim": {"speed": 1}})
     with pytest.raises(KgclipError, match=r"TrainConfig: .*missing.*'out'"):
         from_json(TrainConfig, {"data": "data"})
-    with pytest.raises(KgclipError, match="choose one of default, paper-b16, paper-b32"):
-        preset("paper", Path("data"), Path("out"))
+    with pytest.raises(KgclipError, match="choose one of default, paper, paper-b16, paper-b32"):
+        preset("paperback", Path("data"), Path("out"))
 
 
 def test_without_graph_changes_the_graph_alone():

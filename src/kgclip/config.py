@@ -202,6 +202,8 @@ def _published(backbone: str) -> dict[str, Any]:
 # What each preset changes against the defaults above.
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
+    # The paper's design at the default's scale: mean pooling, trained by gradient, no path evidence.
+    "paper": {"model": ModelConfig(pooling="mean"), "fusion": FusionConfig(path=None)},
     "paper-b16": _published("openai/clip-vit-base-patch16"),
     "paper-b32": _published("openai/clip-vit-base-patch32"),
 }

@@ -11,7 +11,7 @@ from kgclip.cli.main import run
 @pytest.mark.slow
 def test_demo_leaves_a_summary_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "demo"
-    words = ["--train-per-action", "4", "--test-per-action", "1", "--epochs", "1", "--json"]
+    words = ["--train-per-action", "4", "--test-per-action", "1", "--json"]
     assert run(["demo", "--out", str(out), *words]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary == json.loads((out / "summary.json").read_text())

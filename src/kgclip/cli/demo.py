@@ -24,8 +24,6 @@ class DemoCommand:
     """annotated clips of each of the 24 actions"""
     test_per_action: int = 10
     """held-out clips of each"""
-    epochs: int = 30
-    """of each of the four trainings"""
     seed: int = 0
     """of data and training"""
     json: bool = False
@@ -37,7 +35,7 @@ def demo(argv: Sequence[str]) -> int:
     command = parse(DemoCommand, argv, "demo")
     from kgclip.report.demo import DemoOptions, run_demo
 
-    options = DemoOptions(command.train_per_action, command.test_per_action, command.epochs, command.seed)
+    options = DemoOptions(command.train_per_action, command.test_per_action, command.seed)
     summary = run_demo(command.out, options)
     if command.json:
         print_json(summary)

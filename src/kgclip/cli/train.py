@@ -16,8 +16,8 @@ from kgclip.config import TrainConfig, preset
 class TrainCommand:
     """Train a model on clips and on the graph of their movements.
 
-    The best epoch is chosen on validation clips carved from the training part. A run that was killed goes on with
-    --resume.
+    With a frozen image tower the heads are solved for; otherwise the best epoch is chosen on validation clips carved
+    from the training part. A run that was killed goes on with --resume.
 
     Examples:
 
@@ -34,7 +34,7 @@ class TrainCommand:
 
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
     preset: str = "default"
-    """where the defaults come from: default, paper-b16 or paper-b32"""
+    """where the defaults come from: default, paper, paper-b16 or paper-b32"""
     resume: bool = False
     """go on with a run that was killed"""
     batch: Literal["auto"] | None = None
@@ -69,7 +69,8 @@ def train(argv: Sequence[str]) -> int:
         print_json({"model": str(command.config.out), **checkpoint.summary})
     else:
         summary = checkpoint.summary
-        print(f"{command.config.out}: best epoch {summary['best_epoch']} of {summary['epochs']}", end="")
+        how = f"best epoch {summary['best_epoch']} of {summary['epochs']}" if summary["epochs"] else "solved"
+        print(f"{command.config.out}: {how}", end="")
         if summary["val_top1"] is not None:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
         print(f", {summary['wall_s']:.0f} s")

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -34,7 +33,7 @@ def write_page(
         file: to write.
         summary: what ``summary.json`` holds.
         graph: counts and findings.
-        reports: evaluation of each arm, with ``history`` (JSON lines) and ``summary`` of its training.
+        reports: evaluation of each arm, with ``top1_by_frames``: its accuracy by frames in the test.
         example: one prediction, with its ``truth``.
         actions: names, in the order of the confusion matrix.
     """
@@ -48,7 +47,7 @@ def write_page(
         arms={name: (label, reports[name]) for name, label in ARMS.items()},
         example=example,
         frames=_png(_frames_figure(Path(example["file"]))),
-        curves=_png(_curves_figure(reports)),
+        by_frames=_png(_frames_seen_figure(reports)),
         confusion=_png(confusion_figure(reports["kg_clip"]["confusion"], actions)),
     )
     temporary = file.with_name(file.name + ".tmp")
@@ -72,14 +71,17 @@ def _frames_figure(file: Path) -> Any:
     return figure
 
 
-def _curves_figure(reports: dict[str, dict[str, Any]]) -> Any:
+def _frames_seen_figure(reports: dict[str, dict[str, Any]]) -> Any:
     figure = new_figure(8.0, 3.0)
     axes = figure.add_subplot()
+    accuracy: dict[int, float] = {}
     for name, label in ARMS.items():
-        history = [json.loads(line) for line in reports[name]["history"].splitlines()]
-        axes.plot([row["epoch"] for row in history], [100 * row["val_top1"] for row in history], label=label)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("validation top-1, %")
+        accuracy = reports[name]["top1_by_frames"]
+        axes.plot(list(accuracy), [100 * value for value in accuracy.values()], marker="o", label=label)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(accuracy), [str(frames) for frames in accuracy])
+    axes.set_xlabel("frames in the test (8 in training)")
+    axes.set_ylabel("test top-1, %")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
