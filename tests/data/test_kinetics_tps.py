@@ -5,19 +5,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import orjson
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kgclip.data.annotation_files import clip_folders, fingerprint, frame_number
 from kgclip.data.dataset import open_dataset
-from kgclip.data.frame_annotations import (
-    AllowedWords,
-    clip_folders,
-    fingerprint,
-    frame_number,
-    read_folders,
-)
+from kgclip.data.frame_annotations import AllowedWords, _FrameReader, read_folders
 from kgclip.data.kinetics_tps import read_observations
 from kgclip.errors import KgclipError
 
@@ -344,3 +340,30 @@ def test_fingerprints_of_reading_and_of_looking_agree(tps, annotate):
     columns = read_folders([folder], str(tps), AllowedWords(frozenset({"left hand"}), None, None))
     assert clip == "a"
     assert columns.fingerprints == [fingerprint(folder)]
+
+
+any_word = st.sampled_from(["none", "bend", "left_hand", "hold", "little_ball"])
+any_part = st.fixed_dictionaries(
+    {"verb": any_word | st.lists(any_word, min_size=1, max_size=2)},
+    optional={
+        "obj_class": any_word | st.none() | st.lists(any_word, max_size=2),
+        "box": st.lists(st.integers(), max_size=4),
+    },
+)
+any_human = st.fixed_dictionaries(
+    {}, optional={"parts": st.none() | st.dictionaries(st.sampled_from(["head", "left_hand", "tail"]), any_part)}
+)
+
+
+@given(
+    st.lists(st.fixed_dictionaries({}, optional={"humans": st.none() | st.lists(any_human, max_size=3)}), max_size=4)
+)
+@settings(deadline=None)
+def test_the_usual_layout_is_read_as_any_other(frames: list[dict]):
+    fast, slow = (_FrameReader("", AllowedWords(frozenset({"head", "left hand"}), None, None)) for _ in range(2))
+    fast.path = slow.path = "clip/frame"
+    for number, frame in enumerate(frames, 1):
+        content = orjson.dumps(frame)
+        assert fast._read_frame(content, number)
+        assert slow._read_other_frame(content, number)
+    assert fast.columns == slow.columns

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from kgclip.data.annotation_files import clip_folders, frame_number
 from kgclip.data.dataset import PARTS_OF_A_DATA_SET, Clip, DataSet, read_table
-from kgclip.data.frame_annotations import clip_folders, frame_number
 from kgclip.errors import KgclipError
 from kgclip.kg.lint import Finding, Severity
 from kgclip.video.decode import VideoInfo, probe

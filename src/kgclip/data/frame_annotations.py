@@ -1,23 +1,40 @@
-"""One frame's part annotation in JSON, and the folders of a clip's frames.
+"""One frame's part annotation in JSON.
 
 This module runs in worker processes, so that it imports little.
 """
 
-import hashlib
 import os
-import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
-_FRAME_FILE = re.compile(r"(?:img_)?0*([1-9]\d{0,8})\.json")
+from kgclip.data.annotation_files import fingerprint_of, frame_number, trait_of
+
 _NUM_EXAMPLES = 3
 
 Triple = tuple[str, str, str | None]
+
+
+class _Part(msgspec.Struct, frozen=True, gc=False):
+    """What is read of one part; boxes are skipped without making objects of them."""
+
+    verb: Any = None
+    obj_class: Any = None
+
+
+class _Human(msgspec.Struct, gc=False):
+    parts: dict[str, _Part] | None = None
+
+
+class _Frame(msgspec.Struct, gc=False):
+    humans: list[_Human] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Frame)
 
 
 @dataclass
@@ -76,38 +93,6 @@ class FrameColumns:
         self.problems.merge(other.problems)
 
 
-def clip_folders(root: Path) -> Iterator[tuple[str, str]]:
-    """Find the folders with JSON files under ``root``, as (clip id, path); the folder's name is the clip's id."""
-    yield from _clip_folders(str(root), root.name)
-
-
-def _clip_folders(folder: str, name: str) -> Iterator[tuple[str, str]]:
-    holds_json = False
-    inner = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(".json"):
-                holds_json = True
-            elif not entry.name.startswith(".") and entry.is_dir():
-                inner.append((entry.path, entry.name))
-    if holds_json:
-        yield name, folder
-    for path, inner_name in sorted(inner):
-        yield from _clip_folders(path, inner_name)
-
-
-def frame_number(file_name: str) -> int | None:
-    """The 1-based image index of ``img_00001.json``, or None if this is no such name."""
-    match = _FRAME_FILE.fullmatch(file_name)
-    return int(match[1]) if match else None
-
-
-def fingerprint(folder: str) -> str:
-    """A hash of the names, sizes and times of change of a folder's JSON files, without opening them."""
-    with os.scandir(folder) as entries:
-        return _fingerprint(_trait(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".json"))
-
-
 def read_folders(folders: list[str], root: str, allowed: AllowedWords) -> FrameColumns:
     """Read the frames in these folders, each in the order of its frame numbers.
 
@@ -127,16 +112,17 @@ class _FrameReader:
         self.root = root
         self.allowed = allowed
         self.columns = FrameColumns()
-        # From a record as it is written to its position in the list of triples: most records repeat earlier ones.
-        self.known: dict[tuple[Any, Any, Any], int] = {}
+        # From a part as it is written to its position in the list of triples: most repeat earlier ones.
+        self.known: dict[tuple[str, _Part], int] = {}
         self.path = ""
 
     def read_folder(self, folder: str) -> None:
         traits = []
         frames: set[int] = set()
         with os.scandir(folder) as entries:
-            files = [(frame_number(entry.name), entry.name) for entry in entries if entry.name.endswith(".json")]
-        for number, name in sorted(files, key=lambda file: (file[0] or 0, file[1])):
+            names = [entry.name for entry in entries if entry.name.endswith(".json")]
+        files = sorted((frame_number(name) or 0, name) for name in names)
+        for number, name in files:
             self.path = f"{folder}/{name}"
             try:
                 content, trait = _read_file(self.path, name)
@@ -144,16 +130,36 @@ class _FrameReader:
                 self._report(f"a file that cannot be read ({error.strerror})")
                 continue
             traits.append(trait)
-            if number is None:
+            if not number:
                 self._report("a file name other than img_<number>.json")
             elif number in frames:
                 self._report("a second file for one frame")
             elif self._read_frame(content, number):
                 frames.add(number)
         self.columns.frames_per_folder.append(len(frames))
-        self.columns.fingerprints.append(_fingerprint(traits))
+        self.columns.fingerprints.append(fingerprint_of(traits))
 
     def _read_frame(self, content: bytes, number: int) -> bool:
+        """Read one frame in the usual layout, where parts are an object by name; anything else is looked at closely."""
+        try:
+            humans = _DECODER.decode(content).humans or ()
+        except (msgspec.MsgspecError, ValueError):
+            return self._read_other_frame(content, number)
+        position_of = self.known.__getitem__
+        sizes, positions = [], []
+        for human in humans:
+            before, parts = len(positions), human.parts or {}
+            try:
+                positions.extend(map(position_of, parts.items()))
+            except (KeyError, TypeError):  # new words, or lists of words
+                del positions[before:]
+                for name, part in parts.items():
+                    positions += self._positions_of_part(name, part)
+            sizes.append(len(positions) - before)
+        self._append(number, sizes, positions)
+        return True
+
+    def _read_other_frame(self, content: bytes, number: int) -> bool:
         try:
             annotation = orjson.loads(content)
         except orjson.JSONDecodeError:
@@ -163,20 +169,20 @@ class _FrameReader:
         if not isinstance(humans, list | None) or not isinstance(annotation, dict):
             self._report("a file without a list of humans")
             return False
-        known, sizes, positions = self.known, [], []
+        sizes, positions = [], []
         for human in humans or ():
             before = len(positions)
             for name, record in self._records(human):
-                try:
-                    positions.append(known[name, record["verb"], record.get("obj_class")])
-                except (KeyError, TypeError, AttributeError):  # new words, lists of words, or something broken
-                    positions += self._positions_of(name, record)
+                positions += self._positions_of(name, record)
             sizes.append(len(positions) - before)
+        self._append(number, sizes, positions)
+        return True
+
+    def _append(self, number: int, sizes: list[int], positions: list[int]) -> None:
         self.columns.frame.append(number)
         self.columns.humans_per_frame.append(len(sizes))
         self.columns.records_per_human.extend(sizes)
         self.columns.record.extend(positions)
-        return True
 
     def _records(self, human: Any) -> Iterable[tuple[Any, Any]]:
         """The (name, record) of each part of one human."""
@@ -188,6 +194,12 @@ class _FrameReader:
         if parts is not None:
             self._report("a human whose parts are neither an object nor a list")
         return ()
+
+    def _positions_of_part(self, name: str, part: _Part) -> list[int]:
+        try:
+            return [self.known[name, part]]
+        except (KeyError, TypeError):
+            return self._positions_of(name, {"verb": part.verb, "obj_class": part.obj_class})
 
     def _positions_of(self, name: Any, record: Any) -> list[int]:
         """The triples of one record: one for each of its verbs."""
@@ -212,7 +224,7 @@ class _FrameReader:
         triples = [self._triple(name, verb, word) for verb, word in dict.fromkeys(pairs)]
         positions = [known.setdefault(triple, len(known)) for triple in triples if triple is not None]
         if len(positions) == 1 and isinstance(record["verb"], str) and not isinstance(record.get("obj_class"), list):
-            self.known[name, record["verb"], record.get("obj_class")] = positions[0]
+            self.known[name, _Part(record["verb"], record.get("obj_class"))] = positions[0]
         return positions
 
     def _triple(self, name: str, verb: str, word: str | None) -> Triple | None:
@@ -241,15 +253,7 @@ def _read_file(path: str, name: str) -> tuple[bytes, str]:
         content = os.read(descriptor, status.st_size + 1)
     finally:
         os.close(descriptor)
-    return content, _trait(name, status)
-
-
-def _trait(name: str, status: os.stat_result) -> str:
-    return f"{name},{status.st_size},{status.st_mtime_ns}"
-
-
-def _fingerprint(traits: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(traits)).encode(errors="surrogateescape")).hexdigest()
+    return content, trait_of(name, status)
 
 
 def _as_list(value: Any) -> list:

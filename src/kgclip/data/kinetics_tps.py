@@ -15,8 +15,9 @@ from jaxtyping import Int32
 from rich.console import Console
 from rich.progress import track
 
+from kgclip.data.annotation_files import clip_folders
 from kgclip.data.dataset import DataSet
-from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, clip_folders, read_folders
+from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, read_folders
 from kgclip.data.observation_cache import ObservationCache
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from kgclip.data.annotation_files import fingerprint
 from kgclip.data.dataset import DataSet
-from kgclip.data.frame_annotations import fingerprint
 from kgclip.errors import KgclipError
 from kgclip.kg.observations import Observations
 

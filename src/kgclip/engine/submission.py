@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from kgclip.data.annotation_files import clip_folders, frame_number
 from kgclip.data.dataset import action_name, read_table
-from kgclip.data.frame_annotations import clip_folders, frame_number
 from kgclip.errors import KgclipError
 
 MAX_HUMANS = 10
