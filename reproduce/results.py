@@ -1,56 +1,82 @@
-"""Makes docs/results.md and the table of the README from docs/generated: `python -m reproduce.results`."""
+"""Makes the tables of docs/results.md and of the README from runs of `kgclip experiment`.
 
-import json
+    python -m reproduce.results DIR...     keep what is shown of these runs in docs/generated, then write both pages
+    python -m reproduce.results            write both pages from what is kept
+    python -m reproduce.results --check    say whether they are as what is kept makes them
+
+Between the markers `<!-- results: NAME -->` and `<!-- end of results -->` nothing is written by hand; outside of
+them everything is.
+"""
+
+import re
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from reproduce.comparison import GENERATED, markdown
+import tyro
 
-ROOT = GENERATED.parents[1]
-BEGIN, END = "<!-- results: written by reproduce.results -->", "<!-- end of results -->"
-# Rows that the README shows; the page has all.
-README_ARMS = ("ridge", "CLIP only", "KG-CLIP")
+from reproduce.blocks import blocks
+from reproduce.kept import keep, load
 
-
-def load(name: str) -> dict[str, Any]:
-    """A result that a script of this folder wrote."""
-    return json.loads((GENERATED / f"{name}.json").read_text())
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("docs/results.md", "README.md")
+END = "<!-- end of results -->"
+_BLOCK = re.compile(rf"<!-- results: ([a-z-]+) -->\n.*?{END}", re.DOTALL)
 
 
-def section(result: dict[str, Any]) -> str:
-    """Title, table and provenance of one comparison."""
-    origin = result["provenance"]
-    return (
-        f"## {result['title']}\n\n{markdown(result['settings'], result['against'])}\n\n"
-        f"`{origin['command']}`, commit {origin['commit']}, {origin['wall_s']} s on {origin['cpus']} cores, "
-        f"Python {origin['python']}, torch {origin['torch']}."
-    )
+@dataclass(frozen=True)
+class Results:
+    """Make the tables of docs/results.md and of the README.
+
+    Attributes:
+        runs: folders that `kgclip experiment --out` wrote, of one experiment or of all; what is kept of other
+            experiments stays.
+        check: write nothing; say whether the pages are up to date.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    check: bool = False
 
 
-def readme_table(results: list[dict[str, Any]]) -> str:
-    """The README's rows: every data set and setting, three arms."""
-    lines = [f"| top-1, % | {' | '.join(README_ARMS)} | KG-CLIP − CLIP only |", "|---" * (len(README_ARMS) + 2) + "|"]
-    for result in results:
-        for setting, rows in result["settings"].items():
-            cells = [f"{rows[arm]['mean']:.1f} ± {rows[arm]['interval']:.1f}" for arm in README_ARMS]
-            gain = f"{rows['KG-CLIP']['difference']:+.1f} ± {rows['KG-CLIP']['difference_interval']:.1f}"
-            lines.append(f"| {result['title'].split(':')[0]}, {setting} | {' | '.join(cells)} | {gain} |")
-    return "\n".join(lines)
+def filled(text: str, parts: dict[str, str]) -> str:
+    """A page with its blocks filled.
+
+    Raises:
+        ValueError: a marker names no block, or has no end.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in parts:
+            raise ValueError(f"<!-- results: {name} -->: there is no such block; choose one of {', '.join(parts)}")
+        if "<!-- results:" in match[0][1:]:
+            raise ValueError(f"<!-- results: {name} -->: has no {END}; write it before the next marker")
+        return f"<!-- results: {name} -->\n{parts[name]}\n{END}"
+
+    return _BLOCK.sub(fill, text)
 
 
-def replace_between(file: Path, text: str) -> None:
-    """Put text between the markers of a page."""
-    before, _, rest = file.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    file.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+def make_pages(root: Path) -> dict[Path, str]:
+    """Both pages as what is kept makes them."""
+    results = load(root / "docs" / "generated")
+    parts = blocks(results, root / "docs" / "results.md")
+    return {root / page: filled((root / page).read_text(), parts) for page in PAGES}
 
 
-def main() -> None:
-    """Write both pages."""
-    results = [load("few_labels"), load("jhmdb_tps")]
-    replace_between(ROOT / "docs" / "results.md", "\n\n".join(section(result) for result in results))
-    replace_between(ROOT / "README.md", readme_table(results))
+def main(options: Results, root: Path = ROOT) -> int:
+    """Keep, write or check; 1 where a page is not as it should be."""
+    if options.check:
+        stale = [page for page, text in make_pages(root).items() if page.read_text() != text]
+        for page in stale:
+            print(f"{page}: differs from docs/generated between its markers; run python -m reproduce.results")
+        return int(bool(stale))
+    if options.runs:
+        keep(options.runs, root / "docs" / "generated")
+    for page, text in make_pages(root).items():
+        page.write_text(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(tyro.cli(Results)))

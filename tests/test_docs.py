@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,15 @@ def test_the_commands_of_a_page_exist(page: str, line: str, capsys: pytest.Captu
     text = capsys.readouterr().out
     for option in (word.partition("=")[0] for word in words if word.startswith("--")):
         assert option in text, f"{page}: {line}"
+
+
+def test_the_results_are_those_that_are_kept():
+    done = subprocess.run(
+        [sys.executable, "-m", "reproduce.results", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_picture_of_the_results_is_there():
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
+    assert [picture for picture in pictures if not (ROOT / "docs" / picture).is_file()] == []
