@@ -1,0 +1,136 @@
+"""The arms that train: what each changes, and that a trained one answers as its checkpoint does."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from kgclip.config import OptimConfig, TrainConfig
+from kgclip.engine.metrics import top_k
+from kgclip.engine.prepare import Prepared
+from kgclip.experiments import family
+from kgclip.experiments.arms import ABLATION, ARMS, CONTROLS, FINE_TUNED, GRAPH, PAPER
+from kgclip.experiments.presets import PRESETS
+from kgclip.experiments.setting import Setting
+from kgclip.kg.build import project
+from kgclip.kg.graph import KnowledgeGraph
+
+Make = Callable[..., Setting]
+
+
+class CapturedError(Exception):
+    pass
+
+
+@pytest.fixture
+def captured(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Setting], tuple[TrainConfig, Prepared]]:
+    """What an arm gives to training."""
+
+    def capture(arm: str, setting: Setting) -> tuple[TrainConfig, Prepared]:
+        calls: list[Any] = []
+
+        def train(config: TrainConfig, *, prepared: Prepared, show_progress: bool) -> None:
+            calls.append((config, prepared))
+            raise CapturedError
+
+        monkeypatch.setattr(family, "train", train)
+        with pytest.raises(CapturedError):
+            ARMS[arm](setting)
+        return calls[0]
+
+    return capture
+
+
+@pytest.fixture
+def setting(synthetic: Make) -> Setting:
+    """With an action's movements, and the default number of epochs."""
+    made = synthetic()
+    graph = made.prepared.graph
+    graph = KnowledgeGraph.from_edges(
+        [*graph.edges("performs"), *graph.edges("shows"), *project(graph)], isolated=graph.isolated()
+    )
+    config = dataclasses.replace(made.config, optim=OptimConfig(batch_size=16))
+    return Setting(config, dataclasses.replace(made.prepared, graph=graph))
+
+
+@pytest.mark.parametrize(
+    ("arm", "expected"),
+    [
+        ("KG-CLIP", {"pooling": "statistics", "subspace": "diagonal", "epsilon": "relation", "tuning": "frozen"}),
+        ("CLIP only, transformer", {"pooling": "transformer", "graph": False}),
+        (PAPER, {"pooling": "mean", "subspace": "diagonal", "epsilon": "relation"}),
+        (f"{PAPER}, movements as text only", {"pooling": "mean", "subspace": None}),
+        (f"{PAPER}, no ε", {"epsilon": "none"}),
+        (f"{PAPER}, matrix", {"subspace": "matrix"}),
+        (f"{PAPER}, fine-tuned", {"pooling": "mean", "tuning": "full"}),
+        ("CLIP only, fine-tuned", {"graph": False, "tuning": "full"}),
+    ],
+)
+def test_an_arm_changes_the_model_as_its_name_says(arm: str, expected: dict, setting: Setting, captured):
+    config, prepared = captured(arm, setting)
+    assert expected.items() <= dataclasses.asdict(config.model).items()
+    assert prepared.graph is setting.prepared.graph
+
+
+def test_arms_train_by_gradient_where_they_say_so(setting: Setting, captured):
+    assert captured("KG-CLIP", setting)[0].epochs == 0
+    assert captured("KG-CLIP by gradient", setting)[0].epochs == family.GRADIENT_EPOCHS
+    assert captured(PAPER, setting)[0].epochs == family.GRADIENT_EPOCHS
+    assert captured(f"{PAPER}, λ = 0.1", setting)[0].loss.mm == 0.1
+    assert captured(f"{PAPER}, margin loss", setting)[0].loss.margin == 1.0
+    assert captured(PAPER, setting)[0].fusion.path is None
+    assert captured(f"{PAPER}, log path", setting)[0].fusion.path == "log"
+
+
+def test_no_two_arms_are_the_same(setting: Setting, captured):
+    seen = {}
+    for arm in [*GRAPH, *CONTROLS, *ABLATION, *FINE_TUNED]:
+        config, prepared = captured(arm, setting)
+        key = (config, prepared.graph.hash)
+        assert key not in seen, (arm, seen.get(key))
+        seen[key] = arm
+
+
+@pytest.mark.parametrize("arm", CONTROLS)
+def test_controls_train_on_another_graph(arm: str, setting: Setting, captured):
+    config, prepared = captured(arm, setting)
+    assert config == setting.config
+    assert prepared.graph.hash != setting.prepared.graph.hash
+    assert prepared.split == setting.prepared.split
+
+
+def test_clip_only_is_ridge_regression(setting: Setting):
+    test = setting.prepared.split.test
+    clip_only, ridge = (ARMS[name](setting) for name in ("CLIP only", "ridge"))
+    for frames in (1, 8):
+        assert torch.equal(clip_only.scores(test, frames).argmax(dim=1), ridge.scores(test, frames).argmax(dim=1))
+    assert clip_only.movements(test, 8) is None
+
+
+def test_the_graph_helps_where_few_clips_have_labels(synthetic: Make, setting: Setting):
+    few = synthetic(1, noise=0.5)
+    graph = few.prepared.graph
+    graph = KnowledgeGraph.from_edges(
+        [*graph.edges("performs"), *graph.edges("shows"), *project(graph)], isolated=graph.isolated()
+    )
+    few = Setting(dataclasses.replace(few.config, optim=OptimConfig()), dataclasses.replace(few.prepared, graph=graph))
+    test = few.prepared.split.test
+    top1 = {}
+    for name in ("KG-CLIP", "CLIP only", "KG-CLIP, shows shuffled"):
+        fitted = ARMS[name](dataclasses.replace(few, config=dataclasses.replace(few.config, out=few.config.out / name)))
+        top1[name] = top_k(fitted.scores(test, 8), few.labels(test))
+    assert top1["KG-CLIP"] > top1["CLIP only"]
+    assert top1["KG-CLIP"] > top1["KG-CLIP, shows shuffled"]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_ask_what_can_be_answered(name: str):
+    experiment = PRESETS[name]
+    assert experiment.name == name
+    assert set(experiment.arms) <= set(ARMS)
+    assert experiment.against in experiment.arms
+    assert experiment.seeds >= 5
+    names = [point.name for point in experiment.points]
+    assert len(set(names)) == len(names)
