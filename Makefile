@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench bench-check clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -15,6 +15,13 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# Writes docs/performance.md; run nothing else meanwhile. The check fails where a ratio has fallen by a fifth.
+bench: .venv/installed-dev
+	$(BIN)/python -m benchmarks.table
+
+bench-check: .venv/installed-dev
+	$(BIN)/python -m benchmarks.table --check
 
 clean:
 	rm -rf .venv demo

@@ -1,0 +1,54 @@
+"""Clips as an image tower takes them, against sequential decoding with PIL's preprocessing of every frame.
+
+python -m benchmarks.loader
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.decoding import NUM_FRAMES, TAKEN, sequential, write_clip
+from kgclip.bench.harness import Row, compare, markdown
+from kgclip.data.loader import Pixels, load_clip
+from kgclip.video.sampling import segment_indices
+
+PIXELS = Pixels(224, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+# Bicubic resizing in PIL rounds to whole values between its two passes.
+AGREE = 0.02
+
+
+def with_pil(path: Path) -> Float[Tensor, "T C H W"]:
+    """Decode from the start; resize, crop, convert and normalize frame by frame."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in (PIXELS.mean, PIXELS.std))
+    size, clip = PIXELS.image_size, []
+    for frame in sequential(path, segment_indices(NUM_FRAMES, TAKEN)):
+        image = Image.fromarray(frame)
+        scale = size / min(image.size)
+        image = image.resize((int(image.width * scale), int(image.height * scale)), Image.Resampling.BICUBIC)
+        left, top = (image.width - size) // 2, (image.height - size) // 2
+        image = image.crop((left, top, left + size, top + size))
+        tensor = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 255
+        clip.append((tensor - mean) / std)
+    return torch.stack(clip)
+
+
+def benchmark() -> list[Row]:
+    """One clip of 8 frames; workers only repeat it side by side."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_clip(path, 12)
+        error = float((load_clip(path, TAKEN, PIXELS) - with_pil(path)).abs().mean())
+        if error > AGREE:
+            raise SystemExit(f"pixels differ from PIL's by {error} on average: this is no fair comparison")
+        what = f"loading {TAKEN} of {NUM_FRAMES} frames at {PIXELS.image_size} px, GOP 12"
+        against = "sequential PyAV, PIL per frame"
+        return [compare(what, lambda: load_clip(path, TAKEN, PIXELS), lambda: with_pil(path), against, goal=3.0)]
+
+
+if __name__ == "__main__":
+    print(markdown(benchmark()))

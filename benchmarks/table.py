@@ -1,0 +1,72 @@
+"""All benchmarks in one run, with peers where they are installed: `make bench` and `make bench-check`.
+
+python -m benchmarks.table [--triples FOLDER] [--check] writes docs/performance.json and the table of
+docs/performance.md, or compares the ratios with those committed.
+"""
+
+import importlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from benchmarks import decoding, loader, pykeen_scores, reading
+from kgclip.bench.harness import Row, fallen, markdown, to_json
+from kgclip.cli.bench import NAMES, read_table
+
+DOCS = Path(__file__).parents[1] / "docs"
+TABLE = DOCS / "performance.json"
+START, END = "<!-- table -->", "<!-- end of table -->"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do.
+
+    Args:
+        triples: folder of the published graph's triples, for its edges; else random ones.
+        check: compare with the committed table rather than write it.
+    """
+
+    triples: Path | None = None
+    check: bool = False
+
+
+def rows(options: Options) -> list[Row]:
+    """Every benchmark's rows."""
+    found = [row for name in NAMES for row in importlib.import_module(f"kgclip.bench.{name}").benchmark()]
+    found += pykeen_scores.benchmark(options.triples)
+    for module in (reading, decoding, loader):
+        found += module.benchmark()
+    return found
+
+
+def write(found: list[Row]) -> None:
+    """The table as JSON, and inside the page."""
+    values = to_json(found)
+    TABLE.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    told = ", ".join(f"{name} {value}" for name, value in values["machine"].items() if value is not None)
+    page = DOCS / "performance.md"
+    before, _, rest = page.read_text().partition(START)
+    after = rest.partition(END)[2]
+    page.write_text(f"{before}{START}\n{told}.\n\n{markdown(found)}\n{END}{after}")
+
+
+def main(options: Options) -> int:
+    """Run all and write, or check."""
+    committed = read_table(TABLE) if options.check else None
+    found = rows(options)
+    print(markdown(found))
+    if committed is None:
+        write(found)
+        return 0
+    complaints = fallen(found, committed)
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options)))
