@@ -11,7 +11,7 @@ import pytest
 from kgclip.cli.main import COMMANDS, run
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/data.md", "docs/video.md", "docs/puppets.md")
+PAGES = ("README.md", "docs/data.md", "docs/video.md", "docs/puppets.md", "docs/metrics.md", "docs/experiments.md")
 
 
 def blocks(page: str, language: str) -> list[str]:
