@@ -1,5 +1,6 @@
 """The generated parts of the results page and of the README, as Markdown."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,18 +8,19 @@ from typing import Any
 
 import polars as pl
 
-from kgclip.experiments.arms import CLIP_ONLY, KG_CLIP, MOVEMENTS, PLAIN
+from kgclip.experiments import arms
+from kgclip.experiments.arms import CLIP_ONLY, KG_CLIP
 from kgclip.experiments.cells import CHOSEN_ON_TEST
 from kgclip.experiments.plots import LATENCY
 from kgclip.experiments.presets import PRESETS
 from kgclip.experiments.runner import duration
 from kgclip.experiments.tables import label_of, name_of, provenance_block, scale_of
-from reproduce.kept import CALIBRATION, DETAILED, LINKS, TIMED, Kept
+from reproduce.kept import CALIBRATION, DETAILED, LINKS, MOVEMENTS, TIMED, Kept
 
 NONE = "–"
 NOTHING = "No results of this are kept."
 # Arms that may be the strongest rival: they have no graph.
-RIVALS = {*PLAIN, *MOVEMENTS, "novel_name", "novel_text", "novel_captions", "novel_attributes"}
+RIVALS = {*arms.PLAIN, *arms.MOVEMENTS, "novel_name", "novel_text", "novel_captions", "novel_attributes"}
 _TITLES = {"jhmdb-tps": "JHMDB-TPS"}
 # In the README: what is compared on which data.
 _README_DATA = ("puppets", "jhmdb-tps")
@@ -162,16 +164,16 @@ def _tables(kept: Kept) -> list[str]:
     experiment = PRESETS[kept.preset]
     shown = kept.summary.filter(pl.col("metric").is_in(experiment.metrics))
     columns = list(dict.fromkeys(shown.select("metric", "point", "frames").iter_rows()))
-    against, arms = experiment.against, shown["arm"].unique(maintain_order=True).to_list()
+    against, of_all = experiment.against, shown["arm"].unique(maintain_order=True).to_list()
     means, differences = _column_names(columns, name_of), _column_names(columns, lambda _: "")
     if len(columns) <= 2:
         header = [part for pair in zip(means, [f"less {against}"] * len(columns), strict=True) for part in pair]
-        cells = _cells(kept, columns, arms, mean_of, difference_of)
+        cells = _cells(kept, columns, of_all, mean_of, difference_of)
         return [table([_unit(experiment.metrics), *header], cells)]
     several = len(experiment.metrics) > 1
-    others = [arm for arm in arms if arm != against]
+    others = [arm for arm in of_all if arm != against]
     parts = [
-        table([_unit(experiment.metrics), *means], _cells(kept, columns, arms, mean_of)),
+        table([_unit(experiment.metrics), *means], _cells(kept, columns, of_all, mean_of)),
         table(
             [f"less {against}, points", *(means if several else differences)],
             _cells(kept, columns, others, difference_of),
@@ -179,7 +181,7 @@ def _tables(kept: Kept) -> list[str]:
     ]
     if kept.preset in TIMED:
         times = [(LATENCY, point, frames) for _, point, frames in columns]
-        parts.append(table([label_of(LATENCY), *_column_names(times, name_of)], _cells(kept, times, arms, mean_of)))
+        parts.append(table([label_of(LATENCY), *_column_names(times, name_of)], _cells(kept, times, of_all, mean_of)))
     return parts
 
 
@@ -198,11 +200,11 @@ def _column_names(columns: Sequence[tuple[str, str, int]], name: Callable[[str],
 def _cells(
     kept: Kept,
     columns: Sequence[tuple[str, str, int]],
-    arms: Sequence[str],
+    names: Sequence[str],
     *cells: Callable[[dict[str, Any] | None], str],
 ) -> list[list[str]]:
     rows = [kept.rows(metric, point, frames) for metric, point, frames in columns]
-    return [[arm, *(cell(of.get(arm)) for of in rows for cell in cells)] for arm in arms]
+    return [[arm, *(cell(of.get(arm)) for of in rows for cell in cells)] for arm in names]
 
 
 def metrics_block(results: Sequence[Kept], metrics: Sequence[str]) -> str:
@@ -214,8 +216,8 @@ def metrics_block(results: Sequence[Kept], metrics: Sequence[str]) -> str:
         if kept.preset == preset and not kept.legacy and len(present):
             columns = [metric for metric in metrics if metric in present["metric"]]
             rows = {metric: kept.rows(metric, point) for metric in columns}
-            arms = present["arm"].unique(maintain_order=True).to_list()
-            lines = [[arm, *(mean_of(rows[metric].get(arm)) for metric in columns)] for arm in arms]
+            names = present["arm"].unique(maintain_order=True).to_list()
+            lines = [[arm, *(mean_of(rows[metric].get(arm)) for metric in columns)] for arm in names]
             parts += [f"### {title(kept.data)}", table([point, *map(_label, columns)], lines)]
     return "\n\n".join(parts) or NOTHING
 
@@ -257,6 +259,16 @@ def runs_block(results: Sequence[Kept]) -> str:
     return table(header, [*rows, ["together", str(count), duration(cells), duration(wall)]]) if rows else NOTHING
 
 
+def links_block(file: Path, page: Path) -> str:
+    """Link prediction: mean reciprocal ranks; the file has the other metrics."""
+    if not file.is_file():
+        return NOTHING
+    parts = file.read_text().strip().split("\n\n")
+    shown = [part for part in parts if re.match(r"## |\| mrr(,| against)", part)]
+    whole = f"All metrics: [{file.name}]({file.relative_to(page.parent)}). {parts[-1]}"
+    return "\n\n".join([*(f"#{part}" if part.startswith("#") else part for part in shown), whole])
+
+
 def _data_of(results: Sequence[Kept]) -> list[str]:
     return list(dict.fromkeys(kept.data for kept in results))
 
@@ -266,9 +278,11 @@ def blocks(results: Sequence[Kept], page: Path) -> dict[str, str]:
     return {
         "questions": questions_block(results),
         "readme": readme_block(results),
+        "remedies": experiment_block(results, page, "remedies"),
         **{preset: experiment_block(results, page, preset) for preset in PRESETS},
         "other-metrics": metrics_block(results, CALIBRATION),
-        "links": metrics_block(results, LINKS),
+        "movements": metrics_block(results, MOVEMENTS),
+        "link-prediction": links_block(page.parent / "generated" / LINKS, page),
         "chosen-on-test": legacy_block(results),
         "runs": runs_block(results),
     }

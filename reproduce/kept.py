@@ -14,12 +14,14 @@ from kgclip.experiments.plots import LATENCY
 from kgclip.experiments.presets import PRESETS
 
 SUMMARY = "summary.json"
+# The tables of link prediction, which is an experiment of its own kind (kgclip.experiments.link_runs).
+LINKS = "links.md"
 # Runs with test clips as validation clips are kept apart: no honest table shows them.
 LEGACY, LEGACY_OPTION = "-chosen-on-test", "--legacy-best-on-test"
 # The point whose other metrics are shown.
 DETAILED = ("few-labels", "labels on 20 %")
 CALIBRATION = ("top5", "mean_class_accuracy", "macro_f1", "nll", "ece", "aurc")
-LINKS = ("movement_map", "shows_mrr", "shows_hits1", "shows_hits3", "shows_hits10")
+MOVEMENTS = ("movement_map", "shows_mrr", "shows_hits1", "shows_hits3", "shows_hits10")
 # The experiments whose latency is shown: their points differ in frames.
 TIMED = ("few-frames", "few-frames-alike")
 _FIRST = ("puppets", "jhmdb-tps")
@@ -90,7 +92,11 @@ def keep(runs: Sequence[Path], generated: Path) -> None:
     taken: dict[Path, Path] = {}
     for run in runs:
         found = [file for file in (run / SUMMARY, *sorted(run.glob(f"*/{SUMMARY}"))) if file.is_file()]
-        if not found:
+        links = [file for file in (run / LINKS, *sorted(run.glob(f"*/{LINKS}"))) if file.is_file()]
+        if links:
+            generated.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(links[0], generated / LINKS)
+        if not found and not links:
             raise ValueError(f"{run}: holds no {SUMMARY}; give what `kgclip experiment --out` wrote")
         for file in found:
             value = json.loads(file.read_text())
@@ -124,7 +130,7 @@ def _copy(value: dict[str, Any], run: Path, folder: Path) -> None:
 
 def _is_shown(preset: str, row: dict[str, Any]) -> bool:
     metric = row["metric"]
-    if (preset, row["point"]) == DETAILED and metric in CALIBRATION + LINKS:
+    if (preset, row["point"]) == DETAILED and metric in CALIBRATION + MOVEMENTS:
         return True
     return metric in PRESETS[preset].metrics or (metric == LATENCY and preset in TIMED)
 
