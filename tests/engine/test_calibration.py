@@ -14,6 +14,7 @@ from kgclip.engine.calibration import (
     HIGHEST,
     LOWEST,
     area_under_risk_coverage,
+    coverage_deciles,
     expected_calibration_error,
     fit_temperature,
     risk_coverage,
@@ -97,7 +98,16 @@ def test_coverage_is_a_share(coverage: float):
 def test_the_report_of_an_evaluation(kg_checkpoint: Checkpoint, puppets: Path, puppet_features: Path):
     evaluation = open_evaluation(kg_checkpoint, puppets, features=puppet_features)
     report, scores = evaluate(kg_checkpoint, evaluation)
-    probability = (kg_checkpoint.model.scale().detach() * scores.fused).softmax(dim=1)
+    logits = kg_checkpoint.model.scale().detach() * scores.fused
+    probability = (logits / kg_checkpoint.temperature).softmax(dim=1)
     assert report["ece"] == pytest.approx(expected_calibration_error(probability, evaluation.labels), abs=1e-5)
     assert report["aurc"] == pytest.approx(area_under_risk_coverage(probability, evaluation.labels), abs=1e-5)
     assert 0 < report["macro_f1"] < 1
+
+
+def test_deciles_of_the_curve():
+    probability = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4], [0.55, 0.45]])
+    labels = torch.tensor([0, 1, 0, 0, 1])
+    curve = risk_coverage(probability, labels)
+    expected = [curve[0], curve[0], curve[1], curve[1], curve[2], curve[2], curve[3], curve[3], curve[4], curve[4]]
+    assert coverage_deciles(probability, labels) == pytest.approx([float(value) for value in expected])

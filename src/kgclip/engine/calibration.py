@@ -74,6 +74,12 @@ def area_under_risk_coverage(probability: Float[Tensor, "B K"], labels: Int[Tens
     return float((1 - risk_coverage(probability, labels)).mean())
 
 
+def coverage_deciles(probability: Float[Tensor, "B K"], labels: Int[Tensor, " B"]) -> list[float]:
+    """The risk–coverage curve at a coverage of 0.1, 0.2 … 1."""
+    curve = risk_coverage(probability, labels)
+    return [float(curve[math.ceil(tenth * len(curve) / 10) - 1]) for tenth in range(1, 11)]
+
+
 def unknown_below(probability: Float[Tensor, "B K"], coverage: float) -> float:
     """The top probability that a share ``coverage`` of the clips reaches: clips below it are left as unknown.
 

@@ -50,6 +50,7 @@ class Checkpoint:
         graph: of the training clips.
         split: who was used for what.
         path_weight: weight of path evidence in the fusion; 0 leaves it out.
+        temperature: what logits are divided by before they become probabilities, fitted on the validation clips.
         summary: what training measured (best epoch, validation accuracy, time).
     """
 
@@ -59,6 +60,7 @@ class Checkpoint:
     graph: KnowledgeGraph
     split: Split
     path_weight: float
+    temperature: float
     summary: dict[str, Any]
 
     @property
@@ -99,6 +101,7 @@ class Checkpoint:
                 "backbone": self.model.backbone.spec,
                 "actions": list(self.actions),
                 "path_weight": self.path_weight,
+                "temperature": self.temperature,
                 "split_hash": self.split.hash,
                 "graph_hash": self.graph.hash,
                 "summary": self.summary,
@@ -122,7 +125,15 @@ class Checkpoint:
         stored = read_json(file)
         if not isinstance(stored, dict) or stored.get("format") != FORMAT:
             raise KgclipError(f"{file}: not the configuration of a kgclip model of format {FORMAT}; train it again")
-        missing = {"config", "backbone", "actions", "path_weight", "graph_hash", "summary"} - stored.keys()
+        missing = {
+            "config",
+            "backbone",
+            "actions",
+            "path_weight",
+            "temperature",
+            "graph_hash",
+            "summary",
+        } - stored.keys()
         if missing:
             raise KgclipError(f"{file}: lacks {', '.join(sorted(missing))}; restore the file or train again")
         config = from_json(TrainConfig, stored["config"])
@@ -138,6 +149,7 @@ class Checkpoint:
             graph,
             Split.load(folder / "split.json"),
             stored["path_weight"],
+            stored["temperature"],
             stored["summary"],
         )
 

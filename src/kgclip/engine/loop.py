@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kgclip.config import TrainConfig
 from kgclip.data.loader import Batch, Source, epoch_order, in_order
+from kgclip.engine.calibration import fit_temperature
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.prepare import GraphTargets, Prepared
@@ -255,21 +256,26 @@ class Trainer:
             logits = (self.model.scale() * output).cpu()
         return top_k(logits, self.val_labels), negative_log_likelihood(logits, self.val_labels)
 
-    def with_path_weight(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The checkpoint with path evidence weighed: as configured, or as is best on the validation clips.
+    def with_fusion(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint with path evidence weighed and probabilities calibrated, both on the validation clips.
 
-        The likelihood decides, not the accuracy: it tells weights apart where a few clips cannot.
+        The likelihood decides on the weight, not the accuracy: it tells weights apart where a few clips cannot.
+        Without validation clips the weight is 1, if none is configured, and the temperature 1.
         """
-        fusion = self.config.fusion
-        if fusion.path is None or not self.config.model.graph:
-            return checkpoint
-        if fusion.path_weight is not None or not self.val_positions:
+        fusion, weight, temperature = self.config.fusion, 0.0, 1.0
+        use_path = fusion.path is not None and self.config.model.graph
+        if use_path:
             weight = 1.0 if fusion.path_weight is None else fusion.path_weight
-        else:
-            scorer = Scorer(replace(checkpoint, path_weight=1.0), self.fabric.device)
-            weight = choose_path_weight(scorer, scorer.embed_batches(self._val_batches()), self.val_labels)
-        checkpoint.summary["path_weight"] = weight
-        return replace(checkpoint, path_weight=weight)
+        if self.val_positions:
+            scorer = Scorer(replace(checkpoint, path_weight=weight), self.fabric.device)
+            clips = scorer.embed_batches(self._val_batches())
+            if use_path and fusion.path_weight is None:
+                weight = choose_path_weight(scorer, clips, self.val_labels)
+                scorer = Scorer(replace(checkpoint, path_weight=weight), self.fabric.device)
+            fused = scorer.model.scale().detach() * scorer.score(clips).fused
+            temperature = fit_temperature(fused.cpu(), self.val_labels)
+        checkpoint.summary.update(path_weight=weight, temperature=temperature)
+        return replace(checkpoint, path_weight=weight, temperature=temperature)
 
     def _log(self, record: dict[str, Any], *, show: bool) -> None:
         with self.state.log_file.open("a") as handle:

@@ -61,7 +61,7 @@ class Scorer:
         check_device(device)
         self.model: KGCLIP = checkpoint.model.to(device)
         self.device = torch.device(device)
-        self.path_weight = checkpoint.path_weight
+        self.path_weight, self.temperature = checkpoint.path_weight, checkpoint.temperature
         self.use_path = checkpoint.config.fusion.path is not None and checkpoint.path_weight > 0
         self.parts = checkpoint.parts().to(device)
         shares, shown = checkpoint.shares().to(device), checkpoint.shown().to(device)
@@ -117,5 +117,5 @@ class Scorer:
         return contribution if scores.path is None else contribution * scores.factor
 
     def probability(self, fused: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
-        """``softmax(τ S)`` over the actions."""
-        return (self.model.scale().detach() * fused).softmax(dim=1)
+        """``softmax(τ S / T)`` over the actions, T the temperature that the validation clips gave."""
+        return (self.model.scale().detach() * fused / self.temperature).softmax(dim=1)

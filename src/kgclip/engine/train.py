@@ -89,9 +89,10 @@ def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progre
         prepared.graph,
         prepared.split,
         0.0,
+        1.0,
         summary | {"torch": torch.__version__},
     )
-    checkpoint = trainer.with_path_weight(checkpoint)
+    checkpoint = trainer.with_fusion(checkpoint)
     checkpoint.summary["wall_s"] = round(time.monotonic() - started, 2)
     checkpoint.save(config.out, extra=state.log_file)
     shutil.rmtree(folder)
