@@ -156,7 +156,8 @@ def experiment_block(results: Sequence[Kept], page: Path, preset: str) -> str:
     for kept in results:
         if kept.preset == preset and not kept.legacy:
             plots = [f"![{preset}, {kept.data}]({plot.relative_to(page.parent)})" for plot in kept.plots]
-            parts += [f"### {title(kept.data)}", *_tables(kept), *plots, provenance_block(kept.source)]
+            origin = f"{kept.summary['seeds'].max()} seeds. {provenance_block(kept.source)}"
+            parts += [f"### {title(kept.data)}", *_tables(kept), *plots, origin]
     return "\n\n".join(parts) or NOTHING
 
 

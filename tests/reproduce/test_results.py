@@ -89,6 +89,7 @@ def test_pages_show_means_differences_plots_and_provenance(results: ModuleType, 
     assert "](generated/jhmdb-tps/few-labels/top1.png)" in table
     assert (page.parent / "generated" / "jhmdb-tps" / "few-labels" / "top1.png").read_bytes() == b"picture"
     assert "`kgclip experiment few-labels --out out --data jhmdb-tps`, commit abc1234, data 0123456789abcdef" in table
+    assert "\n2 seeds. `kgclip" in table
     assert "17 s in this run" in table
     assert "| ridge | 12.5 ± 0.0 |" in block(page, "other-metrics")
     assert block(page, "shots") == "No results of this are kept."
@@ -136,6 +137,12 @@ def test_two_runs_of_one_experiment_and_empty_folders_are_refused(results: Modul
         results.main(results.Results((root / "one", root / "two")), root)
     with pytest.raises(ValueError, match=r"holds no summary\.json"):
         results.main(results.Results((root / "docs",)), root)
+
+
+def test_the_pages_of_the_project_are_as_the_kept_results_make_them(
+    results: ModuleType, capsys: pytest.CaptureFixture[str]
+):
+    assert results.main(results.Results(check=True)) == 0, capsys.readouterr().out
 
 
 def test_wrong_markers_are_refused(results: ModuleType):
