@@ -136,9 +136,12 @@ def data_spec(command: ExperimentCommand) -> "DataSpec":
 
 def out_of_place(preset: "Experiment", spec: "DataSpec") -> str | None:
     """Why an experiment cannot be run on that data, None if it can."""
+    from kgclip.experiments.protocol import DataSpec
+
     if preset.pixels and spec.root is not None:
         return "it trains a small image tower on puppets' pixels; run it with --data puppets"
-    if preset.novel and spec.text is None:
+    knows_words = spec.backbone != DataSpec.backbone and not spec.backbone.startswith("features:")
+    if preset.novel and spec.text is None and not knows_words:
         return "names must carry meaning; give --text with the folder of a sentence encoder"
     if preset.published and spec.splits is None:
         return "it needs --splits with the folder of the published splits"
