@@ -1,7 +1,7 @@
 """Remedies that were tried where path evidence adds little to ridge regression: little data, few test frames.
 
 All are KG-CLIP in closed form with one thing changed: what counts as a clip's movements, how they are read from its
-frames, or how much the path counts. docs/results.md says what each gave.
+frames, or how much the path counts.
 """
 
 from collections.abc import Callable
