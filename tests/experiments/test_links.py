@@ -71,6 +71,16 @@ def test_clips_are_held_out_with_all_their_edges(graph: KnowledgeGraph) -> None:
     assert tested == {"pull 0", "walk 3"}
 
 
+def test_validation_takes_the_heads_that_have_a_validation_edge(graph: KnowledgeGraph) -> None:
+    shows = hold_out_edges(graph, 0)[1]
+    part = shows.of_validation()
+    assert 0 < len(part.heads) < len(shows.heads)
+    assert part.val.any(dim=1).all()
+    assert int(part.val.sum()) == int(shows.val.sum())
+    heads, tails = ([graph.names[i] for i in side] for side in (part.heads, part.tails))
+    np.testing.assert_array_equal(part.known.numpy(), graph.adjacency("shows", heads, tails) > 0)
+
+
 def test_paths_find_every_edge_of_a_regular_graph(graph: KnowledgeGraph) -> None:
     figures = paths(task_of(graph, hold_out_clips(graph, [], ["push 0"])))
     # Without its own edges nothing is known of the clip: all actions are equal, rank 2 of 3.

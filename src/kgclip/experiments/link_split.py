@@ -43,6 +43,11 @@ class Relation:
         """All edges: none of them is a rival of another."""
         return (self.train > 0) | self.val | self.test
 
+    def of_validation(self) -> "Relation":
+        """The same for the heads that have a validation edge: a smaller matrix, ranked in a fraction of the time."""
+        rows = self.val.any(dim=1)
+        return Relation(self.id, self.heads[rows], self.tails, self.train[rows], self.val[rows], self.test[rows])
+
 
 def hold_out_edges(graph: KnowledgeGraph, seed: int, share: float = HELD_OUT) -> list[Relation]:
     """Hold out a share of each relation's edges for validation and as many for the test, at random.

@@ -142,8 +142,9 @@ class LinkModel(nn.Module):
 def fit(model: LinkModel, relations: list[Relation], learning_rate: float) -> float:
     """Learn by Adam on all edges at once, keep the step that is best on the validation edges, and return its MRR.
 
-    The MRR is the mean over the relations that have validation edges.
+    The MRR is the mean over the relations that have validation edges; the heads of these are the candidates.
     """
+    validation = [relation.of_validation() for relation in relations if relation.val.any()]
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     best, best_step = -1.0, 0
     kept: dict[str, Tensor] = {}
@@ -157,8 +158,7 @@ def fit(model: LinkModel, relations: list[Relation], learning_rate: float) -> fl
         model.eval()
         found = [
             ranking_metrics(filtered_ranks(model.scores(relation), relation.val, relation.known))["mrr"]
-            for relation in relations
-            if relation.val.any()
+            for relation in validation
         ]
         if (mrr := sum(found) / len(found)) > best:
             best, best_step = mrr, step
