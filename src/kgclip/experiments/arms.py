@@ -8,10 +8,12 @@ from kgclip.experiments.baselines import (
     ridge_statistics,
     zero_shot,
 )
+from kgclip.experiments.bounds import known_parsings, true_movements
 from kgclip.experiments.controls import nonsense_names, shuffle_consists_of, shuffle_movements
 from kgclip.experiments.family import by_gradient, clip_only, full, loss, model, path, trained, without_path
 from kgclip.experiments.movement_rivals import movement_pseudo_labels, movement_stacking, multi_label_head
 from kgclip.experiments.novel_arms import NOVEL_ARMS
+from kgclip.experiments.remedies import REMEDIES
 from kgclip.experiments.setting import Arm
 
 KG_CLIP = "KG-CLIP"
@@ -87,7 +89,12 @@ FINE_TUNED: dict[str, Arm] = {
     },
 }
 
+# What better evidence or better knowledge would give; no recognizer may know as much.
+TRUE_MOVEMENTS = "KG-CLIP, true movements at test"
+BOUNDS: dict[str, Arm] = {TRUE_MOVEMENTS: true_movements, "KG-CLIP, parsings given": known_parsings}
 # These compare frames with texts as the towers give them.
 NEED_IMAGE_TOWER = frozenset({"zero-shot"})
+# These need annotated test clips: folds of annotated clips have them, prescribed test parts do not.
+NEED_FOLDS = frozenset({TRUE_MOVEMENTS})
 
-ARMS: dict[str, Arm] = PLAIN | MOVEMENTS | GRAPH | CONTROLS | ABLATION | FINE_TUNED | NOVEL_ARMS
+ARMS: dict[str, Arm] = PLAIN | MOVEMENTS | GRAPH | CONTROLS | ABLATION | FINE_TUNED | NOVEL_ARMS | BOUNDS | REMEDIES

@@ -1,8 +1,11 @@
 """The experiments by name: what each asks, at which points, with which arms."""
 
-from kgclip.experiments.arms import ABLATION, CLIP_ONLY, CONTROLS, FINE_TUNED, KG_CLIP, PAPER
+import dataclasses
+
+from kgclip.experiments.arms import ABLATION, BOUNDS, CLIP_ONLY, CONTROLS, FINE_TUNED, KG_CLIP, PAPER
 from kgclip.experiments.novel_arms import NOVEL_ARMS
 from kgclip.experiments.protocol import Experiment, Point
+from kgclip.experiments.remedies import REMEDIES
 
 TEST_FRAMES = (1, 2, 4, 8, 16)
 RIVALS = ("ridge", "linear probe", "pseudo-labels", "multi-label head", "movement stacking", "movement pseudo-labels")
@@ -24,7 +27,7 @@ _EXPERIMENTS = (
     Experiment(
         "few-labels",
         "Action labels on a part of the training clips, movements on all of them",
-        (*RIVALS, CLIP_ONLY, "KG-CLIP without path", KG_CLIP),
+        (*RIVALS, CLIP_ONLY, "KG-CLIP without path", "KG-CLIP, parsings given", KG_CLIP),
         tuple(_labels(percent) for percent in (5, 10, 20, 40)),
         against=KG_CLIP,
         seeds=10,
@@ -92,6 +95,13 @@ _EXPERIMENTS = (
         (_FEW,),
         against="CLIP only, fine-tuned",
         pixels=True,
+    ),
+    Experiment(
+        "remedies",
+        "What was tried where the graph gains little: little data, one or two frames",
+        ("multi-label head", CLIP_ONLY, *REMEDIES, *BOUNDS, KG_CLIP),
+        tuple(dataclasses.replace(_data(percent), x=None, test_frames=(1, 2, 8)) for percent in (10, 20)),
+        against=KG_CLIP,
     ),
     Experiment(
         "published-splits",

@@ -14,7 +14,7 @@ import polars as pl
 
 from kgclip.engine.progress import progress_bar
 from kgclip.errors import KgclipError
-from kgclip.experiments.arms import ARMS, NEED_IMAGE_TOWER
+from kgclip.experiments.arms import ARMS, NEED_FOLDS, NEED_IMAGE_TOWER
 from kgclip.experiments.cells import Cell, run_cell
 from kgclip.experiments.data import OpenData, is_made, open_data
 from kgclip.experiments.protocol import DataSpec, Experiment
@@ -87,7 +87,7 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
             for fold in folds
             for point in experiment.points
             for arm in experiment.arms
-            if arm not in NEED_IMAGE_TOWER or not opened.backbone.startswith("features:")
+            if applies(arm, opened)
             for chosen_on_test in ((False, True) if options.legacy else (False,))
         ]
         open_cells = [cell for cell in cells if cell.result(store / "cells") is None]
@@ -101,6 +101,13 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
     write_table(results.to_arrow(), out / RESULTS, header)
     hashes = tuple(dict.fromkeys(opened.hash for opened in data))
     return Outcome(results, experiment, hashes, time.monotonic() - started)
+
+
+def applies(arm: str, data: OpenData) -> bool:
+    """Whether the arm can be run on that data."""
+    if arm in NEED_IMAGE_TOWER:
+        return not data.backbone.startswith("features:")
+    return arm not in NEED_FOLDS or data.spec.folds > 0
 
 
 def _narrow(experiment: Experiment, spec: DataSpec, options: RunOptions) -> tuple[Experiment, range, range]:
