@@ -169,6 +169,18 @@ def test_a_single_space_cannot_rank_opposite_relations_and_subspaces_can() -> No
     assert separation(LinkArm("diagonal", mm=0.0, dropout=0.0)) > 0.2
 
 
+def test_orthonormal_names_have_nothing_in_common(graph: KnowledgeGraph) -> None:
+    generator = torch.Generator().manual_seed(0)
+    num_clips, num_texts = 30, len(graph.names) - 30
+    texts = 1 + 0.1 * torch.rand(num_texts, 16, generator=generator)
+    features = torch.rand(num_clips, 5, generator=generator)
+    task = LinkTask(hold_out_clips(graph, ["push 0"], ["pull 0"]), len(graph.names), features, texts)
+    for orthonormal, most in ((False, 1.0), (True, 0.0)):
+        named = LinkModel(task, LinkArm(orthonormal=orthonormal)).entities()[0, num_clips:].detach()
+        cosines = named @ named.T
+        assert float(cosines[~torch.eye(num_texts, dtype=torch.bool)].mean()) == pytest.approx(most, abs=0.01)
+
+
 def test_the_experiment_writes_results_and_a_table(
     graph: KnowledgeGraph, puppets: Path, puppet_features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

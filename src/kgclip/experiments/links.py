@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kgclip.engine.ranking import filtered_ranks, ranking_metrics
+from kgclip.engine.start import orthonormal_map
 from kgclip.experiments.link_split import Relation
 from kgclip.models.kgclip import CONSISTS_OF, MAX_SCALE, NUM_RELATIONS, PERFORMS, SHOWS
 from kgclip.models.losses import triplet_loss, two_sided
@@ -58,6 +59,7 @@ class LinkArm:
         margin: γ of the margin loss; None takes the contrastive loss.
         separate: every relation has entities of its own, so that nothing passes from one to another.
         shift: the linear map from features to embeddings has a constant term.
+        orthonormal: the texts' embeddings are made orthonormal first, as the model's closed-form start does.
         dropout: share of the coordinates of free entities (of features) that a step leaves out.
     """
 
@@ -67,13 +69,12 @@ class LinkArm:
     margin: float | None = None
     separate: bool = False
     shift: bool = False
+    orthonormal: bool = False
     dropout: float = DROPOUT
 
 
 class Entities(nn.Module):
     """Unit-length embeddings of all entities, for every relation the same ones or its own."""
-
-    texts: Tensor
 
     def __init__(self, task: LinkTask, arm: LinkArm):
         super().__init__()
@@ -84,14 +85,15 @@ class Entities(nn.Module):
             self.free = nn.Parameter(torch.randn(NUM_RELATIONS if arm.separate else 1, task.num_entities, DIM))
         else:
             self.dim = task.texts.shape[1]
+            self.texts = task.texts @ orthonormal_map(task.texts) if arm.orthonormal else task.texts
             self.clips = nn.Linear(task.features.shape[1], self.dim, bias=arm.shift)
 
     def forward(self) -> Float[Tensor, "copies E D"]:
         """The embeddings; one copy for all relations, or one each."""
-        if self.task.features is None or self.task.texts is None:
+        if self.task.features is None:
             return F.normalize(self.dropout(self.free), dim=-1)
         clips = self.clips(self.dropout(self.task.features))
-        return F.normalize(torch.cat([clips, self.task.texts])[None], dim=-1)
+        return F.normalize(torch.cat([clips, self.texts])[None], dim=-1)
 
 
 class LinkModel(nn.Module):
