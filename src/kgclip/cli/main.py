@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("kgclip.cli.train", "train", "train a model"),
     "evaluate": ("kgclip.cli.evaluate", "evaluate", "measure a model on clips it never saw"),
     "predict": ("kgclip.cli.predict", "predict", "recognize the action in video files, and say why"),
+    "experiment links": ("kgclip.cli.links", "links", "predict held-out links with and without the triplet encoder"),
     "experiment": ("kgclip.cli.experiment", "experiment", "compare arms with and without the graph, with intervals"),
     "metrics psc": ("kgclip.cli.metrics", "psc", "score a Kinetics-TPS submission as the official evaluator does"),
     "bench": ("kgclip.cli.bench", "bench", "measure how fast it is on this machine"),

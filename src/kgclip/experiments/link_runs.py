@@ -19,7 +19,7 @@ from kgclip.experiments.link_split import hold_out_clips, hold_out_edges
 from kgclip.experiments.links import LinkArm, LinkTask, frequency, link_prediction, paths
 from kgclip.experiments.protocol import DEFAULT_FRAMES
 from kgclip.experiments.summary import summarize
-from kgclip.experiments.tables import LEGEND, difference_table, mean_table
+from kgclip.experiments.tables import LEGEND, commit, difference_table, mean_table
 from kgclip.kg.build import MovementRule, build_graph
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.storage import atomic_path
@@ -103,7 +103,7 @@ def _components(statistics: Float[Tensor, "V S"], train: Bool[Tensor, " V"]) -> 
 
 
 def run_links(
-    out: Path, graphs: Mapping[str, KnowledgeGraph], unseen: Mapping[str, MakeTask], seeds: int = 5
+    out: Path, graphs: Mapping[str, KnowledgeGraph], unseen: Mapping[str, MakeTask], seeds: int = 5, command: str = ""
 ) -> pl.DataFrame:
     """Run all arms on all data; write links.parquet and links.md.
 
@@ -112,6 +112,7 @@ def run_links(
         graphs: by name; held-out edges are predicted (see :func:`kgclip.experiments.link_split.hold_out_edges`).
         unseen: by name, as :func:`unseen_clips` makes them.
         seeds: how many.
+        command: what was typed, for the page.
 
     Returns:
         Tidy rows in the columns of :func:`kgclip.experiments.runner.run`, a relation being a point.
@@ -127,7 +128,7 @@ def run_links(
     with atomic_path(out / "links.parquet") as temporary:
         results.write_parquet(temporary)
     with atomic_path(out / "links.md") as temporary:
-        temporary.write_text(links_page(results, time.monotonic() - start), encoding="utf-8")
+        temporary.write_text(links_page(results, time.monotonic() - start, command), encoding="utf-8")
     return results
 
 
@@ -160,7 +161,7 @@ def _rows(
     return rows
 
 
-def links_page(results: pl.DataFrame, wall_s: float) -> str:
+def links_page(results: pl.DataFrame, wall_s: float, command: str) -> str:
     """Means, and differences against the cosine alone and against the encoder without ε, as Markdown."""
     parts = ["# Link prediction", LEGEND]
     for (data,), table in results.group_by("data", maintain_order=True):
@@ -171,4 +172,5 @@ def links_page(results: pl.DataFrame, wall_s: float) -> str:
             parts += [mean_table(against_cosine, metric), difference_table(against_cosine, metric, COSINE)]
         parts.append(difference_table(against_no_epsilon, "mrr", NO_EPSILON))
     seeds = results["seed"].n_unique()
-    return "\n\n".join([*parts, f"{seeds} seeds, {wall_s / 60:.1f} min."]) + "\n"
+    source = f"`{command}`, commit {commit()}: {seeds} seeds, {wall_s / 60:.1f} min."
+    return "\n\n".join([*parts, source]) + "\n"

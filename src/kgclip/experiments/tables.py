@@ -151,6 +151,12 @@ def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def commit() -> str:
+    """The commit of the source tree, and whether it has changes since; nothing where there is no repository."""
+    dirty = " with changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
+    return _git("rev-parse", "--short", "HEAD") + dirty
+
+
 def _git(*words: str) -> str:
     """What git says of the source tree; nothing where there is no git or no repository."""
     try:
