@@ -52,7 +52,7 @@ class ExperimentCommand:
     backbone: str = "puppet"
     """puppet, or the name or folder of a CLIP or SigLIP model"""
     text: str | None = None
-    """folder of a sentence encoder for the names of actions; default: the backbone's own text tower"""
+    """folder of a sentence encoder for the names of unseen actions; default: the backbone's own text tower"""
     splits: Path | None = None
     """folder of the published Kinetics-TPS splits (split_20_train.txt and so on), for published-splits"""
     folds: int = 0
@@ -159,6 +159,9 @@ def _run(command: ExperimentCommand, preset: "Experiment", spec: "DataSpec", out
 
     if reason := out_of_place(preset, spec):
         raise KgclipError(f"experiment {preset.name}: {reason}")
+    if not preset.novel:
+        # Elsewhere names are only told apart; with one text tower everywhere, `all` gives what single runs give.
+        spec = dataclasses.replace(spec, text=None)
     if preset.pixels:
         spec = dataclasses.replace(spec, name="small puppets", pixels=True, clips_per_action=PIXEL_CLIPS)
     options = RunOptions(command.seeds, command.jobs, command.quick, command.legacy_best_on_test)
