@@ -202,8 +202,8 @@ def _published(backbone: str) -> dict[str, Any]:
 # What each preset changes against the defaults above.
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    # The paper's design at the default's scale: mean pooling, trained by gradient, no path evidence.
-    "paper": {"model": ModelConfig(pooling="mean"), "fusion": FusionConfig(path=None)},
+    # The paper's design at the default's scale: the frames stay frozen, so that a linear map of their mean must learn.
+    "paper": {"model": ModelConfig(pooling="projected"), "fusion": FusionConfig(path=None)},
     "paper-b16": _published("openai/clip-vit-base-patch16"),
     "paper-b32": _published("openai/clip-vit-base-patch32"),
 }

@@ -60,8 +60,8 @@ def setting(synthetic: Make) -> Setting:
     [
         ("KG-CLIP", {"pooling": "statistics", "subspace": "diagonal", "epsilon": "relation", "tuning": "frozen"}),
         ("CLIP only, transformer", {"pooling": "transformer", "graph": False}),
-        (PAPER, {"pooling": "mean", "subspace": "diagonal", "epsilon": "relation"}),
-        (f"{PAPER}, movements as text only", {"pooling": "mean", "subspace": None}),
+        (PAPER, {"pooling": "projected", "subspace": "diagonal", "epsilon": "relation"}),
+        (f"{PAPER}, movements as text only", {"pooling": "projected", "subspace": None}),
         (f"{PAPER}, no ε", {"epsilon": "none"}),
         (f"{PAPER}, matrix", {"subspace": "matrix"}),
         (f"{PAPER}, fine-tuned", {"pooling": "mean", "tuning": "full"}),

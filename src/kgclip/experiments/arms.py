@@ -30,7 +30,7 @@ PLAIN: dict[str, Arm] = {
     "pseudo-labels": pseudo_labels,
     CLIP_ONLY: trained(clip_only),
     "CLIP only by gradient": trained(clip_only, by_gradient),
-    "CLIP only, mean pooling": trained(clip_only, by_gradient, model(pooling="mean")),
+    "CLIP only, mean pooling": trained(clip_only, by_gradient, model(pooling="projected")),
     "CLIP only, transformer": trained(clip_only, by_gradient, model(pooling="transformer")),
 }
 # Is a graph needed at all? These take the same movements as plain labels.
@@ -72,8 +72,8 @@ def _variants(name: str, *base: object) -> dict[str, Arm]:
     return {name + text: trained(*base, *change) for text, change in changes.items()}  # pyright: ignore[reportArgumentType]
 
 
-# The paper's design on frozen features: mean pooling, no closed-form start, no path.
-ABLATION: dict[str, Arm] = _variants(PAPER, without_path, by_gradient, model(pooling="mean"))
+# The paper's design on frozen features: a linear map of the mean, no closed-form start, no path.
+ABLATION: dict[str, Arm] = _variants(PAPER, without_path, by_gradient, model(pooling="projected"))
 # All of the image tower trains.
 FINE_TUNED: dict[str, Arm] = {
     "CLIP only, fine-tuned": trained(clip_only, full),

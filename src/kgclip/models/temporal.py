@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kgclip.models.statistics import NUM_STATISTICS, ClipStatistics
 
-PoolingKind = Literal["mean", "statistics", "transformer"]
+PoolingKind = Literal["mean", "projected", "statistics", "transformer"]
 
 
 def dropout(values: Float[Tensor, "B S"], rate: float) -> Float[Tensor, "B S"]:
@@ -20,9 +20,10 @@ def dropout(values: Float[Tensor, "B S"], rate: float) -> Float[Tensor, "B S"]:
 class TemporalPooling(nn.Module):
     """One embedding for a clip from those of its frames.
 
-    ``mean`` is the paper's: the mean over frames. ``statistics`` is a linear map of :class:`ClipStatistics`, and
-    ``transformer`` adds a small transformer over time before the mean; both start at the mean. Where the frames'
-    dimension F is not D (features of a foreign encoder) they start at a random linear map.
+    ``mean`` is the paper's: the mean over frames. ``projected`` adds a linear map, so that something of a clip's
+    embedding can be learned on frames that stay as they are. ``statistics`` is a linear map of
+    :class:`ClipStatistics`, and ``transformer`` adds a small transformer over time before the mean; all start at the
+    mean. Where the frames' dimension F is not D (features of a foreign encoder) they start at a random linear map.
 
     Args:
         frame_dim: F, dimension of a frame's embedding.
@@ -39,8 +40,10 @@ class TemporalPooling(nn.Module):
         super().__init__()
         self.kind = kind
         self.project: nn.Module = nn.Identity()
-        if frame_dim != dim and kind != "statistics":
+        if kind == "projected" or (frame_dim != dim and kind != "statistics"):
             self.project = nn.Linear(frame_dim, dim, bias=False)
+            if frame_dim == dim:
+                nn.init.eye_(self.project.weight)
         if kind == "statistics":
             self.statistics = ClipStatistics(frame_dim)
             self.dropout = dropout
