@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from kgclip.experiments import arms
-from kgclip.experiments.arms import CLIP_ONLY, KG_CLIP
+from kgclip.experiments.arms import CLIP_ONLY, KG_CLIP, PARSINGS_GIVEN
 from kgclip.experiments.cells import CHOSEN_ON_TEST
 from kgclip.experiments.plots import LATENCY
 from kgclip.experiments.presets import PRESETS
@@ -52,9 +52,17 @@ class Question:
 
 
 _PLAIN_RIVALS = (CLIP_ONLY, "multi-label head")
+_UNLABELED_RIVALS = (CLIP_ONLY, "pseudo-labels", "multi-label head")
 _NOVEL = "half of the actions novel"
 QUESTIONS = (
-    *(Question("few-labels", f"labels on {n} %", f"labels on {n} %, movements on all") for n in (5, 10, 20, 40)),
+    *(
+        Question("few-labels", f"labels on {n} %", f"labels on {n} %, movements on all", others=_UNLABELED_RIVALS)
+        for n in (5, 10, 20, 40)
+    ),
+    *(
+        Question("parsings-given", f"labels on {n} %", f"labels on {n} %, parsings given", arm=PARSINGS_GIVEN)
+        for n in (5, 10, 20, 40)
+    ),
     Question("base-to-novel", _NOVEL, "unseen actions", metric="novel_top1", arm="novel_path"),
     *(Question("little-data", f"data {n} %", f"{n} % of the data", others=_PLAIN_RIVALS) for n in (10, 20)),
     Question("little-data", "data 100 %", "all data and labels", others=_PLAIN_RIVALS),

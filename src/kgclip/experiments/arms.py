@@ -91,7 +91,8 @@ FINE_TUNED: dict[str, Arm] = {
 
 # What better evidence or better knowledge would give; no recognizer may know as much.
 TRUE_MOVEMENTS = "KG-CLIP, true movements at test"
-BOUNDS: dict[str, Arm] = {TRUE_MOVEMENTS: true_movements, "KG-CLIP, parsings given": known_parsings}
+PARSINGS_GIVEN = "KG-CLIP, parsings given"
+BOUNDS: dict[str, Arm] = {TRUE_MOVEMENTS: true_movements, PARSINGS_GIVEN: known_parsings}
 # These compare frames with texts as the towers give them.
 NEED_IMAGE_TOWER = frozenset({"zero-shot"})
 # These need annotated test clips: folds of annotated clips have them, prescribed test parts do not.
