@@ -55,9 +55,7 @@ def test_the_table_shows_every_row():
     assert all(line.count("|") == lines[0].count("|") for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (4.2e-5, "42 µs")]
-)
+@pytest.mark.parametrize(("value", "text"), [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (4.2e-5, "42 µs")])
 def test_durations(value: float, text: str):
     assert seconds(value) == text
 
