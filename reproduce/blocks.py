@@ -152,9 +152,12 @@ def readme_block(results: Sequence[Kept]) -> str:
             best = None if kept is None else strongest(kept, Question(preset, point, name))
             if kept is not None and best is not None:
                 of = kept.rows("top1", point)
+                given = by_place.get((data, "parsings-given"))
+                known = None if given is None else given.rows("top1", point).get(PARSINGS_GIVEN)
                 figures = [mean_of(of.get(CLIP_ONLY)), mean_of(of[KG_CLIP]), difference_of(of[best], turned=True)]
+                figures.append(mean_of(known))
                 rows.append([f"{title(data)}, {name}", f"{mean_of(of[best])} ({best})", *figures])
-    header = ("top-1, %", "strongest without graph", CLIP_ONLY, KG_CLIP, "KG-CLIP less strongest")
+    header = ("top-1, %", "strongest without graph", CLIP_ONLY, KG_CLIP, "KG-CLIP less strongest", "parsings given")
     return table(header, rows) if rows else NOTHING
 
 
