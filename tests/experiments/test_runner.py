@@ -130,3 +130,12 @@ def test_two_processes_get_what_one_gets(tiny_experiment: Experiment, tiny_spec:
 
 def test_durations():
     assert [duration(s) for s in (3.2, 119.0, 121.0, 3600.0)] == ["3 s", "119 s", "3 min", "60 min"]
+
+
+def test_quick_trains_the_image_tower_twice(
+    tiny_experiment: Experiment, tiny_spec: DataSpec, fake_arms, tmp_path: Path
+):
+    three = replace(tiny_experiment, arms=("good", "bad", "ridge"), pixels=True)
+    outcome = run(three, tiny_spec, tmp_path, RunOptions(jobs=1, quick=True, show_progress=False))
+    assert outcome.results["seed"].unique().to_list() == [0]
+    assert set(outcome.results["arm"]) == {"good", "bad"}

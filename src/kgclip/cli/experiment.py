@@ -64,7 +64,7 @@ class ExperimentCommand:
     jobs: int = 2
     """processes"""
     quick: bool = False
-    """two seeds, one fold, every other point"""
+    """two seeds, one fold, every other point; one seed of two arms where the image tower trains"""
     legacy_best_on_test: bool = False
     """also show what each arm would have got by choosing its epoch on the test clips"""
     arms: tuple[str, ...] = ()
