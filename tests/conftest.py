@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from kgclip.config import OptimConfig, TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
@@ -18,6 +19,10 @@ from kgclip.models.backbone import load_backbone
 
 # The tests run in one process a core: more threads would only get in each other's way.
 torch.set_num_threads(1)
+
+# Machines that run tests are noisy: how long an example took says nothing.
+settings.register_profile("kgclip", deadline=None)
+settings.load_profile("kgclip")
 
 TINY_FRAMES = 4
 

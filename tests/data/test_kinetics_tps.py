@@ -347,7 +347,7 @@ any_part = st.fixed_dictionaries(
     {"verb": any_word | st.lists(any_word, min_size=1, max_size=2)},
     optional={
         "obj_class": any_word | st.none() | st.lists(any_word, max_size=2),
-        "box": st.lists(st.integers(), max_size=4),
+        "box": st.lists(st.integers(-(2**63), 2**63 - 1), max_size=4),
     },
 )
 any_human = st.fixed_dictionaries(
