@@ -1,7 +1,6 @@
 """Wrong graphs: as large as the right one, without its knowledge. A gain that survives one does not come from it."""
 
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -29,25 +28,6 @@ def shuffle_movements(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
     dealt = _dealt(sorted({edge.head for edge in graph.edges("shows")}), seed, "clip that shows movements")
     shows = [Edge(dealt[edge.head], "shows", edge.tail, edge.support, edge.frames) for edge in graph.edges("shows")]
     return _with_shows(graph, shows, {"control": "shuffled movements", "seed": seed})
-
-
-def random_movements(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
-    """Let every clip show as many movements as before, with the same shares, but drawn uniformly from all.
-
-    What the actions consist of is projected anew. Unlike :func:`shuffle_movements` this also breaks which movements
-    come together, and how often each is shown.
-    """
-    rng = np.random.default_rng(seed)
-    movements = np.array(graph.entities("movement"))
-    by_clip: dict[str, list[Edge]] = defaultdict(list)
-    for edge in graph.edges("shows"):
-        by_clip[edge.head].append(edge)
-    shows = [
-        Edge(clip, "shows", str(tail), edge.support, edge.frames)
-        for clip, edges in sorted(by_clip.items())
-        for edge, tail in zip(edges, rng.choice(movements, size=len(edges), replace=False), strict=True)
-    ]
-    return _with_shows(graph, shows, {"control": "random movements", "seed": seed})
 
 
 def shuffle_consists_of(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
