@@ -12,6 +12,7 @@ import polars as pl
 
 from kgclip.experiments.plots import LATENCY
 from kgclip.experiments.presets import PRESETS
+from kgclip.experiments.summary import SCHEMA
 
 SUMMARY = "summary.json"
 # The tables of link prediction, which is an experiment of its own kind (kgclip.experiments.link_runs).
@@ -25,19 +26,8 @@ MOVEMENTS = ("movement_map", "shows_mrr", "shows_hits1", "shows_hits3", "shows_h
 # The experiments whose latency is shown: their points differ in frames.
 TIMED = ("few-frames", "few-frames-alike")
 _FIRST = ("puppets", "jhmdb-tps")
-_SCHEMA = {
-    "point": pl.String,
-    "x": pl.Float64,
-    "frames": pl.Int64,
-    "metric": pl.String,
-    "arm": pl.String,
-    "seeds": pl.Int64,
-    "mean": pl.Float64,
-    "interval": pl.Float64,
-    "difference": pl.Float64,
-    "difference_interval": pl.Float64,
-    "p_holm": pl.Float64,
-}
+# What a folder already says, or no table shows, is left out.
+_SCHEMA = {name: kind for name, kind in SCHEMA.items() if name not in ("experiment", "data", "p")}
 
 
 @dataclass(frozen=True, eq=False)

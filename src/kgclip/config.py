@@ -98,7 +98,7 @@ class OptimConfig:
 
     Attributes:
         epochs: passes over the training clips; None: 30, but none where the heads are solved for in closed form (frozen
-            tuning with statistics pooling), which gradient training made worse in every comparison (docs/results.md).
+            tuning with statistics pooling), where gradient training gave nothing (docs/results.md).
         batch_size: clips a step.
         accumulate: steps whose gradients are summed before an update.
         lr_backbone: peak learning rate of pre-trained weights.

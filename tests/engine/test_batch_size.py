@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgclip.config import TrainConfig
+from kgclip.config import OptimConfig, TrainConfig
 from kgclip.engine import batch_size
 from kgclip.engine.batch_size import FIRST, MOST, largest_batch, with_batch_size
 from kgclip.engine.checkpoint import write_json
@@ -72,6 +72,12 @@ def test_a_run_gets_a_number(tiny_config: Callable[..., TrainConfig], tmp_path: 
     assert chosen == 8
     assert config.optim.batch_size == 32
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_steps_tries_none(tmp_path: Path):
+    # The data set is not there: it must not be opened.
+    config = TrainConfig(data=tmp_path / "none", out=tmp_path / "m", optim=OptimConfig(epochs=0))
+    assert with_batch_size(config) is config
 
 
 def test_a_step_that_would_not_fit_is_not_begun(

@@ -1,7 +1,7 @@
 """Arms that cost nothing, and a tiny data set."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +127,16 @@ def synthetic(tmp_path: Path) -> Callable[..., Setting]:
         return Setting(config, Prepared(dataset, split, graph))
 
     return make
+
+
+@pytest.fixture
+def hide_labels() -> Callable[[Setting], Setting]:
+    """Gives the setting with a wrong action for every clip whose action may not be used."""
+
+    def hide(setting: Setting) -> Setting:
+        prepared = setting.prepared
+        usable = {*prepared.split.labelled, *prepared.split.val}
+        hidden = tuple(clip if clip.id in usable else replace(clip, action="bow") for clip in prepared.dataset.clips)
+        return replace(setting, prepared=replace(prepared, dataset=replace(prepared.dataset, clips=hidden)))
+
+    return hide

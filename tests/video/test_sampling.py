@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip.errors import KgclipError
-from kgclip.video.sampling import segment_indices, uniform_indices
+from kgclip.video.sampling import segment_indices
 
 counts = st.integers(1, 2000), st.integers(1, 64)
 
@@ -30,10 +30,10 @@ def test_centers_lie_in_the_middle_of_their_segments(num_frames: int, num_segmen
 @given(*counts, st.integers(0, 2**32 - 1) | st.none())
 def test_indices_ascend_inside_the_video(num_frames: int, num_segments: int, seed: int | None) -> None:
     rng = None if seed is None else np.random.default_rng(seed)
-    for indices in (segment_indices(num_frames, num_segments, rng=rng), uniform_indices(num_frames, num_segments)):
-        assert indices[0] >= 0
-        assert indices[-1] < num_frames
-        assert np.all(np.diff(indices) >= 0)
+    indices = segment_indices(num_frames, num_segments, rng=rng)
+    assert indices[0] >= 0
+    assert indices[-1] < num_frames
+    assert np.all(np.diff(indices) >= 0)
 
 
 @given(st.integers(1, 500))
@@ -41,8 +41,6 @@ def test_as_many_segments_as_frames_give_every_frame(num_frames: int) -> None:
     every = list(range(num_frames))
     assert segment_indices(num_frames, num_frames).tolist() == every
     assert segment_indices(num_frames, num_frames, rng=np.random.default_rng(0)).tolist() == every
-    if num_frames > 1:
-        assert uniform_indices(num_frames, num_frames).tolist() == every
 
 
 @given(st.integers(1, 40), st.integers(1, 64))
@@ -56,9 +54,9 @@ def test_short_videos_show_every_frame_about_equally_often(num_frames: int, num_
 
 @given(*counts)
 def test_centers_are_symmetric_up_to_rounding(num_frames: int, num_segments: int) -> None:
-    for indices in (segment_indices(num_frames, num_segments), uniform_indices(num_frames, num_segments)):
-        mirrored = (num_frames - 1 - indices)[::-1]
-        assert np.abs(indices - mirrored).max() <= 1
+    indices = segment_indices(num_frames, num_segments)
+    mirrored = (num_frames - 1 - indices)[::-1]
+    assert np.abs(indices - mirrored).max() <= 1
 
 
 @given(*counts, st.integers(0, 2**32 - 1))
@@ -74,25 +72,14 @@ def test_random_frames_reach_every_frame() -> None:
     assert set(draws.tolist()) == set(range(20))
 
 
-@given(st.integers(1, 2000), st.integers(2, 64))
-def test_uniform_is_linspace_with_both_ends(num_frames: int, num_segments: int) -> None:
-    indices = uniform_indices(num_frames, num_segments)
-    assert indices[0] == 0
-    assert indices[-1] == num_frames - 1
-    assert np.abs(indices - np.linspace(0, num_frames - 1, num_segments)).max() <= 0.5 + 1e-9
-
-
 def test_known_values() -> None:
     assert segment_indices(300, 8).tolist() == [18, 56, 93, 131, 168, 206, 243, 281]
     assert segment_indices(3, 8).tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert segment_indices(9, 1).tolist() == [4]
-    assert uniform_indices(9, 1).tolist() == [4]
-    assert uniform_indices(30, 4).tolist() == [0, 10, 19, 29]
 
 
-@pytest.mark.parametrize("sample", [segment_indices, uniform_indices])
-def test_counts_below_one_are_refused(sample) -> None:
+def test_counts_below_one_are_refused() -> None:
     with pytest.raises(KgclipError, match="the video has 0 frames"):
-        sample(0, 8)
+        segment_indices(0, 8)
     with pytest.raises(KgclipError, match="0 frames asked for"):
-        sample(8, 0)
+        segment_indices(8, 0)

@@ -33,7 +33,7 @@ def with_batch_size(config: TrainConfig, state: Path | None = None) -> TrainConf
 
     On a GPU it is the largest whose step fits into memory; on a CPU the search also ends where clips a second no longer
     grow. At least eight steps an epoch remain. The number is part of the configuration from then on, so that the
-    model's folder tells it.
+    model's folder tells it. A run without epochs takes no steps; its configuration stays as it is.
 
     Args:
         config: the run.
@@ -42,6 +42,9 @@ def with_batch_size(config: TrainConfig, state: Path | None = None) -> TrainConf
     Raises:
         KgclipError: not even one clip fits, or anything wrong with the input.
     """
+    if config.epochs == 0:
+        log.info("--batch auto: this run solves for its heads and takes no steps, so nothing was tried")
+        return config
     if state is not None and (state / RUN_FILE).exists():
         size = read_json(state / RUN_FILE)["config"]["optim"]["batch_size"]
     else:

@@ -12,7 +12,8 @@ from kgclip.errors import KgclipError
 CONFIDENCE = 0.95
 # What stands in one column of a table: the arms under one condition.
 COLUMN = ("experiment", "data", "point", "frames", "metric")
-_SCHEMA = {
+# Of the rows that :func:`summarize` gives.
+SCHEMA = {
     "experiment": pl.String,
     "data": pl.String,
     "point": pl.String,
@@ -93,7 +94,7 @@ def summarize(results: pl.DataFrame, against: str) -> pl.DataFrame:
             values.setdefault(arm, {})[seed] = value
         shared = dict(zip(COLUMN, condition, strict=True)) | {"x": table["x"][0]}
         rows += [shared | row for row in _column(values, against)]
-    return pl.DataFrame(rows, schema=_SCHEMA).with_columns(pl.selectors.float().fill_nan(None))
+    return pl.DataFrame(rows, schema=SCHEMA).with_columns(pl.selectors.float().fill_nan(None))
 
 
 def _column(values: Mapping[str, Mapping[int, float]], against: str) -> list[dict[str, float | int | str]]:

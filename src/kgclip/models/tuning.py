@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import Backbone
@@ -51,17 +51,6 @@ def merge_lora(backbone: Backbone) -> None:
         layer.merge()
         parent, _, child = name.rpartition(".")
         setattr(backbone.get_submodule(parent), child, layer.get_base_layer())
-
-
-def merged_state_dict(backbone: Backbone) -> dict[str, Tensor]:
-    """Return the state dict that `merge_lora` would lead to, with the original keys, and leave the backbone alone."""
-    state = backbone.state_dict()
-    for name, layer in _adapted_layers(backbone).items():
-        base = {key: state.pop(key) for key in list(state) if key.startswith(f"{name}.")}
-        state[f"{name}.weight"] = base[f"{name}.base_layer.weight"] + layer.get_delta_weight("default").detach()
-        if f"{name}.base_layer.bias" in base:
-            state[f"{name}.bias"] = base[f"{name}.base_layer.bias"]
-    return state
 
 
 def _add_adapters(backbone: Backbone, rank: int) -> None:

@@ -44,29 +44,6 @@ def segment_bounds(num_frames: int, num_segments: int) -> tuple[Int[np.ndarray, 
     return bounds[:-1], np.maximum(bounds[1:], bounds[:-1] + 1)
 
 
-def uniform_indices(num_frames: int, num_segments: int) -> Int[np.ndarray, " T"]:
-    """Evenly spaced frames from the first to the last: ``k * (n - 1) / (T - 1)`` rounded half up.
-
-    One frame alone is the middle one. A video with fewer frames than asked for repeats some.
-
-    Args:
-        num_frames: length n of the video, at least 1.
-        num_segments: number T of frames to take, at least 1.
-
-    Returns:
-        0-based frame indices in ascending order, int64.
-
-    Raises:
-        KgclipError: if either count is below 1.
-    """
-    _check_counts(num_frames, num_segments)
-    if num_segments == 1:
-        return np.array([num_frames // 2], dtype=np.int64)
-    steps = np.arange(num_segments, dtype=np.int64)
-    gaps = num_segments - 1
-    return (2 * steps * (num_frames - 1) + gaps) // (2 * gaps)
-
-
 def _check_counts(num_frames: int, num_segments: int) -> None:
     if num_frames < 1:
         raise KgclipError(f"sampling: the video has {num_frames} frames, at least 1 is needed; drop the file")

@@ -16,7 +16,6 @@ from kgclip.data.puppet.actions import (
     options,
     parse,
     random_codes,
-    random_composition,
 )
 from kgclip.data.puppet.vocabulary import OBJECTS, STATES, on_disk
 from kgclip.errors import KgclipError
@@ -97,10 +96,6 @@ def test_random_codes_draw_every_state_alike_and_couple_limbs():
         np.testing.assert_allclose(shares, 1 / len(shares), atol=0.015)
     alike = codes[:, PARTS.index("left leg")] == codes[:, PARTS.index("right leg")]
     assert alike.mean() == pytest.approx(0.5 + 0.5 / 11, abs=0.02)
-
-
-def test_random_composition_is_one_row():
-    assert encode([random_composition(np.random.default_rng(4))]).shape == (1, 10)
 
 
 def test_no_two_actions_share_all_left_and_right_swapped():

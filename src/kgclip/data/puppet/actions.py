@@ -158,8 +158,3 @@ def random_codes(rng: np.random.Generator, count: int, symmetry: float = 0.5) ->
             alike = rng.random(count) < symmetry
             codes[alike, column] = codes[alike, column - 1]  # PARTS puts the left limb just before the right one
     return codes
-
-
-def random_composition(rng: np.random.Generator, symmetry: float = 0.5) -> dict[str, tuple[str, str | None]]:
-    """Draw one random composition; see :func:`random_codes`."""
-    return decode(random_codes(rng, 1, symmetry))[0]
