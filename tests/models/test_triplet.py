@@ -251,3 +251,27 @@ def test_near_pairs_lose_no_digits(offset: float):
 
 def test_no_entities_have_no_distances():
     assert TripletEncoder(DIM, RELATIONS).distances(unit(2, 1), 0, torch.empty(0, DIM)).shape == (2, 0)
+
+
+@pytest.mark.parametrize(("subspace", "epsilon"), VARIANTS)
+@pytest.mark.parametrize("num_tails", [0, 3, CACHED_ROWS + 3])
+def test_halves_are_the_cosines_of_projections(subspace: Subspace, epsilon: Epsilon, num_tails: int):
+    encoder, heads, tails = disturbed(subspace, epsilon), unit(5, 1), unit(num_tails, 2)
+    for relation in range(RELATIONS):
+        slow = torch.stack([heads @ tails.T, encoder.cosine_both_ways(heads, relation, tails)])
+        torch.testing.assert_close(encoder.halves(heads, relation, tails), slow.detach(), atol=2e-6, rtol=0)
+        lengths = encoder.lengths(relation, tails)
+        projected = encoder(heads, relation, tails).tails, encoder.project_heads(tails, encoder.inverse(relation))
+        torch.testing.assert_close(lengths, torch.stack([rows.norm(dim=1) for rows in projected]).detach())
+        assert torch.equal(encoder.halves(heads, relation, tails, lengths), encoder.halves(heads, relation, tails))
+
+
+@pytest.mark.parametrize("subspace", ["diagonal", "matrix"])
+def test_a_projection_to_nothing_has_no_cosine(subspace: Subspace):
+    encoder = disturbed(subspace, "none")
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.zero_()
+    plain, projected = encoder.halves(unit(2, 1), 0, unit(3, 2))
+    assert torch.equal(projected, torch.zeros(2, 3))
+    torch.testing.assert_close(plain, unit(2, 1) @ unit(3, 2).T)

@@ -79,6 +79,7 @@ class Scorer:
             self.actions, self.movements = embed_names(
                 self.model, checkpoint.config.prompts, checkpoint.actions, checkpoint.movements
             )
+            self.lengths = self.model.lengths(self.actions)
 
     @torch.no_grad()
     def embed(self, frames: Frames) -> Embedded:
@@ -94,7 +95,7 @@ class Scorer:
     @torch.no_grad()
     def score(self, embedded: Embedded) -> Scores:
         """Scores of embedded clips."""
-        halves = self.model.halves(embedded.clips, self.actions)
+        halves = self.model.halves(embedded.clips, self.actions, self.lengths)
         output, evidence = halves.output, self.movement_evidence(embedded)
         if not self.use_path:
             nothing = torch.zeros(len(output), 1, device=self.device)

@@ -1,6 +1,8 @@
 """Where a published model lies on disk, and whether its folder is complete."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,20 @@ def find_folder(name: str) -> Path:
             f"{name}: is no local folder and could not be fetched ({first_line(error)}); "
             "pass the folder of a downloaded model"
         ) from error
+
+
+@contextmanager
+def no_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing its bar while it loads weights: it would stand amid our own lines."""
+    from transformers.utils import logging
+
+    drawn = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if drawn:
+            logging.enable_progress_bar()
 
 
 def check_weight_files(folder: Path) -> None:

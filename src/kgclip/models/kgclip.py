@@ -12,7 +12,7 @@ from kgclip.models.backbone import Backbone
 from kgclip.models.losses import LossWeights, triplet_loss, two_sided
 from kgclip.models.readout import MovementReadout
 from kgclip.models.temporal import PoolingKind, TemporalPooling
-from kgclip.models.triplet import CACHED_ROWS, Epsilon, Subspace, TripletEncoder
+from kgclip.models.triplet import Epsilon, Subspace, TripletEncoder
 
 PERFORMS, SHOWS, CONSISTS_OF = 0, 1, 2
 NUM_RELATIONS = 3
@@ -102,20 +102,33 @@ class KGCLIP(nn.Module):
         """Unit-length embeddings of prompts."""
         return F.normalize(self.backbone.encode_text(texts) @ self.text_map, dim=-1)
 
-    def halves(self, clips: Float[Tensor, "B D"], actions: Float[Tensor, "K D"]) -> Halves:
-        """S_mm and S_tri of every clip with every action (Eq. 6)."""
-        mm = clips @ actions.T
-        if self.triplet is None:
-            return Halves(mm, None)
-        parts = [self.triplet.cosine_both_ways(clips, PERFORMS, some) for some in actions.split(CACHED_ROWS)]
-        return Halves(mm, torch.cat(parts, dim=1))
+    def lengths(self, actions: Float[Tensor, "K D"]) -> Float[Tensor, "2 K"] | None:
+        """What :meth:`halves` needs to know of the actions, for when they stay the same; None without a graph."""
+        return None if self.triplet is None else self.triplet.lengths(PERFORMS, actions)
 
+    @torch.no_grad()
+    def halves(
+        self,
+        clips: Float[Tensor, "B D"],
+        actions: Float[Tensor, "K D"],
+        lengths: Float[Tensor, "2 K"] | None = None,
+    ) -> Halves:
+        """S_mm and S_tri of every clip with every action (Eq. 6), for evaluation: no gradients.
+
+        Args:
+            clips, actions: of unit length.
+            lengths: of the actions, by :meth:`lengths`; None computes them.
+        """
+        if self.triplet is None:
+            return Halves(clips @ actions.T, None)
+        return Halves(*self.triplet.halves(clips, PERFORMS, actions, lengths))
+
+    @torch.no_grad()
     def shows_cosine(self, clips: Float[Tensor, "B D"], movements: Float[Tensor, "M D"]) -> Float[Tensor, "B M"]:
         """How much each clip looks like showing each movement: the mean of both halves for ``shows``, a cosine."""
-        mm = clips @ movements.T
         if self.triplet is None:
-            return mm
-        return 0.5 * (mm + self.triplet.cosine_both_ways(clips, SHOWS, movements))
+            return clips @ movements.T
+        return self.triplet.halves(clips, SHOWS, movements).mean(dim=0)
 
     def loss(
         self,

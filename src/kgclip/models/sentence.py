@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.models.hub import check_weight_files, first_line
+from kgclip.models.hub import check_weight_files, first_line, no_progress_bar
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _MODULES = ("Transformer", "Pooling", "Normalize")
@@ -127,9 +127,10 @@ def _load_encoder(folder: Path) -> Any:
     from transformers import AutoModel
 
     try:
-        encoder, info = AutoModel.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, output_loading_info=True
-        )
+        with no_progress_bar():
+            encoder, info = AutoModel.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise KgclipError(f"{folder}: its weights cannot be read ({first_line(error)}); download it again") from error
     missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))

@@ -11,8 +11,7 @@ from kgclip.video.sampling import segment_indices
 NUM_STATISTICS = 4
 # Numbers of frames that each have a scale of their own; others take the nearest.
 FRAME_COUNTS = (1, 2, 4, 8, 16, 32)
-# The mean over frames says most, and with few clips there are more statistics than clips: the others count half, which
-# gave ridge regression 5 points on puppets with few labels and changed nothing elsewhere.
+# The mean over frames says most, and with few clips there are more statistics than clips: the others count half.
 TIME_SCALE = 0.5
 
 

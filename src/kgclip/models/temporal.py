@@ -12,7 +12,7 @@ PoolingKind = Literal["mean", "projected", "statistics", "transformer"]
 
 
 def dropout(values: Float[Tensor, "B S"], rate: float) -> Float[Tensor, "B S"]:
-    """Dropout as ``torch.nn.functional.dropout`` does it; on CPU the same draws, three times as fast."""
+    """Dropout as ``torch.nn.functional.dropout`` does it; on CPU the same draws, in less time."""
     kept = torch.rand(values.shape, dtype=torch.float64, device=values.device) < 1 - rate
     return values * (kept / (1 - rate))
 
