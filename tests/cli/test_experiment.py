@@ -1,5 +1,6 @@
 """`kgclip experiment`: what it prints, writes and refuses."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,7 @@ def test_an_unknown_preset_lists_them(fitted: list[str], tmp_path: Path, capsys:
         (["--seeds", "0"], "--seeds 0"),
         (["--jobs", "0"], "--jobs 0"),
         (["--folds", "1"], "--folds 1"),
+        (["--folds", "900"], "cannot be cut into 900 folds"),
         (["--data", "gone"], "--data gone: not found"),
         (["--data", "puppets"], "--features: is for a data set on disk"),
         (["--part-noise", "0.3"], "--part-noise: is for generated puppets"),
@@ -138,6 +140,42 @@ def test_what_is_refused(
     (line,) = captured.err.splitlines()
     assert line.startswith("kgclip: ")
     assert message in line
+    assert fitted == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_generated_for_a_model_that_is_not_there(
+    fitted: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    gone, out = tmp_path / "gone", tmp_path / "out"
+    (tmp_path / "gone").mkdir()
+    assert run(["experiment", "tiny", "--out", str(out), "--backbone", str(gone)]) == 2
+    assert f"{gone / 'config.json'}: no such file" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("point", "words", "message"),
+    [
+        (Point("half novel", novel_fraction=0.5), ["--text", "gone"], "gone: no such folder"),
+        (Point("split 20", published=20), ["--splits", "gone"], "gone/split_20_train.txt: cannot be read"),
+    ],
+)
+def test_what_a_cell_would_miss_is_told_before(
+    point: Point,
+    words: list[str],
+    message: str,
+    fitted: list[str],
+    puppets: Path,
+    puppet_features: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setitem(PRESETS, "tiny", dataclasses.replace(PRESETS["tiny"], points=(point,)))
+    data = ["--data", str(puppets), "--features", str(puppet_features)]
+    assert run(["experiment", "tiny", "--out", str(tmp_path / "out"), *data, *words]) == 2
+    assert message in capsys.readouterr().err
     assert fitted == []
     assert not (tmp_path / "out").exists()
 

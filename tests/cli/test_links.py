@@ -32,6 +32,7 @@ def test_a_run_on_triples(tmp_path: Path, capsys: pytest.CaptureFixture, monkeyp
         ([], "no graph; give --data, --triples or both"),
         (["--triples", "x", "--seeds", "1"], "--seeds 1: is too small"),
         (["--triples", "x", "--features", "f"], "belongs to a data set; give --data too"),
+        (["--triples", "gone"], "gone: not found"),
     ],
 )
 def test_what_cannot_be(words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture):

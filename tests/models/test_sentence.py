@@ -65,6 +65,11 @@ def test_mean_pooling_with_unit_length_is_recomputed(sentence_folder: Path) -> N
     assert tower.embedding_dim == 24
 
 
+def test_loading_draws_no_bar(sentence_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load_sentence_tower(str(sentence_folder))
+    assert capfd.readouterr().err == ""
+
+
 def test_cls_pooling_without_unit_length_is_recomputed(folder: Path) -> None:
     (folder / "modules.json").write_text(json.dumps(json.loads((folder / "modules.json").read_text())[:2]))
     pooling = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.kinetics_tps import read_observations
 from kgclip.data.puppet.dataset import PuppetOptions, generate
-from kgclip.data.splits import SplitOptions, group_folds, read_published_split
+from kgclip.data.splits import Split, SplitOptions, group_folds, read_published_split
 from kgclip.engine.checkpoint import write_json
 from kgclip.engine.extract import backbone_encoder, extract_features
 from kgclip.engine.prepare import Prepared, prepare
@@ -50,6 +51,20 @@ class OpenData:
     backbone: str
     hash: str
     work: Path
+
+
+def check_inputs(spec: DataSpec, points: Sequence[Point]) -> None:
+    """Refuse, before anything is made, what would stop a cell later.
+
+    Raises:
+        KgclipError: a backbone, sentence encoder or published split cannot be read, or the folds cannot be cut.
+    """
+    load_backbone(spec.backbone, spec.text)
+    for point in points:
+        if point.published is not None:
+            _published_split(spec, point)
+    if spec.root is not None and spec.folds:
+        group_folds(open_dataset(spec.root), spec.folds, 0)
 
 
 def open_data(spec: DataSpec, seed: int, work: Path, *, workers: int = 1, show_progress: bool = False) -> OpenData:
@@ -219,13 +234,8 @@ def _split_file(data: OpenData, point: Point, seed: int, fold: int) -> Path | No
     Two processes that save one write the same.
     """
     if point.published is not None:
-        if data.spec.splits is None:
-            raise KgclipError(
-                f"{point.name}: is a published split; give --splits with the folder of split_20_train.txt"
-            )
-        parts = (data.spec.splits / f"split_{point.published}_{part}.txt" for part in ("train", "test"))
         file = data.work / f"published-{data.hash}-{point.published}.json"
-        read_published_split(*parts).save(file)
+        _published_split(data.spec, point).save(file)
         return file
     if not data.spec.folds:
         return None
@@ -234,6 +244,13 @@ def _split_file(data: OpenData, point: Point, seed: int, fold: int) -> Path | No
         file.parent.mkdir(parents=True, exist_ok=True)
         group_folds(open_dataset(data.root), data.spec.folds, seed)[fold].save(file)
     return file
+
+
+def _published_split(spec: DataSpec, point: Point) -> Split:
+    if spec.splits is None:
+        raise KgclipError(f"{point.name}: is a published split; give --splits with the folder of split_20_train.txt")
+    train, test = (spec.splits / f"split_{point.published}_{part}.txt" for part in ("train", "test"))
+    return read_published_split(train, test)
 
 
 def select_on_test(setting: Setting) -> Setting:

@@ -16,7 +16,7 @@ from kgclip.engine.progress import progress_bar
 from kgclip.errors import KgclipError
 from kgclip.experiments.arms import ARMS, NEED_FOLDS, NEED_IMAGE_TOWER
 from kgclip.experiments.cells import Cell, run_cell
-from kgclip.experiments.data import OpenData, is_made, open_data
+from kgclip.experiments.data import OpenData, check_inputs, is_made, open_data
 from kgclip.experiments.protocol import DataSpec, Experiment
 from kgclip.experiments.workers import Work, work_in
 from kgclip.kg.storage import write_table
@@ -79,6 +79,7 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
     started = time.monotonic()
     store = store or out
     experiment, seeds, folds = _narrow(experiment, spec, options)
+    check_inputs(spec, experiment.points)
     with work_in(options.jobs) as work, tempfile.TemporaryDirectory(prefix="kgclip-experiment-") as scratch:
         data = _open_all(spec, seeds, store / "work", options, work)
         cells = [

@@ -132,6 +132,8 @@ def read_triples(source: Path) -> KnowledgeGraph:
     Raises:
         KgclipError: nothing to read, or a line is malformed; the message names file and line.
     """
+    if not source.exists():
+        raise KgclipError(f"{source}: not found; expected a file or folder of headerless head⇥relation⇥tail lines")
     files = sorted(source.glob("*.tsv")) if source.is_dir() else [source]
     if not files:
         raise KgclipError(f"{source}: holds no *.tsv file; expected headerless head⇥relation⇥tail lines")
