@@ -52,6 +52,8 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.model, self.targets, self.prompts, self.weights = model, targets, prompts, weights
         self.every_text = every_text
+        # CLIP only has no use for movements, whatever the graph holds.
+        self.use_movements = bool(weights.shows or weights.consists_of)
         self.fixed_texts = None
 
     def fix_texts(self) -> None:
@@ -62,6 +64,8 @@ class TrainingStep(nn.Module):
             )
 
     def _encode(self, action_index: Tensor, movement_index: Tensor) -> Texts:
+        if not self.use_movements:
+            movement_index = movement_index[:0]
         actions = tuple(self.targets.actions[i] for i in action_index.tolist())
         movements = tuple(self.targets.movements[i] for i in movement_index.tolist())
         return Texts(*embed_names(self.model, self.prompts, actions, movements), action_index, movement_index)
