@@ -210,3 +210,11 @@ def test_a_broken_file_is_one_sentence(
 def test_no_clips_give_no_batches(paths: list[Path]):
     assert list(VideoSource(paths, 3, PIXELS, workers=1).batches([])) == []
     assert list(FeatureSource(numbered_features(), 3).batches([])) == []
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_making_batches_draws_nothing_from_the_global_generator(paths: list[Path], workers: int):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    assert len(list(VideoSource(paths, 3, PIXELS, workers=workers).batches([[0], [1]]))) == 2
+    assert torch.equal(torch.get_rng_state(), before)

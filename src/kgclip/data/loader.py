@@ -142,7 +142,7 @@ class VideoSource:
         return len(self.dataset.paths)
 
     def batches(self, order: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
-        """The batches of that order, decoded ahead by the workers.
+        """The batches of that order; the workers begin to decode at once, not only when the first is asked for.
 
         Raises:
             KgclipError: a file cannot be read.
@@ -152,11 +152,17 @@ class VideoSource:
             batch_sampler=[[(epoch, position) for position in batch] for batch in order],  # pyright: ignore[reportArgumentType]
             num_workers=min(self.workers, len(order)),
             collate_fn=_collate,
+            # Its own, so that the moment of its making does not change what a training step draws.
+            generator=torch.Generator(),
         )
-        for batch in loader:
-            if isinstance(batch, KgclipError):
-                raise batch
-            yield batch
+        return _sound(iter(loader))
+
+
+def _sound(batches: Iterator[Batch | KgclipError]) -> Iterator[Batch]:
+    for batch in batches:
+        if isinstance(batch, KgclipError):
+            raise batch
+        yield batch
 
 
 class FeatureSource:

@@ -24,6 +24,7 @@ from kgclip.engine.progress import progress_bar
 from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
+from kgclip.engine.waiting import Waited
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import Backbone
 from kgclip.models.kgclip import KGCLIP
@@ -139,6 +140,7 @@ class Trainer:
         labels = prepared.labels(prepared.split.val)
         self.val_labels = torch.tensor([self.actions.index(name) for name in labels if name is not None])
         self.val_positions = [position for position, name in enumerate(labels) if name is not None]
+        self._begun: dict[int, Waited[Batch]] = {}
 
     def run(self, *, show_progress: bool) -> dict[str, Any]:
         """All epochs that are still to do; the model then holds the weights of the best one.
@@ -193,17 +195,25 @@ class Trainer:
         }
 
     def train_epoch(self, epoch: int, module: Any, optimizer: Any, advance: Any) -> dict[str, Any]:
-        """One pass over the training clips, with what Fabric made of step and optimizer; returns the log's line."""
+        """One pass over the training clips, with what Fabric made of step and optimizer.
+
+        Returns:
+            The log's line: beside the losses ``wall_s``, and ``wait_s`` of it spent waiting for clips.
+        """
         optim = self.config.optim
         started = time.monotonic()
         self.model.train()
-        order = epoch_order(len(self.sources.train), optim.batch_size, self.config.seed, epoch)
+        order = self._order(epoch)
         updates = math.ceil(len(order) / optim.accumulate)
         totals: dict[str, float] = {}
         factor = 0.0
         # Dropout depends on seed and epoch alone, so that a resumed run draws the same.
         torch.manual_seed(hash((self.config.seed, epoch)))
-        for number, batch in enumerate(self.sources.train.batches(order, epoch)):
+        batches = self._begun.pop(epoch, None) or self._begin(epoch)
+        for number, batch in enumerate(batches):
+            if number + 1 == len(order) and epoch < self.config.epochs:
+                # The workers are idle now: they decode for the next epoch during the last step and the validation.
+                self._begun[epoch + 1] = self._begin(epoch + 1)
             group = number // optim.accumulate
             in_group = min(optim.accumulate, len(order) - group * optim.accumulate)
             terms = module(batch.index, self.fabric.to_device(batch.frames), batch.flipped)
@@ -237,7 +247,14 @@ class Trainer:
             "logit_scale": float(self.model.scale().detach()),
             "clips_per_s": num_clips / max(wall_s, 1e-9),
             "wall_s": wall_s,
+            "wait_s": batches.seconds,
         }
+
+    def _order(self, epoch: int) -> list[list[int]]:
+        return epoch_order(len(self.sources.train), self.config.optim.batch_size, self.config.seed, epoch)
+
+    def _begin(self, epoch: int) -> Waited[Batch]:
+        return Waited(lambda: self.sources.train.batches(self._order(epoch), epoch))
 
     def _val_batches(self) -> Iterator[Batch]:
         assert self.sources.val is not None
