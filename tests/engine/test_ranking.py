@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from kgclip.engine import ranking
 from kgclip.engine.ranking import filtered_ranks, ranking_metrics
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "ranks.json").read_text())
@@ -42,6 +43,20 @@ def test_ranks_equal_counting(seed: int, heads: int, tails: int, distinct: int):
     expected = [counted_rank(scores[h], true[h], t) for h, t in pairs]
     expected += [counted_rank(scores[:, t], true[:, t], h) for h, t in pairs]
     assert filtered_ranks(scores, edges, known).tolist() == expected
+
+
+@pytest.mark.parametrize("piece", [1, 40])
+def test_ranks_are_the_same_in_pieces(piece: int, monkeypatch: pytest.MonkeyPatch):
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randint(9, (12, 17), generator=generator).float()
+    edges = torch.rand(12, 17, generator=generator) < 0.2
+    whole = filtered_ranks(scores, edges)
+    monkeypatch.setattr(ranking, "PIECE", piece)
+    assert torch.equal(filtered_ranks(scores, edges), whole)
+
+
+def test_no_edges_have_no_ranks():
+    assert filtered_ranks(torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.bool)).shape == (0,)
 
 
 def test_by_hand():

@@ -41,6 +41,11 @@ def test_more_texts_than_dimensions_become_a_projection():
     texts = normal(10, 4)
     mapped = texts @ orthonormal_map(texts)
     torch.testing.assert_close(mapped.T @ mapped, torch.eye(4), atol=1e-4, rtol=0)
+    # The smaller matrix gives what the larger one does without its directions of length zero.
+    values, vectors = torch.linalg.eigh((texts @ texts.T).double())
+    inverse = vectors[:, -4:] * values[-4:].pow(-1.5) @ vectors[:, -4:].T
+    expected = (texts.double().T @ inverse @ texts.double()).float()
+    torch.testing.assert_close(orthonormal_map(texts), expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("graph", [True, False])

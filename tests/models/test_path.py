@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
+from kgclip.models import path as path_module
 from kgclip.models.path import (
     COVARIANCE_FLOOR,
     LOG_FLOOR,
@@ -213,3 +214,11 @@ def test_a_clip_is_fused_on_its_own():
         alone, own_factor = fuse(output[b : b + 1], path[b : b + 1], 1.0)
         torch.testing.assert_close(alone[0], fused[b])
         torch.testing.assert_close(own_factor[0], factor[b])
+
+
+@pytest.mark.parametrize("num_clips", [2, 5, 40])
+def test_many_movements_are_weighed_as_few(num_clips: int, monkeypatch: pytest.MonkeyPatch):
+    shares, shown = torch.rand(3, 12).double(), torch.rand(num_clips, 12).double()
+    direct = discriminant_weights(shares, shown)
+    monkeypatch.setattr(path_module, "FEW_MOVEMENTS", 0)
+    torch.testing.assert_close(discriminant_weights(shares, shown), direct, atol=1e-6, rtol=0)

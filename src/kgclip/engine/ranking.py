@@ -1,10 +1,12 @@
 """Link prediction: at which rank a graph's true edges stand among all others of their relation."""
 
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 HITS = (1, 3, 10)
+# Scores that are looked at together, so that what is computed of them stays small beside a large matrix.
+PIECE = 1 << 20
 
 
 def filtered_ranks(
@@ -32,21 +34,43 @@ def filtered_ranks(
     if not scores.isfinite().all():
         raise ValueError("ranks need finite scores")
     true = edges if known is None else edges | known
-    tails = _ranks_in_rows(scores, true)[edges]
-    heads = _ranks_in_rows(scores.T, true.T).T[edges]
-    return torch.cat([tails, heads])
+    heads, tails = edges.nonzero(as_tuple=True)
+    return torch.cat([_ranks(scores, true, heads, tails), _ranks(scores.T, true.T, tails, heads)])
 
 
-def _ranks_in_rows(
-    scores: Float[Tensor, "rows columns"], true: Bool[Tensor, "rows columns"]
-) -> Float[Tensor, "rows columns"]:
-    """The rank that each pair has among itself and the untrue pairs of its row."""
-    scores = scores.contiguous()
-    rivals = scores.masked_fill(true, -torch.inf).sort(dim=1).values
-    num = scores.shape[1]
-    above = num - torch.searchsorted(rivals, scores, right=True)
-    at_least = num - torch.searchsorted(rivals, scores)
-    return 1 + (above + at_least).double() / 2
+def _ranks(
+    scores: Float[Tensor, "rows columns"],
+    true: Bool[Tensor, "rows columns"],
+    row: Int64[Tensor, " ranks"],
+    column: Int64[Tensor, " ranks"],
+) -> Float64[Tensor, " ranks"]:
+    """The rank that each of some pairs has among itself and the untrue pairs of its row."""
+    rows, position, counts = row.unique(return_inverse=True, return_counts=True)
+    # The pairs of a row stand side by side, in the order of their scores, and every rival is placed among them.
+    order = position.argsort(stable=True)
+    place = torch.empty_like(position)
+    place[order] = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[position[order]]
+    wanted = scores.new_full((len(rows), int(counts.max()) if len(row) else 0), torch.inf)
+    wanted[position, place] = scores[row, column]
+    wanted, sorting = wanted.sort(dim=1)
+    ranks = torch.ones(wanted.shape, dtype=torch.float64, device=row.device)
+    step = max(1, PIECE // max(1, scores.shape[1]))
+    for start in range(0, len(rows), step):
+        some = slice(start, start + step)
+        rivals = scores[rows[some]].masked_fill_(true[rows[some]], -torch.inf)
+        for right in (False, True):
+            ranks[some] += _exceeded(wanted[some], rivals, right=right) / 2
+    return ranks.gather(1, sorting.argsort(dim=1))[position, place]
+
+
+def _exceeded(
+    wanted: Float[Tensor, "rows places"], rivals: Float[Tensor, "rows columns"], *, right: bool
+) -> Int64[Tensor, "rows places"]:
+    """How many rivals of its row are above each value (``right``: above or equal); the values come sorted."""
+    place = torch.searchsorted(wanted, rivals, right=right)
+    counts = place.new_zeros(len(wanted), wanted.shape[1] + 1)
+    counts.scatter_add_(1, place, place.new_ones(()).expand_as(place))
+    return counts.flip(1).cumsum(1).flip(1)[:, 1:]
 
 
 def ranking_metrics(ranks: Float64[Tensor, " ranks"]) -> dict[str, float]:

@@ -80,8 +80,13 @@ def orthonormal_map(texts: Float[Tensor, "P D"]) -> Float[Tensor, "D D"]:
 
     ``Tᵀ (T Tᵀ)^(−3/2) T``, so that ``T`` becomes ``(T Tᵀ)^(−1/2) T``. Prompts of names look alike to a text tower that
     was not trained on them; afterwards the clip's cosine to one name is independent of that to another. More texts
-    than dimensions cannot all be orthonormal: directions below 1e-8 of the strongest are left out then.
+    than dimensions cannot all be orthonormal: the same map is then ``(Tᵀ T)^(−1/2)``, of the smaller matrix, without
+    directions below 1e-8 of the strongest.
     """
+    if len(texts) > texts.shape[1]:
+        values, vectors = torch.linalg.eigh(texts.double().T @ texts.double())
+        kept = values > 1e-8 * values.max()
+        return (vectors[:, kept] * values[kept].rsqrt() @ vectors[:, kept].T).to(texts.dtype)
     values, vectors = torch.linalg.eigh((texts @ texts.T).double())
     kept = values > 1e-8 * values.max()
     inverse = vectors[:, kept] * values[kept].pow(-1.5) @ vectors[:, kept].T

@@ -11,6 +11,8 @@ PathForm = Literal["plain", "log", "shares"]
 LOG_FLOOR = 0.05
 # Keeps the covariance of the movements invertible: two movements that always come together count as one.
 COVARIANCE_FLOOR = 0.02
+# Up to that many, the system of movements × movements takes no time worth saving.
+FEW_MOVEMENTS = 1024
 
 
 def part_softmax(logits: Float[Tensor, "B M"], parts: Int[Tensor, " M"]) -> Float[Tensor, "B M"]:
@@ -56,11 +58,26 @@ def discriminant_weights(shares: Float[Tensor, "K M"], shown: Float[Tensor, "N M
     """
     if len(shown) < 2:
         return action_weights(shares, "plain")
-    covariance = torch.cov(shown.T, correction=0) + COVARIANCE_FLOOR * torch.eye(shown.shape[1], device=shown.device)
     known = shares.sum(dim=1, keepdim=True) > 0
     distance = (shares - shown.mean(dim=0)) * known
-    weights = torch.linalg.solve(covariance, distance.T).T
+    weights = _whiten(shown, distance.T).T
     return weights / (weights * distance).sum(dim=1, keepdim=True).clamp(min=1e-12).sqrt()
+
+
+def _whiten(shown: Float[Tensor, "N M"], values: Float[Tensor, "M K"]) -> Float[Tensor, "M K"]:
+    """``C⁻¹ y`` with C the covariance of ``shown`` plus f I.
+
+    With many movements and fewer clips: ``( y − Xᵀ (X Xᵀ + N f I)⁻¹ X y ) / f`` with X centered (Woodbury), whose
+    matrix is clips × clips.
+    """
+    num, width = shown.shape
+    if width <= max(num, FEW_MOVEMENTS):
+        covariance = torch.cov(shown.T, correction=0) + COVARIANCE_FLOOR * torch.eye(width, device=shown.device)
+        return torch.linalg.solve(covariance, values)
+    centered = shown - shown.mean(dim=0)
+    gram = centered @ centered.T + num * COVARIANCE_FLOOR * torch.eye(num, device=shown.device)
+    inner = torch.cholesky_solve(centered @ values, torch.linalg.cholesky(gram))
+    return (values - centered.T @ inner) / COVARIANCE_FLOOR
 
 
 def path_evidence(evidence: Float[Tensor, "B M"], weights: Float[Tensor, "K M"]) -> Float[Tensor, "B K"]:
