@@ -8,10 +8,12 @@ import torch
 
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, evaluate, open_evaluation
+from kgclip.engine.extract import read_segments
 from kgclip.engine.predict import Recognizer, find_videos
 from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.models.path import PathForm
+from kgclip.video.decode import probe
 
 
 @pytest.fixture
@@ -93,6 +95,15 @@ def test_a_file_is_ranked_as_in_evaluation(kg_checkpoint: Checkpoint, evaluation
         known = {edge.tail for edge in kg_checkpoint.graph.edges("consists_of") if edge.head == best}
         assert result["triplets"]
         assert {row["movement"] for row in result["triplets"]} <= known
+
+
+def test_frames_decoded_before_and_by_several_threads_give_the_same(kg_model: Path, evaluation: Evaluation):
+    recognizer = Recognizer.from_pretrained(kg_model)
+    path = evaluation.paths[0]
+    images, indices, fps = read_segments(path, recognizer.checkpoint.config.frames, threads=2)
+    times = [round(float(i) / fps, 2) for i in indices]
+    assert recognizer.predict_frames(str(path), images, times) == recognizer.predict(path)
+    assert fps == probe(path).fps
 
 
 def test_without_graph_there_is_no_explanation(clip_only_model: Path, evaluation: Evaluation):

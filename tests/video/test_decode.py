@@ -49,11 +49,11 @@ def video(request, encode, decode_all) -> tuple[Path, np.ndarray]:
     return path, decode_all(path)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(indices=st.lists(st.integers(0, 59), min_size=1, max_size=12))
-def test_any_frames_equal_sequential_decoding(video, indices: list[int]) -> None:
+@settings(max_examples=16, deadline=None, suppress_health_check=list(HealthCheck))
+@given(indices=st.lists(st.integers(0, 59), min_size=1, max_size=12), threads=st.sampled_from([1, 2, 3]))
+def test_any_frames_equal_sequential_decoding(video, indices: list[int], threads: int) -> None:
     path, expected = video
-    assert np.array_equal(read_frames(path, indices), expected[indices])
+    assert np.array_equal(read_frames(path, indices, threads=threads), expected[indices])
 
 
 def test_frames_are_in_display_order(video, read_numbers) -> None:

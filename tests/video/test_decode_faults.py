@@ -94,7 +94,10 @@ def test_frames_that_do_not_decode_are_counted(encode, remux, tmp_path: Path) ->
         read_frames(path, [30])
 
 
-def test_damage_inside_a_frame_stays_in_its_gop_and_quiet(encode, decode_all, tmp_path: Path, capfd) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_damage_inside_a_frame_stays_in_its_gop_and_quiet(
+    threads: int, encode, decode_all, tmp_path: Path, capfd
+) -> None:
     """What FFmpeg paints over the damage depends on the frame decoded before, so there no two ways agree."""
     source = encode("clip.mp4", size=(320, 240), options={"g": "25", "bf": "0", "sc_threshold": "0"})
     data = bytearray(source.read_bytes())
@@ -106,14 +109,15 @@ def test_damage_inside_a_frame_stays_in_its_gop_and_quiet(encode, decode_all, tm
     path.write_bytes(data)
     expected = decode_all(source)
     assert not np.array_equal(decode_all(path), expected)
-    with open_video(path) as video:
+    with open_video(path, threads=threads) as video:
         assert video.read([25, 40]).shape == (2, 240, 320, 3)
         sound = [*range(25), *range(50, 60)]
         assert np.array_equal(video.read(sound), expected[sound])
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_wrong_index_is_not_believed(encode, decode_all, monkeypatch) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_wrong_index_is_not_believed(threads: int, encode, decode_all, monkeypatch) -> None:
     path = encode("clip.mp4", options={"g": "12"})
     expected = decode_all(path)
 
@@ -121,7 +125,7 @@ def test_a_wrong_index_is_not_believed(encode, decode_all, monkeypatch) -> None:
         raise IndexFaultError
 
     monkeypatch.setattr(decode.Video, "_packets_from", fault)
-    assert np.array_equal(read_frames(path, [44, 2]), expected[[44, 2]])
+    assert np.array_equal(read_frames(path, [44, 2], threads=threads), expected[[44, 2]])
 
 
 @pytest.mark.parametrize("large_file_bytes", [0, 2**40])

@@ -82,18 +82,23 @@ def load_encoder(spec: str, weights: Path | None = None) -> FrameEncoder:
 
 
 def read_segments(
-    path: Path, num_frames: int
-) -> tuple[UInt8[np.ndarray, "T H W 3"], Int[np.ndarray, " T"], float | None]:
+    path: Path, num_frames: int, *, threads: int = 1
+) -> tuple[UInt8[np.ndarray, "T H W 3"], Int[np.ndarray, " T"], float]:
     """The frames at the centers of equal segments, their indices, and the frame rate.
 
     A video of fewer frames gives each of them once: repeating them would only cost time.
 
+    Args:
+        path: a video.
+        num_frames: how many segments.
+        threads: that decode this one file.
+
     Raises:
         KgclipError: the file cannot be read.
     """
-    with open_video(path) as video:
+    with open_video(path, threads=threads) as video:
         indices = segment_indices(video.num_frames, min(num_frames, video.num_frames))
-        return video.read(indices), indices, video.info.fps
+        return video.read(indices), indices, video.fps
 
 
 def _decoded(paths: Mapping[str, Path], num_frames: int, workers: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from kgclip.data.dataset import VIDEO_EXTENSIONS
@@ -69,15 +70,21 @@ class Recognizer:
             KgclipError: the file cannot be read.
         """
         num_frames = frames or self.checkpoint.config.frames
-        images, indices, fps = read_segments(Path(file), num_frames)
+        images, indices, fps = read_segments(Path(file), num_frames, threads=torch.get_num_threads())
+        times = [round(float(i) / fps, 2) for i in indices]
+        return self.predict_frames(str(file), images, times, top=top)
+
+    def predict_frames(
+        self, file: str, images: UInt8[np.ndarray, "T H W 3"], times: Sequence[float], *, top: int = 5
+    ) -> dict[str, Any]:
+        """As :meth:`predict`, of frames that are decoded already (RGB) and their times in seconds."""
         features = self.encoder.encode(images)
-        times = [round(float(i) / fps, 2) for i in indices] if fps else [float(i) for i in indices]
         scores = self.scorer.score(self.scorer.embed(features[None]))
-        result = {"file": str(file), "actions": self._actions(scores, top)}
+        result: dict[str, Any] = {"file": file, "actions": self._actions(scores, top)}
         if self.checkpoint.movements:
             windows = self._windows(features)
             result["movements"] = self._movements(scores, windows, times)
-            result["triplets"] = self._triplets(scores, result["actions"][0]["action"], str(file))
+            result["triplets"] = self._triplets(scores, result["actions"][0]["action"], file)
         else:
             result |= {"movements": [], "triplets": []}
         return result
@@ -102,7 +109,7 @@ class Recognizer:
         evidence = self.scorer.movement_evidence(windows)
         return [(s, s + length - 1, row) for s, row in zip(starts, evidence, strict=True)]
 
-    def _movements(self, scores: Scores, windows: list, times: list[float]) -> list[dict[str, Any]]:
+    def _movements(self, scores: Scores, windows: list, times: Sequence[float]) -> list[dict[str, Any]]:
         evidence = scores.evidence[0]
         rows = []
         for m in evidence.argsort(descending=True)[:MAX_MOVEMENTS].tolist():

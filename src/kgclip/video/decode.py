@@ -68,19 +68,26 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         return video.info
 
 
-def read_frames(path: str | os.PathLike[str], indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "T H W 3"]:
+def read_frames(
+    path: str | os.PathLike[str], indices: Sequence[int] | np.ndarray, *, threads: int = 1
+) -> UInt8[np.ndarray, "T H W 3"]:
     """The frames at 0-based display-order `indices`, in the order asked for; RGB, 0 to 255, as displayed.
 
     Raises:
         KgclipError: as `open_video` and `Video.read`.
     """
-    with open_video(path) as video:
+    with open_video(path, threads=threads) as video:
         return video.read(indices)
 
 
 @contextmanager
-def open_video(path: str | os.PathLike[str]) -> Iterator["Video"]:
+def open_video(path: str | os.PathLike[str], *, threads: int = 1) -> Iterator["Video"]:
     """Open a video file, index its frames once, and read from it as often as needed.
+
+    Args:
+        path: the file.
+        threads: that decode. More than one pays where a single file is waited for; readers of many files are better
+            parallel over the files.
 
     Raises:
         KgclipError: if the file is missing, empty, unreadable, damaged, or holds no video.
@@ -89,7 +96,7 @@ def open_video(path: str | os.PathLike[str]) -> Iterator["Video"]:
     check_file(path)
     try:
         with _open_container(path) as container:
-            yield Video(path, container)
+            yield Video(path, container, threads)
     except FFmpegError as error:
         raise KgclipError(
             f"{path}: truncated or not a video, FFmpeg says '{error.strerror}'; copy it again, convert or drop it"
@@ -105,11 +112,12 @@ class Video:
         num_decoded: frames decoded so far, a measure of the work done.
     """
 
-    def __init__(self, path: Path, container: InputContainer):
+    def __init__(self, path: Path, container: InputContainer, threads: int):
         self.path = path
         self.num_decoded = 0
         self._container = container
-        self._stream = _video_stream(path, container)
+        self._threads = threads
+        self._stream = _video_stream(path, container, threads)
         self._reformatter = VideoReformatter()  # shared by all frames: setting one up costs more than decoding a frame
         self._orientation: Orientation | None = None
         codec = self._stream.codec_context
@@ -124,13 +132,17 @@ class Video:
     def info(self) -> VideoInfo:
         """Length, rate, size and rotation; decodes the first frame, which `num_frames` alone does not."""
         height, width = self.read([0]).shape[1:3]
+        orientation = self._orientation or Orientation()
+        duration_s = self.num_frames / self.fps
+        return VideoInfo(self.num_frames, duration_s, self.fps, width, height, orientation.rotation_deg)
+
+    @property
+    def fps(self) -> float:
+        """Mean frames per second; decodes nothing."""
         period, tick_s = self._index and self._index.mean_period, self._stream.time_base
         if period and tick_s:
-            fps = 1 / (period * float(tick_s))
-        else:
-            fps = float(self._stream.average_rate or self._stream.guessed_rate or DEFAULT_FPS)
-        orientation = self._orientation or Orientation()
-        return VideoInfo(self.num_frames, self.num_frames / fps, fps, width, height, orientation.rotation_deg)
+            return 1 / (period * float(tick_s))
+        return float(self._stream.average_rate or self._stream.guessed_rate or DEFAULT_FPS)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "T H W 3"]:
         """The frames at 0-based display-order `indices`, in the order asked for; RGB, 0 to 255, as displayed.
@@ -276,7 +288,7 @@ class Video:
     def _decode_all(self) -> Iterator[VideoFrame]:
         """All frames in display order, whatever the container says."""
         with _open_container(self.path) as container:
-            stream = _video_stream(self.path, container)
+            stream = _video_stream(self.path, container, self._threads)
             for packet in chain(_sound_packets(container, stream), (None,)):
                 yield from self._decode(stream.codec_context, packet)
 
@@ -334,7 +346,7 @@ def _open_container(path: Path) -> InputContainer:
     return av.open(f"file:{path}")
 
 
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+def _video_stream(path: Path, container: InputContainer, threads: int) -> VideoStream:
     """The first stream of moving pictures, set to decode."""
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams or container.format.name == TEXT_FORMAT:
@@ -345,6 +357,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     stream = streams[0]
     if stream.codec_context is None or not stream.codec_context.width:
         raise KgclipError(f"{path}: its video cannot be decoded by this FFmpeg; convert it to H.264")
-    # Several threads hold frames back, and data loaders are parallel over files anyway.
-    stream.codec_context.thread_count = 1
+    stream.codec_context.thread_count = threads
+    if threads > 1:
+        # A frame each: few encoders divide a frame into slices. As many frames are held back until the end.
+        stream.codec_context.thread_type = "FRAME"
     return stream
