@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from kgclip.errors import KgclipError
 from kgclip.models.attention import attend
 from kgclip.models.hub import check_weight_files, find_folder, first_line, no_progress_bar, read_json
+from kgclip.models.memory import keep_freed_memory
 from kgclip.models.puppet_clip import ImageConfig, ImageEncoder, TextConfig, TextEncoder
 from kgclip.models.sentence import SentenceTower, load_sentence_tower
 
@@ -149,6 +150,7 @@ class TransformersBackbone(Backbone):
         from transformers import AutoConfig, AutoModel
 
         super().__init__()
+        keep_freed_memory()
         self.spec = dict(spec)
         config = AutoConfig.for_model(**spec["config"])
         self.model = AutoModel.from_config(config, attn_implementation="sdpa") if model is None else model
