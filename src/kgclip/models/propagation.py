@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 NEIGHBORS = 10
 # Clips whose neighbors are looked for at once, so that memory does not grow with the square of the clips.
-CHUNK = 1024
+CHUNK = 256
 # Share of the right side that the equations may be off by, and steps after which they must have been solved.
 TOLERANCE, MOST_STEPS = 1e-10, 1000
 
