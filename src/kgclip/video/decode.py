@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from jaxtyping import UInt8
 
 from kgclip.errors import KgclipError
 from kgclip.video.container import check_file, declared_bytes
-from kgclip.video.index import FrameIndex, IndexFaultError, PacketStamp
+from kgclip.video.index import FrameIndex, IndexFaultError, PacketStamp, Run
 from kgclip.video.orientation import Orientation
 
 # Below this size reading every packet takes a few milliseconds; above it, the header's sample table is used instead.
@@ -112,18 +113,21 @@ class Video:
         num_decoded: frames decoded so far, a measure of the work done.
     """
 
-    def __init__(self, path: Path, container: InputContainer, threads: int):
+    def __init__(self, path: Path, container: InputContainer, threads: int = 1, index: FrameIndex | None = None):
+        """Index the file, unless another reader of it has done so."""
         self.path = path
         self.num_decoded = 0
         self._container = container
         self._threads = threads
-        self._stream = _video_stream(path, container, threads)
+        self._stream = _video_stream(path, container)
         self._reformatter = VideoReformatter()  # shared by all frames: setting one up costs more than decoding a frame
         self._orientation: Orientation | None = None
         codec = self._stream.codec_context
         self._size = codec.width, codec.height
-        self._check_length()
-        self._index = self._index_from_header() or self._index_from_packets()
+        if index is None:
+            self._check_length()
+            index = self._index_from_header() or self._index_from_packets()
+        self._index = index
         self.num_frames = self._index.num_frames if self._index else sum(1 for _ in self._decode_all())
         if self.num_frames == 0:
             raise KgclipError(f"{path}: holds no frame that can be decoded; copy it again or drop it")
@@ -229,11 +233,32 @@ class Video:
         """Frames by index, or None where the file does not hold what its index promises."""
         pictures: dict[int, np.ndarray] = {}
         try:
-            for gop, targets in index.runs(wanted):
-                self._decode_run(index, gop, targets, pictures)
+            runs = index.runs(wanted)
+            helpers, codec = self._threads - 1, self._stream.codec_context
+            if len(runs) < 2 * self._threads:
+                # Too few to share them out evenly: FFmpeg's threads take a frame each and hold as many back.
+                if helpers and not codec.is_open:
+                    codec.thread_count, codec.thread_type = self._threads, "FRAME"
+                helpers = 0
+            todo = iter(runs)
+            with ThreadPoolExecutor(self._threads) as pool:
+                futures = [pool.submit(self._help, index, todo, pictures) for _ in range(helpers)]
+                self._decode_runs(index, todo, pictures)
+                self.num_decoded += sum(future.result() for future in futures)
         except IndexFaultError:
             return None
         return pictures
+
+    def _help(self, index: FrameIndex, todo: Iterator[Run], pictures: dict[int, np.ndarray]) -> int:
+        """Take part in decoding with a decoder of one's own; returns how many frames were decoded."""
+        with _open_container(self.path) as container:
+            other = Video(self.path, container, index=index)
+            other._decode_runs(index, todo, pictures)
+            return other.num_decoded
+
+    def _decode_runs(self, index: FrameIndex, todo: Iterator[Run], pictures: dict[int, np.ndarray]) -> None:
+        for gop, targets in todo:
+            self._decode_run(index, gop, targets, pictures)
 
     def _decode_run(
         self, index: FrameIndex, gop: int, targets: dict[int, int], pictures: dict[int, np.ndarray]
@@ -288,7 +313,7 @@ class Video:
     def _decode_all(self) -> Iterator[VideoFrame]:
         """All frames in display order, whatever the container says."""
         with _open_container(self.path) as container:
-            stream = _video_stream(self.path, container, self._threads)
+            stream = _video_stream(self.path, container)
             for packet in chain(_sound_packets(container, stream), (None,)):
                 yield from self._decode(stream.codec_context, packet)
 
@@ -346,7 +371,7 @@ def _open_container(path: Path) -> InputContainer:
     return av.open(f"file:{path}")
 
 
-def _video_stream(path: Path, container: InputContainer, threads: int) -> VideoStream:
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     """The first stream of moving pictures, set to decode."""
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams or container.format.name == TEXT_FORMAT:
@@ -357,8 +382,5 @@ def _video_stream(path: Path, container: InputContainer, threads: int) -> VideoS
     stream = streams[0]
     if stream.codec_context is None or not stream.codec_context.width:
         raise KgclipError(f"{path}: its video cannot be decoded by this FFmpeg; convert it to H.264")
-    stream.codec_context.thread_count = threads
-    if threads > 1:
-        # A frame each: few encoders divide a frame into slices. As many frames are held back until the end.
-        stream.codec_context.thread_type = "FRAME"
+    stream.codec_context.thread_count = 1  # more would hold frames back
     return stream

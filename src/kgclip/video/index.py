@@ -11,6 +11,10 @@ UNKNOWN = -1
 LONGEST_GAP = 2
 
 
+# Frames that are best decoded in one go: the GOP to start from, and their numbers by time stamp.
+Run = tuple[int, dict[int, int]]
+
+
 class PacketStamp(NamedTuple):
     """What the container says of one coded frame, without decoding it; times are in ticks of the stream."""
 
@@ -88,13 +92,13 @@ class FrameIndex:
             gop -= 1  # a leading frame, shown before the key frame that it follows in the file
         raise IndexFaultError
 
-    def runs(self, wanted: Sequence[int]) -> list[tuple[int, dict[int, int]]]:
+    def runs(self, wanted: Sequence[int]) -> list[Run]:
         """Group ascending frames that are best decoded in one go: the GOP to start from, frame numbers by time stamp.
 
         Raises:
             IndexFaultError: as `locate`.
         """
-        runs: list[tuple[int, dict[int, int]]] = []
+        runs: list[Run] = []
         following = 0
         for frame_index in wanted:
             stamp, gop = self.locate(frame_index)
