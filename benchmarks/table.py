@@ -12,13 +12,13 @@ from pathlib import Path
 
 import tyro
 
-from benchmarks import decoding, loader, pykeen_scores, reading
+from benchmarks import decoding, loader, predicting, pykeen_scores, reading, waiting
+from benchmarks.page import DOCS, fill
 from kgclip.bench.harness import Row, fallen, markdown, to_json
 from kgclip.cli.bench import NAMES, read_table
+from kgclip.errors import KgclipError
 
-DOCS = Path(__file__).parents[1] / "docs"
 TABLE = DOCS / "performance.json"
-START, END = "<!-- table -->", "<!-- end of table -->"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def rows(options: Options) -> list[Row]:
     """Every benchmark's rows."""
     found = [row for name in NAMES for row in importlib.import_module(f"kgclip.bench.{name}").benchmark()]
     found += pykeen_scores.benchmark(options.triples)
-    for module in (reading, decoding, loader):
+    for module in (reading, decoding, loader, waiting, predicting):
         found += module.benchmark()
     return found
 
@@ -48,10 +48,7 @@ def write(found: list[Row]) -> None:
     values = to_json(found)
     TABLE.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
     told = ", ".join(f"{name} {value}" for name, value in values["machine"].items() if value is not None)
-    page = DOCS / "performance.md"
-    before, _, rest = page.read_text().partition(START)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{START}\n{told}.\n\n{markdown(found)}\n{END}{after}")
+    fill(DOCS / "performance.md", "table", f"{told}.\n\n{markdown(found)}")
 
 
 def main(options: Options) -> int:
@@ -69,4 +66,8 @@ def main(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options)))
+    try:
+        sys.exit(main(tyro.cli(Options)))
+    except KgclipError as error:
+        print(f"benchmarks.table: {error}", file=sys.stderr)
+        sys.exit(2)
