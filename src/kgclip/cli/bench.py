@@ -14,7 +14,7 @@ from kgclip.cli.output import parse, print_json, print_table
 from kgclip.errors import KgclipError
 
 # Each is a module of kgclip.bench with a function `benchmark`.
-NAMES = ("startup", "head", "epoch")
+NAMES = ("startup", "head", "epoch", "backbone")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Bench:
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = NAMES
-    """which: startup, head, epoch"""
+    """which: startup, head, epoch, backbone"""
     out: Path | None = None
     """JSON file to write"""
     check: Path | None = None
