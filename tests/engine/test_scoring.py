@@ -11,6 +11,7 @@ from kgclip.engine.evaluate import Evaluation, evaluate, open_evaluation
 from kgclip.engine.extract import read_segments
 from kgclip.engine.predict import Recognizer, find_videos
 from kgclip.engine.scoring import Embedded, Scorer
+from kgclip.engine.step import embed_names
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.models.path import PathForm
 from kgclip.video.decode import probe
@@ -51,6 +52,17 @@ def test_halves_are_the_models(kg_checkpoint: Checkpoint, evaluation: Evaluation
     torch.testing.assert_close((scores.mm, scores.tri, scores.output), (halves.mm, halves.tri, halves.output))
     assert scores.mm.abs().max() <= 1 + 1e-5
     torch.testing.assert_close(scorer.probability(scores.fused).sum(dim=1), torch.ones(len(scores.mm)))
+
+
+@pytest.mark.parametrize("form", ["plain", "log", "shares"])
+def test_names_of_movements_are_encoded_where_they_count(form: PathForm, kg_checkpoint: Checkpoint):
+    config = replace(kg_checkpoint.config, fusion=replace(kg_checkpoint.config.fusion, path=form))
+    scorer = Scorer(replace(kg_checkpoint, config=config))
+    with torch.no_grad():
+        names = embed_names(scorer.model, config.prompts, kg_checkpoint.actions, kg_checkpoint.movements)
+    # A batch of another size adds up in another order, and the map behind the text tower spreads that.
+    torch.testing.assert_close(scorer.actions, names[0], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(scorer.movements, names[1][:0] if form == "shares" else names[1])
 
 
 def test_path_of_weight_zero_is_left_out(kg_checkpoint: Checkpoint, evaluation: Evaluation):

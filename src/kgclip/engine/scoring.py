@@ -75,10 +75,10 @@ class Scorer:
             self.baseline = shown.mean(dim=0) if len(shown) else self.baseline
         else:
             self.weights = action_weights(shares, self.form)
+        # Where the readout speaks for the movements, their names need not be encoded.
+        named = () if self.form == "shares" else checkpoint.movements
         with torch.no_grad():
-            self.actions, self.movements = embed_names(
-                self.model, checkpoint.config.prompts, checkpoint.actions, checkpoint.movements
-            )
+            self.actions, self.movements = embed_names(self.model, checkpoint.config.prompts, checkpoint.actions, named)
             self.lengths = self.model.lengths(self.actions)
 
     @torch.no_grad()
