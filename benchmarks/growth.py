@@ -188,12 +188,12 @@ def markdown(curves: Sequence[Curve], memories: Sequence[HeadMemory]) -> str:
 
 
 def plot(curves: Sequence[Curve], file: Path) -> None:
-    """One panel a quantity, time above memory, both axes logarithmic; gray lines grow in proportion."""
+    """One panel a quantity, time above memory, both axes logarithmic; dotted lines grow in proportion."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     quantities = list(dict.fromkeys(curve.quantity for curve in curves))
-    figure = Figure(figsize=(4 * len(quantities), 7), layout="constrained")
+    figure = Figure(figsize=(4 * len(quantities), 9), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, len(quantities), squeeze=False)
     for column, quantity in enumerate(quantities):
@@ -209,7 +209,7 @@ def plot(curves: Sequence[Curve], file: Path) -> None:
             axes.set_xlabel(quantity)
             axes.set_ylabel(label)
             axes.grid(alpha=0.3)
-            axes.legend(fontsize=7)
+            axes.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     file.parent.mkdir(exist_ok=True)
     with atomic_path(file) as temporary:
         figure.savefig(temporary, format="png", dpi=90, metadata={"Software": None})
