@@ -9,11 +9,10 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from kgclip.bench.harness import Row, compare, limit, markdown
+from kgclip.bench.harness import Row, compare, in_new_process, limit, markdown
 from kgclip.data.dataset import open_dataset
 from kgclip.data.kinetics_tps import read_observations
 
@@ -67,12 +66,7 @@ def read_all(root: Path, *, cache: bool) -> int:
 
 
 def peak_gib(root: Path) -> float:
-    """Most memory of a process that reads, and of its workers together, in GiB."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (root,))
-
-
-def _peak(root: Path) -> float:
+    """Most memory of this process while it reads, and of its workers together, in GiB."""
     read_all(root, cache=False)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Of all workers the system tells only the greatest.
@@ -90,7 +84,7 @@ def benchmark(num_files: int = FILES) -> list[Row]:
         first: Callable[[], Any] = lambda: read_all(root, cache=False)  # noqa: E731
         rows = [compare(f"{what}, {WORKERS} workers", first, lambda: load_all(root), "a loop over json.load", goal=4.0)]
         rows.append(limit(f"{what} again", lambda: read_all(root, cache=True), 2.0))
-        print(f"{what}: most memory {peak_gib(root):.2f} GiB", file=sys.stderr)
+        rows.append(Row(f"{what}: most memory", None, in_new_process(peak_gib, root), goal=1.0, unit="GiB"))
     return rows
 
 

@@ -6,12 +6,16 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+R = TypeVar("R")
 
 REPEATS = 5
 # A repeat runs its work as often as it takes to last this long, so that the clock's own error does not count.
@@ -27,26 +31,28 @@ class Row:
     Attributes:
         name: what was done.
         against: what it is compared with; None where only the time counts.
-        ours_s, reference_s: medians of the seconds.
+        ours, reference: medians of what was measured.
         ratio: median over the repeats of reference / ours; low and high are the least and greatest repeat.
-        goal: the least ratio, or, without a reference, the most seconds.
+        goal: the least ratio, or, without a reference, the most that ours may be.
+        unit: of ours, reference and a goal without reference: seconds, or what else was measured.
     """
 
     name: str
     against: str | None
-    ours_s: float
-    reference_s: float | None = None
+    ours: float
+    reference: float | None = None
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
     goal: float | None = None
+    unit: str = "s"
 
     @property
     def reached(self) -> bool | None:
         """Whether the goal is reached; None without one."""
         if self.goal is None:
             return None
-        return self.ours_s <= self.goal if self.ratio is None else self.ratio >= self.goal
+        return self.ours <= self.goal if self.ratio is None else self.ratio >= self.goal
 
 
 def once_s(work: Callable[[], Any]) -> float:
@@ -74,14 +80,20 @@ def compare(
     reference()
     pairs = [(once_s(ours), once_s(reference)) for _ in range(repeats)]
     ratios = [theirs / mine for mine, theirs in pairs]
-    ours_s, reference_s = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return Row(name, against, ours_s, reference_s, statistics.median(ratios), min(ratios), max(ratios), goal)
+    medians = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return Row(name, against, *medians, statistics.median(ratios), min(ratios), max(ratios), goal)
 
 
 def limit(name: str, work: Callable[[], Any], goal: float | None = None, *, repeats: int = REPEATS) -> Row:
     """Time some work alone; the goal is the most seconds."""
     work()
     return Row(name, None, statistics.median(once_s(work) for _ in range(repeats)), goal=goal)
+
+
+def in_new_process(work: Callable[..., R], *arguments: Any) -> R:
+    """Call a function of a module where nothing else has taken memory; it may start processes of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def machine() -> dict[str, Any]:
@@ -126,14 +138,15 @@ def seconds(value: float) -> str:
 
 def cells(row: Row) -> tuple[str, ...]:
     """A row of the table: work, against, ours, reference, ratio with its range, goal, reached."""
+    show = seconds if row.unit == "s" else lambda value: f"{value:,.3g} {row.unit}"
     if row.ratio is None:
-        goal = "" if row.goal is None else f"≤ {seconds(row.goal)}"
+        goal = "" if row.goal is None else f"≤ {show(row.goal)}"
         compared = ("", "")
     else:
         goal = "" if row.goal is None else f"≥ {row.goal:,g}×"
-        compared = (seconds(row.reference_s or 0), f"{row.ratio:,.3g}× ({row.low:,.3g}–{row.high:,.3g})")
+        compared = (show(row.reference or 0), f"{row.ratio:,.3g}× ({row.low:,.3g}–{row.high:,.3g})")
     reached = {None: "", True: "yes", False: "no"}[row.reached]
-    return (row.name, row.against or "", seconds(row.ours_s), *compared, goal, reached)
+    return (row.name, row.against or "", show(row.ours), *compared, goal, reached)
 
 
 COLUMNS = ("work", "against", "ours", "reference", "ratio (range)", "goal", "reached")

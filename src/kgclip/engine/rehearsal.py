@@ -106,7 +106,7 @@ class Rehearsal:
     def __init__(self, config: TrainConfig, prepared: Prepared, folder: Path):
         self.config, self.prepared, self.folder = config, prepared, folder
         torch.manual_seed(config.seed)
-        backbone = load_backbone(config.model.backbone)
+        backbone = load_backbone(config.model.backbone, config.model.text)
         set_trainable(backbone, config.model.tuning, config.model.lora_rank, config.model.partial_layers)
         self.model = build_model(config, backbone, prepared.graph)
         self.num_clips = len(prepared.split.train)
