@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tyro
 
-from benchmarks import decoding, loader, predicting, pykeen_scores, reading, training_step, waiting
+from benchmarks import decoding, estimates, loader, predicting, pykeen_scores, reading, training_step, waiting
 from benchmarks.page import DOCS, fill
 from kgclip.bench.harness import Row, fallen, markdown, to_json
 from kgclip.cli.bench import NAMES, read_table
@@ -38,7 +38,7 @@ def rows(options: Options) -> list[Row]:
     """Every benchmark's rows."""
     found = [row for name in NAMES for row in importlib.import_module(f"kgclip.bench.{name}").benchmark()]
     found += pykeen_scores.benchmark(options.triples)
-    for module in (reading, decoding, loader, waiting, predicting, training_step):
+    for module in (reading, decoding, loader, waiting, predicting, training_step, estimates):
         found += module.benchmark()
     return found
 
