@@ -4,12 +4,15 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
-from kgclip.config import TrainConfig
+from kgclip.config import OptimConfig, TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.predict import Recognizer
+from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 
 FILES = ["config.json", "graph.parquet", "log.jsonl", "model.safetensors", "split.json"]
@@ -94,6 +97,16 @@ def test_the_parts_of_two_models_do_not_mix(kg_model: Path, clip_only_model: Pat
     shutil.copy(clip_only_model / "model.safetensors", tmp_path / "a")
     with pytest.raises(KgclipError, match="holds the weights of another model"):
         Checkpoint.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_model_is_used_in_the_precision_of_its_training(
+    precision: Literal["32-true", "bf16-mixed"], tiny_config: Callable[..., TrainConfig], tmp_path: Path
+):
+    optim = OptimConfig(epochs=0, precision=precision)
+    train(tiny_config(tmp_path / "m", features=None, frames=2, optim=optim), show_progress=False)
+    model = Recognizer.from_pretrained(tmp_path / "m").checkpoint.model
+    assert model.backbone.in_bf16 == (precision == "bf16-mixed")
 
 
 def test_the_configuration_says_how_the_model_was_made(

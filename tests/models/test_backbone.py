@@ -48,6 +48,18 @@ def test_clip_embeddings_equal_those_of_transformers(clip_folder: Path) -> None:
     assert backbone.logit_scale_init == pytest.approx(math.log(1 / 0.07), abs=1e-3)
 
 
+def test_images_in_bf16_are_nearly_those_in_float32(clip_folder: Path) -> None:
+    backbone, pixels = load_backbone(str(clip_folder)), torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        exact = backbone.encode_image(pixels)
+        assert torch.equal(backbone.embed_images(pixels), exact)
+        backbone.in_bf16 = True
+        rounded = backbone.embed_images(pixels)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(rounded, exact)
+    assert torch.nn.functional.cosine_similarity(rounded, exact).min() > 0.999
+
+
 def test_siglip_embeddings_equal_those_of_transformers(siglip_folder: Path) -> None:
     backbone = load_backbone(str(siglip_folder))
     model = SiglipModel.from_pretrained(siglip_folder)

@@ -29,6 +29,8 @@ CONFIG_FILE = "config.json"
 def build_model(config: TrainConfig, backbone: Backbone, graph: KnowledgeGraph) -> KGCLIP:
     """The model of that configuration around a backbone, with a readout of the graph's movements."""
     model = config.model
+    # What is trained in bf16 is also validated, extracted and used in it.
+    backbone.in_bf16 = config.optim.precision == "bf16-mixed"
     return KGCLIP(
         backbone,
         model.pooling,

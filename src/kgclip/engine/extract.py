@@ -49,7 +49,7 @@ def backbone_encoder(backbone: Backbone) -> FrameEncoder:
     def encode(frames: UInt8[np.ndarray, "T H W 3"]) -> Float[Tensor, "T F"]:
         clip = preprocess(torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std)
         with torch.no_grad():
-            return backbone.encode_image(clip.to(device)).float().cpu()
+            return backbone.embed_images(clip.to(device)).cpu()
 
     return FrameEncoder(str(backbone.spec.get("kind")), encode)
 

@@ -91,7 +91,7 @@ class KGCLIP(nn.Module):
         """Embeddings of single frames; features pass as they are."""
         if frames.ndim == 3:
             return frames
-        embeddings = self.backbone.encode_image(frames.flatten(0, 1))
+        embeddings = self.backbone.embed_images(frames.flatten(0, 1))
         return embeddings.view(*frames.shape[:2], -1)
 
     def embed_clips(self, frames: Frames) -> Float[Tensor, "B D"]:
