@@ -11,6 +11,7 @@ from kgclip.engine.metrics import top_k
 from kgclip.experiments.baselines import ridge_statistics
 from kgclip.experiments.data import OpenData, open_setting
 from kgclip.experiments.family import trained
+from kgclip.experiments.measure import cell_metrics
 from kgclip.experiments.protocol import Point
 from kgclip.experiments.remedies import (
     REMEDIES,
@@ -25,9 +26,11 @@ from kgclip.experiments.remedies import (
     rare_first,
     shown_frames,
     weighed_by_training_clips,
+    with_rule,
     with_shares,
 )
 from kgclip.experiments.setting import Arm, Setting
+from kgclip.kg.build import MovementRule
 from kgclip.models.path import discriminant_weights
 
 Make = Callable[..., Setting]
@@ -84,6 +87,14 @@ def test_every_registered_remedy_answers_at_any_number_of_frames(name: str, tiny
         assert scores.shape == (len(test), 24)
         assert torch.isfinite(scores).all()
         assert len(scores.argmax(dim=1).unique()) > 3
+    assert 0 < cell_metrics(tiny_setting, fitted, 4)["top1"] <= 1
+
+
+def test_another_rule_may_leave_other_movements(tiny_setting: Setting):
+    fitted, test = with_rule(MovementRule(min_support=0.9))(tiny_setting), tiny_setting.prepared.split.test
+    assert torch.isfinite(fitted.scores(test, 4)).all()
+    assert fitted.movements(test, 4) is None
+    assert "movement_map" not in cell_metrics(tiny_setting, fitted, 4)
 
 
 def test_shown_frames_average_to_the_shares_of_the_graph(tiny_setting: Setting):

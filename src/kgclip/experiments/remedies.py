@@ -338,7 +338,7 @@ def distilled(setting: Setting) -> Fitted:
 
 
 def with_rule(rule: MovementRule) -> Arm:
-    """KG-CLIP on a graph by another rule; the movements that are measured stay those of the default rule's graph."""
+    """KG-CLIP on a graph by another rule, whose movements may be others: only actions are measured."""
 
     def fit(setting: Setting) -> Fitted:
         prepared, config = setting.prepared, replace(setting.config, rule=rule)
@@ -346,9 +346,27 @@ def with_rule(rule: MovementRule) -> Arm:
             prepared.dataset, prepared.split, rule, workers=config.workers, keep_going=config.keep_going
         )
         other = Setting(config, Prepared(prepared.dataset, prepared.split, graph), setting.novel)
-        return with_shares(lambda it: it.targets.shows)(other)
+        return ActionsOnly(with_shares(lambda it: it.targets.shows)(other))
 
     return fit
+
+
+@dataclass(frozen=True)
+class ActionsOnly:
+    """An arm whose movements are not to be measured.
+
+    Attributes:
+        fitted: the arm.
+    """
+
+    fitted: Fitted
+
+    def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
+        """See :class:`kgclip.experiments.setting.Fitted`."""
+        return self.fitted.scores(clips, num_frames)
+
+    def movements(self, clips: tuple[str, ...], num_frames: int) -> None:
+        """None, whatever the arm reads."""
 
 
 REMEDIES: dict[str, Arm] = {
