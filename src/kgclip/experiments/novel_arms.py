@@ -262,7 +262,9 @@ NOVEL_ARMS: dict[str, Arm] = {
     "novel_written": partial(fit_novel, ways=(partial(by_path, written=True),)),
     "novel_path": partial(fit_novel, ways=(by_path,)),
     "novel_both": partial(fit_novel, ways=(by_path, _TEXT)),
+    "novel_path_captions": partial(fit_novel, ways=(by_path, by_captions)),
     "novel_shuffled": partial(fit_novel, ways=(by_path,), shuffled=True),
 }
 """Without the graph: by name, name and movements as text, captions that list movements, attributes. With it: by a
-written parsing without numbers, by shares, by shares and text together; and a control with foreign parsings."""
+written parsing without numbers, by shares, by shares and text or captions together; and a control with foreign
+parsings."""
