@@ -14,11 +14,12 @@ import tyro
 
 from benchmarks import decoding, estimates, loader, predicting, pykeen_scores, reading, training_step, waiting
 from benchmarks.page import DOCS, fill
-from kgclip.bench.harness import Row, fallen, markdown, to_json
+from kgclip.bench.harness import Row, cells, fallen, markdown, to_json
 from kgclip.cli.bench import NAMES, read_table
 from kgclip.errors import KgclipError
 
 TABLE = DOCS / "performance.json"
+PEERS = (reading, decoding, loader, waiting, predicting, training_step, estimates)
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,16 @@ class Options:
 
 
 def rows(options: Options) -> list[Row]:
-    """Every benchmark's rows."""
-    found = [row for name in NAMES for row in importlib.import_module(f"kgclip.bench.{name}").benchmark()]
-    found += pykeen_scores.benchmark(options.triples)
-    for module in (reading, decoding, loader, waiting, predicting, training_step, estimates):
-        found += module.benchmark()
+    """Every benchmark's rows, told as they come: all of them take a while."""
+    parts = [importlib.import_module(f"kgclip.bench.{name}").benchmark for name in NAMES]
+    parts.append(lambda: pykeen_scores.benchmark(options.triples))
+    parts += [module.benchmark for module in PEERS]
+    found: list[Row] = []
+    for part in parts:
+        new = part()
+        for row in new:
+            print(*(cell for cell in cells(row) if cell), sep=" | ", file=sys.stderr)
+        found += new
     return found
 
 
