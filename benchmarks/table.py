@@ -4,22 +4,26 @@ python -m benchmarks.table [--triples FOLDER] [--check] writes docs/performance.
 docs/performance.md, or compares the ratios with those committed.
 """
 
-import importlib
 import json
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from benchmarks import decoding, estimates, loader, predicting, pykeen_scores, reading, training_step, waiting
 from benchmarks.page import DOCS, fill
 from kgclip.bench.harness import Row, cells, fallen, markdown, to_json
 from kgclip.cli.bench import NAMES, read_table
 from kgclip.errors import KgclipError
 
 TABLE = DOCS / "performance.json"
-PEERS = (reading, decoding, loader, waiting, predicting, training_step, estimates)
+PEERS = ("reading", "decoding", "loader", "waiting", "predicting", "training_step", "estimates")
+PART = """
+import dataclasses, importlib, json, pathlib, sys
+found = importlib.import_module(sys.argv[1]).benchmark(*map(pathlib.Path, sys.argv[2:]))
+print(json.dumps([dataclasses.asdict(row) for row in found]))
+"""
 
 
 @dataclass(frozen=True)
@@ -37,16 +41,27 @@ class Options:
 
 def rows(options: Options) -> list[Row]:
     """Every benchmark's rows, told as they come: all of them take a while."""
-    parts = [importlib.import_module(f"kgclip.bench.{name}").benchmark for name in NAMES]
-    parts.append(lambda: pykeen_scores.benchmark(options.triples))
-    parts += [module.benchmark for module in PEERS]
+    parts = [(f"kgclip.bench.{name}", []) for name in NAMES]
+    parts.append(("benchmarks.pykeen_scores", [] if options.triples is None else [str(options.triples)]))
+    parts += [(f"benchmarks.{name}", []) for name in PEERS]
     found: list[Row] = []
-    for part in parts:
-        new = part()
+    for module, words in parts:
+        new = in_its_own_process(module, words)
         for row in new:
             print(*(cell for cell in cells(row) if cell), sep=" | ", file=sys.stderr)
         found += new
     return found
+
+
+def in_its_own_process(module: str, words: list[str]) -> list[Row]:
+    """The rows of one benchmark, whose process holds nothing of the others.
+
+    It has no main module: processes that it starts would import that, and all that it imports, first.
+    """
+    done = subprocess.run([sys.executable, "-c", PART, module, *words], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{module}: ended with an error, see above; nothing was written")
+    return [Row(**row) for row in json.loads(done.stdout.splitlines()[-1])]
 
 
 def write(found: list[Row]) -> None:

@@ -86,8 +86,11 @@ class FrameColumns:
 
     def append(self, other: "FrameColumns") -> None:
         """Add the clips of another reading."""
+        import numpy as np  # not in the worker processes
+
         new_position = [self.triples.setdefault(triple, len(self.triples)) for triple in other.triples]
-        self.record.extend(map(new_position.__getitem__, other.record))
+        # By numpy: there are some ten records a file.
+        self.record.frombytes(np.array(new_position, dtype=np.int32)[np.array(other.record, dtype=np.int32)].tobytes())
         for name in ("frames_per_folder", "frame", "humans_per_frame", "records_per_human", "fingerprints"):
             getattr(self, name).extend(getattr(other, name))
         self.problems.merge(other.problems)
@@ -114,7 +117,7 @@ class _FrameReader:
         self.columns = FrameColumns()
         # From a part as it is written to its position in the list of triples: most repeat earlier ones.
         self.known: dict[tuple[str, _Part], int] = {}
-        self.path = ""
+        self.folder = self.name = ""
 
     def read_folder(self, folder: str) -> None:
         traits = []
@@ -122,20 +125,25 @@ class _FrameReader:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.name.endswith(".json")]
         files = sorted((frame_number(name) or 0, name) for name in names)
-        for number, name in files:
-            self.path = f"{folder}/{name}"
-            try:
-                content, trait = _read_file(self.path, name)
-            except OSError as error:
-                self._report(f"a file that cannot be read ({error.strerror})")
-                continue
-            traits.append(trait)
-            if not number:
-                self._report("a file name other than img_<number>.json")
-            elif number in frames:
-                self._report("a second file for one frame")
-            elif self._read_frame(content, number):
-                frames.add(number)
+        self.folder = folder
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            for number, name in files:
+                self.name = name
+                try:
+                    content, trait = _read_file(name, directory)
+                except OSError as error:
+                    self._report(f"a file that cannot be read ({error.strerror})")
+                    continue
+                traits.append(trait)
+                if not number:
+                    self._report("a file name other than img_<number>.json")
+                elif number in frames:
+                    self._report("a second file for one frame")
+                elif self._read_frame(content, number):
+                    frames.add(number)
+        finally:
+            os.close(directory)
         self.columns.frames_per_folder.append(len(frames))
         self.columns.fingerprints.append(fingerprint_of(traits))
 
@@ -242,12 +250,13 @@ class _FrameReader:
         return None if problems else (part, state, None if thing == "none" else thing)
 
     def _report(self, kind: str) -> None:
-        self.columns.problems.add(kind, os.path.relpath(self.path, self.root))
+        self.columns.problems.add(kind, os.path.relpath(f"{self.folder}/{self.name}", self.root))
 
 
-def _read_file(path: str, name: str) -> tuple[bytes, str]:
-    # Plain system calls: with half a million small files, io.open would take longer than parsing.
-    descriptor = os.open(path, os.O_RDONLY)
+def _read_file(name: str, directory: int) -> tuple[bytes, str]:
+    # Plain system calls, relative to the folder: with half a million small files, io.open would take longer than
+    # parsing.
+    descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
     try:
         status = os.fstat(descriptor)
         content = os.read(descriptor, status.st_size + 1)
