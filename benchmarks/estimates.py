@@ -22,7 +22,7 @@ PUPPETS = PuppetOptions(train_per_action=10, test_per_action=0)
 
 def runs(data: Path) -> dict[str, TrainConfig]:
     """Runs whose time goes to different things: steps on pixels, features and steps on them, and the start."""
-    frozen = TrainConfig(data=data, out=data.with_name("model"), device="cpu", workers=2, save_every_s=0)
+    frozen = TrainConfig(data=data, out=data.with_name("model"), device="cpu", workers=2)
     by_gradient = replace(frozen, model=ModelConfig(pooling="mean"), optim=OptimConfig(epochs=20))
     tower = replace(frozen, model=ModelConfig(pooling="mean", tuning="full"), optim=OptimConfig(epochs=3))
     adapters = replace(frozen, model=ModelConfig(pooling="mean", tuning="lora"), optim=OptimConfig(epochs=3))

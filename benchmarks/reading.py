@@ -4,16 +4,14 @@ python -m benchmarks.reading [FILES]; Kinetics-TPS has 575,000. They are made in
 """
 
 import json
-import os
 import random
 import sys
 import tempfile
 from collections.abc import Callable
-from multiprocessing import active_children
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
+from benchmarks.memory_watch import peak_gib
 from kgclip.bench.harness import Row, compare, in_new_process, limit, markdown
 from kgclip.data.dataset import open_dataset
 from kgclip.data.kinetics_tps import read_observations
@@ -67,32 +65,6 @@ def read_all(root: Path, *, cache: bool) -> int:
     return len(read_observations(open_dataset(root), workers=WORKERS, cache=cache, progress=False).parts)
 
 
-def peak_gib(root: Path) -> float:
-    """Most memory at once of this process and its workers while it reads, in GiB, looked at every 10 ms."""
-    peak, stop = [0], Event()
-
-    def watch() -> None:
-        while not stop.wait(0.01):
-            pids = [os.getpid(), *(child.pid for child in active_children())]
-            peak[0] = max(peak[0], sum(_resident(pid) for pid in pids if pid is not None))
-
-    watcher = Thread(target=watch)
-    watcher.start()
-    read_all(root, cache=False)
-    stop.set()
-    watcher.join()
-    return peak[0] / 2**30
-
-
-def _resident(pid: int) -> int:
-    """Bytes of memory of a process that may have ended."""
-    file = Path(f"/proc/{pid}/statm")
-    try:
-        return int(file.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
-
-
 def benchmark(num_files: int = FILES) -> list[Row]:
     """Reading for the first time, and again."""
     with tempfile.TemporaryDirectory() as directory:
@@ -103,7 +75,7 @@ def benchmark(num_files: int = FILES) -> list[Row]:
         first: Callable[[], Any] = lambda: read_all(root, cache=False)  # noqa: E731
         rows = [compare(f"{what}, {WORKERS} workers", first, lambda: load_all(root), "a loop over json.load", goal=4.0)]
         rows.append(limit(f"{what} again", lambda: read_all(root, cache=True), 2.0))
-        rows.append(Row(f"{what}: most memory", None, in_new_process(peak_gib, root), goal=1.0, unit="GiB"))
+        rows.append(Row(f"{what}: most memory", None, in_new_process(peak_gib, root, WORKERS), goal=1.0, unit="GiB"))
     return rows
 
 

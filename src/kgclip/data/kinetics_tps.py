@@ -3,11 +3,12 @@
 import logging
 import os
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from jaxtyping import Int32
 from rich.console import Console
 from rich.progress import track
 
-from kgclip.data.annotation_files import clip_folders
+from kgclip.data.annotation_files import clip_folders, fingerprint
 from kgclip.data.dataset import DataSet
 from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, read_folders
 from kgclip.data.observation_cache import ObservationCache
@@ -25,10 +26,15 @@ from kgclip.kg.observations import Observations
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 # Kinetics-TPS has about 150 frames a clip, so that a task is about 5,000 files: 0.1 s.
 _FOLDERS_PER_TASK = 32
 # Starting worker processes takes longer than reading this many folders.
 _FEW_FOLDERS = 256
+# And longer than asking for the state of the files in this many.
+_FEW_TO_STAT = 1024
 _MAX_PROBLEMS_SHOWN = 12
 
 
@@ -53,7 +59,7 @@ def read_observations(
     if not folders and not problems.counts:
         raise KgclipError(f"{where}: holds no frame annotation; expected [<class>/]<clip>/img_00001.json")
     kept = ObservationCache(dataset, folders) if cache else None
-    observations = kept.find() if kept else None
+    observations = kept.find(lambda places: _fingerprints(dataset, places, workers)) if kept else None
     if observations is None:
         columns = FrameColumns()
         for chunk in _read(dataset, list(folders.values()), workers, progress):
@@ -85,7 +91,7 @@ def _find_folders(dataset: DataSet) -> tuple[dict[str, str], Problems]:
 
 
 def _read(dataset: DataSet, folders: Sequence[str], workers: int, progress: bool) -> Iterator[FrameColumns]:
-    root = os.path.commonpath([str(folder.parent) for folder in dataset.annotation_folders])
+    root = _common_root(dataset)
     tasks = [list(folders[start : start + _FOLDERS_PER_TASK]) for start in range(0, len(folders), _FOLDERS_PER_TASK)]
     read = partial(read_folders, root=root, allowed=_allowed_words(dataset))
     console = Console(stderr=True)
@@ -97,13 +103,27 @@ def _read(dataset: DataSet, folders: Sequence[str], workers: int, progress: bool
         transient=True,
         disable=not (progress and console.is_terminal),
     )
-    if workers <= 1 or len(folders) <= _FEW_FOLDERS:
-        yield from show(map(read, tasks))
+    yield from show(_in_workers(read, tasks, workers if len(folders) > _FEW_FOLDERS else 1, root))
+
+
+def _fingerprints(dataset: DataSet, folders: Sequence[str], workers: int) -> Iterator[str]:
+    few = len(folders) <= _FEW_TO_STAT
+    return _in_workers(fingerprint, folders, 1 if few else workers, _common_root(dataset), chunk=_FOLDERS_PER_TASK)
+
+
+def _common_root(dataset: DataSet) -> str:
+    return os.path.commonpath([str(folder.parent) for folder in dataset.annotation_folders])
+
+
+def _in_workers(function: Callable[[T], R], tasks: Sequence[T], workers: int, root: str, chunk: int = 1) -> Iterator[R]:
+    """The results of a function in the order of its tasks, by worker processes if there is more than one."""
+    if workers <= 1:
+        yield from map(function, tasks)
         return
     # Not forked: the threads of polars and torch do not survive it.
     with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=get_context("spawn")) as pool:
         try:
-            yield from show(pool.map(read, tasks))
+            yield from pool.map(function, tasks, chunksize=chunk)
         except BrokenProcessPool:
             raise KgclipError(
                 f"{root}: a process that read annotations ended early; read with one worker, or call from under "

@@ -1,5 +1,6 @@
 """Batches of clips: decoded in worker processes, or gathered from cached features."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,10 +148,13 @@ class VideoSource:
         Raises:
             KgclipError: a file cannot be read.
         """
+        num_workers = min(self.workers, len(order))
         loader = DataLoader(
             self.dataset,
             batch_sampler=[[(epoch, position) for position in batch] for batch in order],  # pyright: ignore[reportArgumentType]
-            num_workers=min(self.workers, len(order)),
+            num_workers=num_workers,
+            # Said outright: a process that was spawned would spawn its workers, and each of them import torch anew.
+            multiprocessing_context="fork" if num_workers and sys.platform == "linux" else None,
             collate_fn=_collate,
             # Its own, so that the moment of its making does not change what a training step draws.
             generator=torch.Generator(),

@@ -4,11 +4,10 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from kgclip.data.annotation_files import fingerprint
 from kgclip.data.dataset import DataSet
 from kgclip.errors import KgclipError
 from kgclip.kg.observations import Observations
@@ -38,12 +37,16 @@ class ObservationCache:
         self._prefix = f"observations-{_digest(places)}-"
         self._homes = (dataset.root / ".kgclip", _user_cache())
 
-    def find(self) -> Observations | None:
-        """Read what was kept, or return None if there is nothing or the annotations have changed since."""
+    def find(self, fingerprints: Callable[[Sequence[str]], Iterable[str]]) -> Observations | None:
+        """Read what was kept, or return None if there is nothing or the annotations have changed since.
+
+        Args:
+            fingerprints: gives those of folders (:func:`kgclip.data.annotation_files.fingerprint`).
+        """
         kept = [path for home in self._homes for path in home.glob(f"{self._prefix}*.parquet")]
         if not kept:  # asking the system for the state of half a million files takes seconds
             return None
-        name = self._name(fingerprint(folder) for folder in self._folders.values())
+        name = self._name(fingerprints(list(self._folders.values())))
         for path in kept:
             if path.name == name:
                 try:
