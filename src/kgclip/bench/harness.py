@@ -80,8 +80,8 @@ def compare(
     reference()
     pairs = [(once_s(ours), once_s(reference)) for _ in range(repeats)]
     ratios = [theirs / mine for mine, theirs in pairs]
-    medians = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return Row(name, against, *medians, statistics.median(ratios), min(ratios), max(ratios), goal)
+    mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return Row(name, against, mine, theirs, statistics.median(ratios), min(ratios), max(ratios), goal)
 
 
 def limit(name: str, work: Callable[[], Any], goal: float | None = None, *, repeats: int = REPEATS) -> Row:
