@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kgclip.models import backbone as backbone_module
+from kgclip.models import attention
 from kgclip.models.attention import attend
 from kgclip.models.backbone import load_backbone
 
@@ -43,7 +43,7 @@ def test_embeddings_and_gradients_in_bf16_are_as_near_as_with_the_fused_kernel(
         calls.append(args)
         return attend(*args, **kwargs)
 
-    monkeypatch.setattr(backbone_module, "attend", counted)
+    monkeypatch.setattr(attention, "attend", counted)
 
     def results(implementation: str, *, half: bool) -> torch.Tensor:
         backbone = load_backbone(str(folder))

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.models.attention import attend
+from kgclip.models.attention import take_fast_attention
 from kgclip.models.hub import check_weight_files, find_folder, first_line, no_progress_bar, read_json
 from kgclip.models.memory import keep_freed_memory
 from kgclip.models.puppet_clip import ImageConfig, ImageEncoder, TextConfig, TextEncoder
@@ -165,7 +165,7 @@ class TransformersBackbone(Backbone):
         self.spec = dict(spec)
         config = AutoConfig.for_model(**spec["config"])
         self.model = AutoModel.from_config(config, attn_implementation="sdpa") if model is None else model
-        _take_fast_attention(self.model)
+        take_fast_attention(self.model)
         self.image_size = config.vision_config.image_size
         self.mean, self.std = tuple(spec["mean"]), tuple(spec["std"])
         is_clip = spec["kind"] == "clip"
@@ -363,36 +363,6 @@ def _tokenizer_spec(folder: Path) -> dict[str, Any]:
     if pad_token is None or tokenizer.token_to_id(pad_token) is None:
         raise KgclipError(f"{folder / 'tokenizer_config.json'}: pad_token {pad_token!r} is no token; add it")
     return {"json": tokenizer.to_str(), "pad_token": pad_token}
-
-
-def _take_fast_attention(model: Any) -> None:
-    """Have a model of transformers compute attention by :func:`attend` where that is faster: on a CPU in bf16."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-    from transformers.masking_utils import sdpa_mask
-
-    def attention(
-        module: nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attention_mask: Tensor | None,
-        dropout: float = 0.0,
-        scaling: float | None = None,
-        is_causal: bool | None = None,
-        **kwargs: Any,
-    ) -> tuple[Tensor, None]:
-        causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
-        if query.device.type != "cpu" or query.dtype != torch.bfloat16 or dropout > 0:
-            given = (query, key, value, attention_mask, dropout, scaling, causal)
-            return sdpa_attention_forward(module, *given, **kwargs)
-        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        mixed = attend(query, key, value, attention_mask, scale, causal=causal and attention_mask is None)
-        return mixed.transpose(1, 2).contiguous(), None
-
-    AttentionInterface.register("kgclip", attention)
-    AttentionMaskInterface.register("kgclip", sdpa_mask)
-    model.set_attn_implementation("kgclip")
 
 
 def _text_tower(encoder: TextEncoder) -> Tower:
