@@ -41,3 +41,13 @@ def test_a_file_with_something_else_is_refused(tmp_path: Path):
 def test_no_annotations_at_all_are_allowed(tmp_path: Path):
     Observations(pl.DataFrame(schema=PARTS_SCHEMA), pl.DataFrame(schema=FRAMES_SCHEMA)).save(tmp_path / "o.parquet")
     assert len(Observations.load(tmp_path / "o.parquet").frames) == 0
+
+
+def test_parts_of_one_frame_need_not_follow_each_other(tmp_path: Path):
+    rows = [("a", frame, 0, "hip", "stoop", None) for frame in (2, 1, 2)]
+    parts = pl.DataFrame(rows, schema=PARTS_SCHEMA, orient="row")
+    frames = pl.DataFrame([("a", 2), ("a", 1)], schema=FRAMES_SCHEMA, orient="row")
+    Observations(parts, frames).save(tmp_path / "o.parquet")
+    loaded = Observations.load(tmp_path / "o.parquet")
+    assert loaded.parts.rows() == rows
+    assert loaded.frames.rows() == [("a", 1), ("a", 2)]

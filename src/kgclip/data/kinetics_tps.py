@@ -139,7 +139,7 @@ def _allowed_words(dataset: DataSet) -> AllowedWords:
 
 
 def _assemble(clips: Sequence[str], columns: FrameColumns) -> Observations:
-    """Turn counts and positions into rows; the words come last, to keep memory low."""
+    """Turn counts and positions into rows; a row holds the number of each of its names."""
     clip_of_frame = _owners(_array(columns.frames_per_folder))
     humans_per_frame = _array(columns.humans_per_frame)
     frame_of_human = _owners(humans_per_frame)
@@ -148,13 +148,13 @@ def _assemble(clips: Sequence[str], columns: FrameColumns) -> Observations:
     human = np.arange(len(frame_of_human), dtype=np.int32) - first_human[frame_of_human]
     human_of_record = _owners(_array(columns.records_per_human))
     frame_of_record = frame_of_human[human_of_record]
-    frame = _array(columns.frame)
+    frame, clip = _array(columns.frame), _words(clips, clip_of_frame)
     parts, states, objects = zip(*columns.triples, strict=True) if columns.triples else ((), (), ())
     record = _array(columns.record)
     return Observations(
         parts=pl.DataFrame(
             {
-                "clip": _words(clips, clip_of_frame[frame_of_record]),
+                "clip": clip.gather(pl.Series(frame_of_record)),
                 "frame": frame[frame_of_record],
                 "human": human[human_of_record].astype(np.int16),
                 "part": _words(parts, record),
@@ -162,7 +162,7 @@ def _assemble(clips: Sequence[str], columns: FrameColumns) -> Observations:
                 "object": _words(objects, record),
             }
         ),
-        frames=pl.DataFrame({"clip": _words(clips, clip_of_frame), "frame": frame}),
+        frames=pl.DataFrame({"clip": clip, "frame": frame}),
     )
 
 
@@ -176,7 +176,7 @@ def _owners(counts: Int32[np.ndarray, " N"]) -> Int32[np.ndarray, " M"]:
 
 
 def _words(words: Sequence[str | None], indices: Int32[np.ndarray, " N"]) -> pl.Series:
-    return pl.Series(words, dtype=pl.String).gather(pl.Series(indices))
+    return pl.Series(words, dtype=pl.Categorical).gather(pl.Series(indices))
 
 
 def _listing(problems: Problems) -> str:

@@ -200,14 +200,22 @@ def _shown_frames(observations: Observations) -> pl.DataFrame:
         .sort("clip", "frame")
         .with_columns(position=pl.int_range(pl.len()).over("clip"), num_frames=pl.len().over("clip"))
     )
-    thing = pl.when(pl.col("object") != "none").then("object")
-    is_movement = (pl.col("state") != "none") & ((pl.col("state") != "others") | thing.is_not_null())
+    movements = _movements(observations)
     return (
-        observations.parts.filter(is_movement)
-        .select("clip", "frame", movement=pl.concat_str("part", "state", thing, separator=" ", ignore_nulls=True))
+        observations.parts.join(movements, on=["part", "state", "object"], nulls_equal=True)
+        .select("clip", "frame", "movement")
         .unique()
         .join(frames, on=["clip", "frame"])
     )
+
+
+def _movements(observations: Observations) -> pl.DataFrame:
+    """One row for each part, state and object that occur together and are a movement, with its name."""
+    thing = pl.when(pl.col("object") != "none").then("object")
+    is_movement = (pl.col("state") != "none") & ((pl.col("state") != "others") | thing.is_not_null())
+    name = pl.concat_str("part", "state", thing, separator=" ", ignore_nulls=True)
+    distinct = observations.parts.select("part", "state", "object").unique()
+    return distinct.filter(is_movement).with_columns(movement=name.cast(pl.Categorical))
 
 
 def _read_text(path: Path) -> str:
