@@ -10,18 +10,15 @@ import polars as pl
 import torch
 from torch.nn import functional as F
 
-from kgclip.bench.epoch import random_graph
+from kgclip.bench.epoch import random_rehearsal, write_random_features
 from kgclip.bench.head import NUM_CLIPS, head, units
-from kgclip.config import ModelConfig, OptimConfig, PromptConfig, TrainConfig
-from kgclip.data.dataset import Clip, DataSet
-from kgclip.data.features import FeatureFile, write_features
+from kgclip.config import PromptConfig
+from kgclip.data.features import FeatureFile
 from kgclip.data.loader import in_order
-from kgclip.data.splits import Split
 from kgclip.engine.extract import FrameEncoder, extract_features
 from kgclip.engine.metrics import classification_report
-from kgclip.engine.prepare import GraphTargets, Prepared, feature_source
+from kgclip.engine.prepare import GraphTargets, feature_source
 from kgclip.engine.ranking import filtered_ranks
-from kgclip.engine.rehearsal import Rehearsal
 from kgclip.engine.start import complete_performs, orthonormal_map
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.train import start
@@ -119,41 +116,15 @@ def mapping(num_movements: int, folder: Path) -> Work:
     return lambda: orthonormal_map(texts)
 
 
-def write_random(num_clips: int, file: Path) -> tuple[str, ...]:
-    """Features of clips that do not exist."""
-    names = tuple(f"{index:06d}" for index in range(num_clips))
-    frames = np.arange(FRAMES, dtype=np.int32)
-    write_features(file, ((name, torch.randn(FRAMES, SMALL_DIM).half(), frames) for name in names), encoder="random")
-    return names
-
-
-def rehearsal(num_clips: int, folder: Path) -> Rehearsal:
-    """A training run on features."""
-    names = write_random(num_clips, folder / "f")
-    clips = [Clip(name, folder / name, f"action {i % ACTIONS}", name, None) for i, name in enumerate(names)]
-    graph = random_graph(names, np.random.default_rng(0))
-    prepared = Prepared(DataSet(folder, tuple(clips), None, None), Split(names, (), (), names), graph)
-    config = TrainConfig(
-        data=folder,
-        out=folder / "model",
-        features=folder / "f",
-        frames=FRAMES,
-        device="cpu",
-        model=ModelConfig(backbone=f"features:{SMALL_DIM}"),
-        optim=OptimConfig(epochs=1),
-    )
-    return Rehearsal(config, prepared, folder)
-
-
 def epoch(num_clips: int, folder: Path) -> Work:
     """One epoch of head-only training."""
-    run = rehearsal(num_clips, folder)
+    run = random_rehearsal(folder, num_clips, SMALL_DIM, epochs=1)
     return lambda: run.steps_s(num_clips, run.config.optim.batch_size)
 
 
 def starting(num_clips: int, folder: Path) -> Work:
     """The closed-form start."""
-    run = rehearsal(num_clips, folder)
+    run = random_rehearsal(folder, num_clips, SMALL_DIM, epochs=1)
     return lambda: start(run.config, run.model, run.sources, run.targets)
 
 
@@ -200,7 +171,7 @@ def extracting(num_clips: int, folder: Path) -> Work:
 
 def reading(num_clips: int, folder: Path) -> Work:
     """Every clip of a file of features, one after the other."""
-    write_random(num_clips, folder / "f")
+    write_random_features(folder / "f", num_clips, SMALL_DIM)
 
     def work() -> None:
         features = FeatureFile(folder / "f")
@@ -212,9 +183,9 @@ def reading(num_clips: int, folder: Path) -> Work:
 
 def evaluating(num_clips: int, folder: Path) -> Work:
     """From features to scores and the report."""
-    run = rehearsal(num_clips, folder)
+    run = random_rehearsal(folder, num_clips, SMALL_DIM, epochs=1)
     model, labels = run.model.eval(), torch.arange(num_clips) % ACTIONS
-    names, actions = write_random(num_clips, folder / "f"), run.targets.actions
+    names, actions = run.prepared.split.train, run.targets.actions
 
     @torch.no_grad()
     def work() -> None:

@@ -12,8 +12,8 @@ import torch
 from kgclip.cli.main import run
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine import estimate as estimating
-from kgclip.engine.estimate import Estimate, estimate, with_loading
-from kgclip.engine.rehearsal import Rehearsal
+from kgclip.engine.estimate import Estimate, Step, estimate, measure_passes
+from kgclip.engine.rehearsal import Pace, Rehearsal, pace
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.models.tuning import Tuning
@@ -50,12 +50,15 @@ def test_of_pixels(tuning: Tuning, tiny_config: Callable[..., TrainConfig], tmp_
     check(expected, train(config, show_progress=False).summary, config)
 
 
-@pytest.mark.parametrize(("batch_size", "expected"), [(16, (33.0, 62)), (2, (5.0, 20)), (1, (3.0, 17))])
+@pytest.mark.parametrize(
+    ("batch_size", "expected"),
+    [(16, Step(16, 33.0, 62, 2, 5.0)), (2, Step(2, 5.0, 20, 2, 5.0)), (1, Step(1, 3.0, 17, 1, 3.0))],
+)
 def test_a_long_step_is_scaled_from_one_of_fewer_clips(
-    batch_size: int, expected: tuple[float, int], monkeypatch: pytest.MonkeyPatch
+    batch_size: int, expected: Step, monkeypatch: pytest.MonkeyPatch
 ):
     rehearsal = object.__new__(Rehearsal)
-    rehearsal.num_clips = 100
+    rehearsal.num_clips, rehearsal.on_pixels = 100, False
     rehearsal.trainer = SimpleNamespace(fabric=SimpleNamespace(device=torch.device("cpu")))  # pyright: ignore
     sizes = [0]
 
@@ -69,14 +72,24 @@ def test_a_long_step_is_scaled_from_one_of_fewer_clips(
     assert estimating.measure_step(rehearsal, batch_size) == expected
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(0, 5.0), (1, 3.0), (2, 2.5)])
-def test_decoding_overlaps_as_far_as_there_are_cores(
-    workers: int, expected: float, tiny_config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch
-):
-    monkeypatch.setattr(estimating.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    config = tiny_config(tmp_path, workers=workers)
-    # One thread of two cores computes for two seconds while three seconds of decoding are to be done.
-    assert with_loading(2.0, 3.0, config) == pytest.approx(expected)
+def test_a_pace_is_the_difference_of_two_passes():
+    assert pace(lambda clips: 1.5 + 0.25 * clips, 8) == Pace(1.5, 0.25)
+    assert Pace(1.5, 0.25).seconds(100) == 26.5
+    # A pass over few clips that was disturbed makes no negative time.
+    assert pace(lambda clips: 10.0 - clips, 2) == Pace(8.0, 0.0)
+
+
+def test_decoding_slows_long_steps_as_it_slows_those_that_were_timed(monkeypatch: pytest.MonkeyPatch):
+    rehearsal = object.__new__(Rehearsal)
+    rehearsal.on_pixels, rehearsal.num_clips = True, 100
+    monkeypatch.setattr(rehearsal, "embedding_pace", lambda clips, few: Pace(clips, few))
+    monkeypatch.setattr(rehearsal, "training_pace", lambda clips, few: Pace(clips, 3.0))
+    # 16 clips in 32 s, of which 2 clips in 5 s were timed; with decoding these took 3 s a clip in place of 2.5.
+    training, embedding = measure_passes(rehearsal, Step(16, 32.0, 0, 2, 5.0))
+    assert training == Pace(2, pytest.approx(3.0 * 2.0 / 2.5))  # pyright: ignore[reportArgumentType]
+    assert embedding == Pace(2, 2)
+    rehearsal.on_pixels = False
+    assert measure_passes(rehearsal, Step(16, 1.6, 0, 16, 1.6))[0] == Pace(0.0, 0.1)
 
 
 def test_bad_input_is_found(tiny_config: Callable[..., TrainConfig], tmp_path: Path):

@@ -32,32 +32,38 @@ def random_graph(clips: tuple[str, ...], rng: np.random.Generator) -> KnowledgeG
     return KnowledgeGraph.from_edges(edges, isolated={"movement": movements})
 
 
+def write_random_features(file: Path, num_clips: int, dim: int) -> tuple[str, ...]:
+    """Write features of clips that do not exist; returns the clips' names."""
+    names, frames = tuple(f"{index:06d}" for index in range(num_clips)), np.arange(FRAMES, dtype=np.int32)
+    write_features(file, ((name, torch.randn(FRAMES, dim).half(), frames) for name in names), encoder="random")
+    return names
+
+
+def random_rehearsal(folder: Path, num_clips: int, dim: int, epochs: int) -> Rehearsal:
+    """A training run on random features and a random graph; its features go to ``folder / "f"``."""
+    names = write_random_features(folder / "f", num_clips, dim)
+    clips = tuple(Clip(name, folder / name, f"action {i % ACTIONS}", name, None) for i, name in enumerate(names))
+    graph = random_graph(names, np.random.default_rng(0))
+    config = TrainConfig(
+        data=folder,
+        out=folder / "model",
+        features=folder / "f",
+        frames=FRAMES,
+        device="cpu",
+        model=ModelConfig(backbone=f"features:{dim}"),
+        optim=OptimConfig(epochs=epochs),
+    )
+    return Rehearsal(config, Prepared(DataSet(folder, clips, None, None), Split(names, (), (), names), graph), folder)
+
+
 def benchmark() -> list[Row]:
     """An epoch, and the closed-form start before it."""
     torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    names = tuple(f"{index:04d}" for index in range(CLIPS))
-    with tempfile.TemporaryDirectory() as directory:
-        folder = Path(directory)
-        frames = np.arange(FRAMES, dtype=np.int32)
-        write_features(folder / "f", ((n, torch.randn(FRAMES, DIM).half(), frames) for n in names), encoder="random")
-        clips = [Clip(n, folder / n, f"action {i % ACTIONS}", n, None) for i, n in enumerate(names)]
-        data = DataSet(folder, tuple(clips), None, None)
-        prepared = Prepared(data, Split(names, (), (), names), random_graph(names, rng))
-        model = ModelConfig(backbone=f"features:{DIM}")
-        config = TrainConfig(
-            data=folder,
-            out=folder / "model",
-            features=folder / "f",
-            frames=FRAMES,
-            device="cpu",
-            model=model,
-            optim=OptimConfig(epochs=50),
-        )
-        rehearsal = Rehearsal(config, prepared, folder)
-        sources, targets = rehearsal.sources, rehearsal.targets
+    with tempfile.TemporaryDirectory() as folder:
+        run = random_rehearsal(Path(folder), CLIPS, DIM, epochs=50)
+        sources, targets = run.sources, run.targets
         size = f"{CLIPS:,} clips, {FRAMES} × {DIM} features"
         return [
-            limit(f"head-only epoch, {size}", lambda: rehearsal.steps_s(CLIPS, config.optim.batch_size), 2.0),
-            limit(f"closed-form start, {size}", lambda: start(config, rehearsal.model, sources, targets)),
+            limit(f"head-only epoch, {size}", lambda: run.steps_s(CLIPS, run.config.optim.batch_size), 2.0),
+            limit(f"closed-form start, {size}", lambda: start(run.config, run.model, sources, targets)),
         ]

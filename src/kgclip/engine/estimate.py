@@ -1,7 +1,6 @@
 """What a training run will take: time, memory, steps and parameters, from a rehearsal before anything trains."""
 
 import math
-import os
 import statistics
 import tempfile
 import time
@@ -9,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from kgclip.config import TrainConfig
 from kgclip.engine.checkpoint import check_device
 from kgclip.engine.prepare import prepare
-from kgclip.engine.rehearsal import START_CLIPS, Rehearsal, peak_memory, reset_peak_memory
+from kgclip.engine.rehearsal import START_CLIPS, Pace, Rehearsal, peak_memory, reset_peak_memory
 from kgclip.engine.state import trained_tensors
 from kgclip.engine.train import solvable
 
@@ -22,6 +19,8 @@ from kgclip.engine.train import solvable
 # is scaled from it and one of half as many.
 TIMED_STEPS = 4
 LONG_STEP_S = 3.0
+# Steps of the shorter of two passes whose difference gives the pace; four times these make no more than an epoch.
+PASS_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -71,41 +70,54 @@ def estimate(config: TrainConfig) -> Estimate:
         rehearsal = Rehearsal(config, prepared, Path(folder))
         preparation = time.perf_counter() - started
         batch_size, num_clips, num_val = config.optim.batch_size, rehearsal.num_clips, len(prepared.split.val)
-        step_s, memory = measure_step(rehearsal, min(batch_size, num_clips))
-        decode, forward = rehearsal.decode_s(), rehearsal.forward_s()
-        begin, begin_memory = measure_start(rehearsal)
-        batches = num_clips / min(batch_size, num_clips)
-        epoch_s = batches * with_loading(step_s, decode * num_clips / batches, config)
-        clip_s = with_loading(forward, decode, config)
+        step = measure_step(rehearsal, min(batch_size, num_clips))
+        training, embedding = measure_passes(rehearsal, step)
+        begin, begin_memory = measure_start(rehearsal, embedding)
+        # Before the first epoch, after each, and once more to weigh the path and calibrate.
+        validations = config.epochs + 2 if num_val else 0
         needs_readout = config.model.graph and not solvable(rehearsal.model)
         seconds = {
             "preparation": preparation,
             "features": rehearsal.features_s(),
             "start": begin,
-            "training": config.epochs * epoch_s,
-            "validation": (config.epochs + 1) * (num_val * clip_s + rehearsal.actions_s()) if num_val else 0.0,
-            "end": num_clips * clip_s if needs_readout else 0.0,
+            "training": config.epochs * training.seconds(num_clips),
+            "validation": validations * (embedding.seconds(num_val) + rehearsal.actions_s()),
+            "end": embedding.seconds(num_clips) if needs_readout else 0.0,
         }
     trained = trained_tensors(rehearsal.model).values()
     return Estimate(
         num_clips,
         num_val,
         batch_size,
-        config.epochs * math.ceil(batches),
+        config.epochs * math.ceil(num_clips / min(batch_size, num_clips)),
         sum(tensor.numel() for tensor in trained),
         sum(parameter.numel() for parameter in rehearsal.model.parameters()),
-        step_s,
+        step.seconds,
         seconds,
         # The best epoch's weights are kept beside those that train.
-        max(memory + sum(tensor.nbytes for tensor in trained), begin_memory),
+        max(step.memory_bytes + sum(tensor.nbytes for tensor in trained), begin_memory),
     )
 
 
-def measure_step(rehearsal: Rehearsal, batch_size: int) -> tuple[float, int]:
-    """Seconds of a training step without waiting for frames, and the most memory meanwhile.
+@dataclass(frozen=True)
+class Step:
+    """A training step without waiting for frames.
 
-    Steps of 1, 2, 4 … clips are tried up to one that takes long; time and memory beyond it grow by the clip.
+    Attributes:
+        clips: in the step.
+        seconds, memory_bytes: that it takes; the most memory at once.
+        timed_clips, timed_s: of the largest step that was timed, if this one takes too long for that.
     """
+
+    clips: int
+    seconds: float
+    memory_bytes: int
+    timed_clips: int
+    timed_s: float
+
+
+def measure_step(rehearsal: Rehearsal, batch_size: int) -> Step:
+    """What a step takes: those of 1, 2, 4 … clips are tried, and beyond one that takes long all grows by the clip."""
     device = rehearsal.trainer.fabric.device
     rehearsal.steps_s(1, 1)
     trials: list[tuple[int, float, int]] = []
@@ -119,34 +131,36 @@ def measure_step(rehearsal: Rehearsal, batch_size: int) -> tuple[float, int]:
     if size < batch_size:
         (half, half_seconds, half_memory), (_, _, memory) = trials[-2:]
         beyond = (batch_size - size) / (size - half)
-        return seconds + beyond * (seconds - half_seconds), memory + round(beyond * max(0, memory - half_memory))
+        grown = memory + round(beyond * max(0, memory - half_memory))
+        return Step(batch_size, seconds + beyond * (seconds - half_seconds), grown, size, seconds)
     num_clips = min(rehearsal.num_clips, TIMED_STEPS * batch_size)
-    if seconds < LONG_STEP_S:
+    if seconds < LONG_STEP_S and not rehearsal.on_pixels:  # whose passes are timed as well
         steps = statistics.median(rehearsal.steps_s(num_clips, batch_size) for _ in range(5))
         seconds = steps * batch_size / num_clips
-    return seconds, peak_memory(device)
+    return Step(batch_size, seconds, peak_memory(device), batch_size, seconds)
 
 
-def measure_start(rehearsal: Rehearsal) -> tuple[float, int]:
+def measure_passes(rehearsal: Rehearsal, step: Step) -> tuple[Pace, Pace]:
+    """The paces of training epochs and of validation, reading of the clips included."""
+    steps = PASS_STEPS if step.timed_s < LONG_STEP_S else 1
+    few = max(1, min(steps * step.timed_clips, rehearsal.num_clips // 4))
+    embedding = rehearsal.embedding_pace(step.timed_clips, few)
+    if not rehearsal.on_pixels:
+        return Pace(0.0, step.seconds / step.clips), embedding
+    training = rehearsal.training_pace(step.timed_clips, few)
+    # A clip takes less of a larger step.
+    share = (step.seconds / step.clips) / (step.timed_s / step.timed_clips)
+    return Pace(training.begin_s, training.clip_s * share), embedding
+
+
+def measure_start(rehearsal: Rehearsal, embedding: Pace) -> tuple[float, int]:
     """Seconds of what happens before the first step, and the most memory meanwhile, scaled up from a few clips."""
     device = rehearsal.trainer.fabric.device
+    if not solvable(rehearsal.model):
+        statistics_pooling = rehearsal.model.pooling.kind == "statistics"
+        return embedding.seconds(rehearsal.num_clips) if statistics_pooling else 0.0, peak_memory(device)
     reset_peak_memory(device)
     before = peak_memory(device)
     seconds = rehearsal.start_s()
     grown = max(0, peak_memory(device) - before)
     return seconds, before + grown * rehearsal.num_clips // min(rehearsal.num_clips, START_CLIPS)
-
-
-def with_loading(compute_s: float, decode_s: float, config: TrainConfig) -> float:
-    """Seconds of some computation together with the decoding that feeds it.
-
-    Without workers the two follow each other. With workers they overlap, as far as there are cores for both: a GPU
-    leaves the cores to the workers, computation on the CPU shares them.
-    """
-    if config.workers == 0:
-        return compute_s + decode_s
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(config.workers, cores)
-    on_cpu = config.device == "cpu" or not torch.cuda.is_available()
-    threads = min(torch.get_num_threads(), cores) if on_cpu else 0
-    return max(compute_s, decode_s / workers, (compute_s * threads + decode_s) / cores)

@@ -6,7 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 from kgclip.config import TrainConfig
-from kgclip.data.loader import Batch, FeatureSource, Source, VideoSource
+from kgclip.data.loader import Batch, FeatureSource, Source, in_order
 from kgclip.engine.checkpoint import build_model
-from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
+from kgclip.engine.extract import backbone_encoder, extract_features
 from kgclip.engine.loop import Sources, Trainer, trains
 from kgclip.engine.prepare import Prepared, graph_targets
 from kgclip.engine.state import TrainingState
-from kgclip.engine.train import CACHED_PER_FRAME, open_sources, solvable, start
+from kgclip.engine.train import CACHED_PER_FRAME, open_sources, start
 from kgclip.models.backbone import load_backbone
 from kgclip.models.tuning import set_trainable
 
@@ -38,6 +38,31 @@ def median_s(work: Callable[[], Any], repeats: int = 3) -> float:
         work()
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What passes over clips take.
+
+    Attributes:
+        begin_s: seconds until the first clip is there.
+        clip_s: seconds for each clip.
+    """
+
+    begin_s: float
+    clip_s: float
+
+    def seconds(self, num_clips: int) -> float:
+        """Of one pass."""
+        return self.begin_s + num_clips * self.clip_s
+
+
+def pace(seconds_of: Callable[[int], float], few: int) -> Pace:
+    """The pace of passes, from one over few clips and one over four times as many, after one that warms up."""
+    seconds_of(few)
+    short, long = seconds_of(few), seconds_of(4 * few)
+    clip_s = max(0.0, long - short) / (3 * few)
+    return Pace(max(0.0, short - few * clip_s), clip_s)
 
 
 def reset_peak_memory(device: torch.device) -> None:
@@ -150,24 +175,49 @@ class Rehearsal:
             trainer.step_module.fix_texts()
         return set_up
 
-    def steps_s(self, num_clips: int, batch_size: int) -> float:
-        """Seconds that the training steps over that many clips take, once."""
+    @cached_property
+    def files(self) -> Sources:
+        """The run's clips, decoded from their files by its workers."""
+        return open_sources(self.config, self.prepared, self.model.backbone, self.folder, show_progress=False)
+
+    def steps_s(self, num_clips: int, batch_size: int, source: Source | None = None) -> float:
+        """Seconds that the training steps over that many clips take, once; from ready frames or another source."""
         trainer = self.trainer
         optim = replace(self.config.optim, batch_size=batch_size, accumulate=1, epochs=1)
         trainer.config = replace(self.config, optim=optim)
-        trainer.sources = replace(self.sources, train=_First(self.sources.train, num_clips))
+        trainer.sources = replace(self.sources, train=source or _First(self.sources.train, num_clips))
         started = time.perf_counter()
         trainer.train_epoch(1, *self._set_up, lambda _: None)
         return time.perf_counter() - started
 
+    def training_pace(self, batch_size: int, few: int) -> Pace:
+        """Of epochs on decoded clips, from some over few of them and four times as many.
+
+        Decoding takes cores from the steps, and how much they lose by it is no sum of the two: it is measured.
+        """
+
+        def seconds_of(num_clips: int) -> float:
+            return self.steps_s(num_clips, batch_size, _Repeated(self.files.train, num_clips))
+
+        return pace(seconds_of, few)
+
     @torch.no_grad()
-    def forward_s(self) -> float:
-        """Seconds that embedding one clip takes."""
+    def embedding_pace(self, batch_size: int, few: int) -> Pace:
+        """Of passes that embed clips, as validation does, in the same way."""
         self.model.eval()
-        size = min(self.num_clips, 2 if self.on_pixels else self.config.optim.batch_size)
-        batch = next(iter(self.sources.train.batches([list(range(size))])))
-        frames = self.trainer.fabric.to_device(batch.frames)
-        return median_s(lambda: self.model.embed_clips(frames)) / size
+        device = self.trainer.fabric.to_device
+        if not self.on_pixels:
+            size = min(self.num_clips, self.config.optim.batch_size)
+            frames = device(next(iter(self.sources.train.batches([list(range(size))]))).frames)
+            return Pace(0.0, median_s(lambda: self.model.embed_clips(frames)) / size)
+
+        def seconds_of(num_clips: int) -> float:
+            started = time.perf_counter()
+            for batch in _Repeated(self.files.fit, num_clips).batches(in_order(num_clips, batch_size)):
+                self.model.embed_clips(device(batch.frames))
+            return time.perf_counter() - started
+
+        return pace(seconds_of, few)
 
     @torch.no_grad()
     def actions_s(self) -> float:
@@ -175,20 +225,6 @@ class Rehearsal:
         self.model.eval()
         prompts = self.config.prompts.actions(self.targets.actions)
         return median_s(lambda: self.model.embed_texts(prompts))
-
-    def decode_s(self) -> float:
-        """Seconds that reading and augmenting one clip takes one worker; 0 where features are given."""
-        if not self.on_pixels:
-            return 0.0
-        paths = self.prepared.paths(self.prepared.split.train[:DECODED_CLIPS])
-        pixels, config = pixels_of(self.model.backbone), self.config
-        source = VideoSource(paths, config.frames, pixels, augmentation=config.augmentation, seed=config.seed)
-        threads = torch.get_num_threads()
-        # Workers have one thread each.
-        torch.set_num_threads(1)
-        seconds = median_s(lambda: list(source.batches([list(range(len(paths)))]))) / len(paths)
-        torch.set_num_threads(threads)
-        return seconds
 
     def features_s(self) -> float:
         """Seconds that encoding the frames of all clips takes before a run with a frozen image tower."""
@@ -206,10 +242,7 @@ class Rehearsal:
         return median_s(encode) / len(paths) * (self.num_clips + len(split.val))
 
     def start_s(self) -> float:
-        """Seconds of what is done between loading the clips and the first step."""
-        if not solvable(self.model):
-            statistics_pooling = self.model.pooling.kind == "statistics"
-            return self.num_clips * (self.decode_s() + self.forward_s()) if statistics_pooling else 0.0
+        """Seconds that solving for the heads takes."""
         few = min(self.num_clips, START_CLIPS)
         rows = torch.arange(few)
         targets = replace(self.targets, performs=self.targets.performs[rows], shows=self.targets.shows[rows])
@@ -218,6 +251,19 @@ class Rehearsal:
         # A singular value decomposition of clips × statistics.
         width = self.model.pooling.linear.in_features
         return seconds * (self.num_clips * min(self.num_clips, width)) / (few * min(few, width))
+
+
+class _Repeated:
+    """As many clips as wanted: those of a source over and over."""
+
+    def __init__(self, source: Source, num_clips: int):
+        self.source, self.num_clips = source, num_clips
+
+    def __len__(self) -> int:
+        return self.num_clips
+
+    def batches(self, order: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
+        return self.source.batches([[position % len(self.source) for position in batch] for batch in order], epoch)
 
 
 class _First:
