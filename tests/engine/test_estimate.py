@@ -82,12 +82,12 @@ def test_a_pace_is_the_difference_of_two_passes():
 def test_decoding_slows_long_steps_as_it_slows_those_that_were_timed(monkeypatch: pytest.MonkeyPatch):
     rehearsal = object.__new__(Rehearsal)
     rehearsal.on_pixels, rehearsal.num_clips = True, 100
-    monkeypatch.setattr(rehearsal, "embedding_pace", lambda clips, few: Pace(clips, few))
-    monkeypatch.setattr(rehearsal, "training_pace", lambda clips, few: Pace(clips, 3.0))
+    monkeypatch.setattr(rehearsal, "embedding_pace", lambda clips, few: Pace(float(clips), float(few)))
+    monkeypatch.setattr(rehearsal, "training_pace", lambda clips, few: Pace(float(clips), 3.0))
     # 16 clips in 32 s, of which 2 clips in 5 s were timed; with decoding these took 3 s a clip in place of 2.5.
     training, embedding = measure_passes(rehearsal, Step(16, 32.0, 0, 2, 5.0))
-    assert training == Pace(2, pytest.approx(3.0 * 2.0 / 2.5))  # pyright: ignore[reportArgumentType]
-    assert embedding == Pace(2, 2)
+    assert training == Pace(2.0, pytest.approx(3.0 * 2.0 / 2.5))  # pyright: ignore[reportArgumentType]
+    assert embedding == Pace(2.0, 2.0)
     rehearsal.on_pixels = False
     assert measure_passes(rehearsal, Step(16, 1.6, 0, 16, 1.6))[0] == Pace(0.0, 0.1)
 
