@@ -132,7 +132,7 @@ def measure(position: int, number: int) -> Point:
 def run(growths: Sequence[Growth] = GROWTHS, times: Sequence[int] = TIMES) -> list[Curve]:
     """All curves, each size in its own process."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.growth"])
+    context.set_forkserver_preload(["benchmarks.growth_work"])
     curves = []
     for growth in growths:
         points = []
