@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from kgclip.data.annotation_files import fingerprint_of, frame_number, trait_of
+from kgclip.data.annotation_files import fingerprint_of, frame_number, json_names, trait_of
 
 _NUM_EXAMPLES = 3
 
@@ -122,12 +122,10 @@ class _FrameReader:
     def read_folder(self, folder: str) -> None:
         traits = []
         frames: set[int] = set()
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.name.endswith(".json")]
-        files = sorted((frame_number(name) or 0, name) for name in names)
         self.folder = folder
         directory = os.open(folder, os.O_RDONLY)
         try:
+            files = sorted((frame_number(name) or 0, name) for name in json_names(directory)[0])
             for number, name in files:
                 self.name = name
                 try:
