@@ -67,4 +67,11 @@ def test_the_check_speaks_of_what_has_fallen_by_a_fifth():
     assert fallen([replace(ROW, ratio=3.3), replace(ALONE, ours=99.0)], committed) == []
     assert fallen([replace(ROW, name="new", ratio=0.1)], committed) == []
     (sentence,) = fallen([replace(ROW, ratio=3.1)], committed)
-    assert sentence == "work: 3.1×, the committed table says 4×"
+    assert sentence == "work against them: 3.1×, the committed table says 4×"
+
+
+def test_the_check_keeps_two_references_of_one_work_apart():
+    committed = json.loads(json.dumps(to_json([ROW, replace(ROW, against="another", ratio=40.0)])))
+    assert fallen([ROW, replace(ROW, against="another", ratio=39.0)], committed) == []
+    (sentence,) = fallen([ROW, replace(ROW, against="another", ratio=30.0)], committed)
+    assert sentence.startswith("work against another: 30×")

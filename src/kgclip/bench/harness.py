@@ -159,10 +159,12 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def fallen(rows: Sequence[Row], committed: dict[str, Any]) -> list[str]:
-    """A sentence for each ratio that is a fifth or more below the committed one."""
-    before = {row["name"]: row["ratio"] for row in committed["rows"]}
-    return [
-        f"{row.name}: {row.ratio:.3g}×, the committed table says {before[row.name]:.3g}×"
-        for row in rows
-        if row.ratio is not None and before.get(row.name) and row.ratio < (1 - TOLERANCE) * before[row.name]
-    ]
+    """A sentence for each ratio that is a fifth or more below the committed one against the same."""
+    before = {(row["name"], row["against"]): row["ratio"] for row in committed["rows"]}
+    sentences = []
+    for row in rows:
+        old = before.get((row.name, row.against))
+        if row.ratio is not None and old and row.ratio < (1 - TOLERANCE) * old:
+            against = f" against {row.against}" if row.against else ""
+            sentences.append(f"{row.name}{against}: {row.ratio:.3g}×, the committed table says {old:.3g}×")
+    return sentences
