@@ -45,7 +45,7 @@ def test_the_command_writes_and_checks(
     assert printed["rows"][0]["ratio"] == 4.0
     monkeypatch.setattr(startup, "benchmark", lambda: [harness.Row("start", "them", 0.1, 0.1, 1.0, 1.0, 1.0)])
     assert run(["bench", "startup", "--check", str(file)]) == 1
-    assert "start: 1×, the committed table says 4×" in capsys.readouterr().err
+    assert "start against them: 1×, the committed table says 4×" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
