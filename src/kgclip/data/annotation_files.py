@@ -27,8 +27,7 @@ def _clip_folders(folder: str, name: str) -> Iterator[tuple[str, str]]:
 
 def json_names(folder: str | int) -> tuple[list[str], list[str]]:
     """The names in a folder, or in what a descriptor stands for, that end as JSON files do, and the others."""
-    # By os.listdir: half a million entries as objects would take longer than their names.
-    names = os.listdir(folder)  # noqa: PTH208
+    names = os.listdir(folder)  # noqa: PTH208 (takes a descriptor too)
     files = [name for name in names if name.endswith(".json")]
     return files, [] if len(files) == len(names) else [name for name in names if not name.endswith(".json")]
 
