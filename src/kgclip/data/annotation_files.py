@@ -33,10 +33,10 @@ def json_names(folder: str | int) -> tuple[list[str], list[str]]:
 
 
 @lru_cache(maxsize=16384)
-def frame_number(file_name: str) -> int | None:
-    """The 1-based image index of ``img_00001.json``, or None if this is no such name."""
+def frame_number(file_name: str) -> int:
+    """The 1-based image index of ``img_00001.json``, or 0 if this is no such name."""
     match = _FRAME_FILE.fullmatch(file_name)
-    return int(match[1]) if match else None
+    return int(match[1]) if match else 0
 
 
 def fingerprint(folder: str) -> str:

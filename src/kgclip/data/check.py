@@ -160,7 +160,7 @@ def _annotations(dataset: DataSet, lengths: dict[str, int]) -> Iterator[Finding]
                 strangers.append(os.path.relpath(folder, root.parent))
                 continue
             with os.scandir(folder) as entries:
-                last = max((frame_number(entry.name) or 0 for entry in entries), default=0)
+                last = max((frame_number(entry.name) for entry in entries), default=0)
             if last > lengths.get(clip, last):
                 beyond.append(f"{clip} (frame {last} of {lengths[clip]})")
     # Test clips come without annotations, unless the data set has any of them.

@@ -5,8 +5,9 @@ This module runs in worker processes, so that it imports little.
 
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -72,7 +73,7 @@ class FrameColumns:
 
     Frames, humans and part records follow each other in one order, folder by folder:
     ``frames_per_folder``, ``frame`` (1-based image index), ``humans_per_frame``, ``records_per_human``, and per record
-    its position in ``triples``, the distinct (part, state, object). ``fingerprints`` has one entry per folder.
+    its position in ``triples``, distinct (part, state, object). ``fingerprints`` has one entry per folder.
     """
 
     frames_per_folder: array = field(default_factory=lambda: array("i"))
@@ -80,20 +81,9 @@ class FrameColumns:
     humans_per_frame: array = field(default_factory=lambda: array("i"))
     records_per_human: array = field(default_factory=lambda: array("i"))
     record: array = field(default_factory=lambda: array("i"))
-    triples: dict[Triple, int] = field(default_factory=dict)
+    triples: Sequence[Triple] = ()
     fingerprints: list[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
-
-    def append(self, other: "FrameColumns") -> None:
-        """Add the clips of another reading."""
-        import numpy as np  # not in the worker processes
-
-        new_position = [self.triples.setdefault(triple, len(self.triples)) for triple in other.triples]
-        # By numpy: there are some ten records a file.
-        self.record.frombytes(np.array(new_position, dtype=np.int32)[np.array(other.record, dtype=np.int32)].tobytes())
-        for name in ("frames_per_folder", "frame", "humans_per_frame", "records_per_human", "fingerprints"):
-            getattr(self, name).extend(getattr(other, name))
-        self.problems.merge(other.problems)
 
 
 def read_folders(folders: list[str], root: str, allowed: AllowedWords) -> FrameColumns:
@@ -104,91 +94,110 @@ def read_folders(folders: list[str], root: str, allowed: AllowedWords) -> FrameC
         root: the folder that the names of files in problems are relative to.
         allowed: the vocabulary.
     """
-    reader = _FrameReader(root, allowed)
-    for folder in folders:
-        reader.read_folder(folder)
-    return reader.columns
+    return _reader(root, allowed).read(folders)
+
+
+@lru_cache(maxsize=1)
+def _reader(root: str, allowed: AllowedWords) -> "_FrameReader":
+    """Kept from one call to the next, as it knows how words are written."""
+    return _FrameReader(root, allowed)
 
 
 class _FrameReader:
     def __init__(self, root: str, allowed: AllowedWords) -> None:
         self.root = root
         self.allowed = allowed
-        self.columns = FrameColumns()
+        self.triples: dict[Triple, int] = {}
         # From a part as it is written to its position in the list of triples: most repeat earlier ones.
         self.known: dict[tuple[str, _Part], int] = {}
+        self.columns = FrameColumns()
         self.folder = self.name = ""
 
-    def read_folder(self, folder: str) -> None:
-        traits = []
-        frames: set[int] = set()
+    def read(self, folders: list[str]) -> FrameColumns:
+        self.columns = FrameColumns()
+        for folder in folders:
+            self._read_folder(folder)
+        self.columns.triples = list(self.triples)
+        return self.columns
+
+    def _read_folder(self, folder: str) -> None:
+        """Read the frames of one clip, in one loop: with half a million files, a call less for each of them counts."""
         self.folder = folder
+        position_of = self.known.__getitem__
+        numbers: dict[int, None] = {}
+        humans_per_frame: list[int] = []
+        records_per_human: list[int] = []
+        record: list[int] = []
+        traits = []
         directory = os.open(folder, os.O_RDONLY)
         try:
-            files = sorted((frame_number(name) or 0, name) for name in json_names(directory)[0])
-            for number, name in files:
+            names = json_names(directory)[0]
+            for number, name in sorted(zip(map(frame_number, names), names, strict=True)):
                 self.name = name
                 try:
-                    content, trait = _read_file(name, directory)
+                    # Relative to the folder, and not by io.open, which takes longer than parsing.
+                    descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
+                    try:
+                        status = os.fstat(descriptor)
+                        content = os.read(descriptor, status.st_size + 1)
+                    finally:
+                        os.close(descriptor)
                 except OSError as error:
                     self._report(f"a file that cannot be read ({error.strerror})")
                     continue
-                traits.append(trait)
+                traits.append(trait_of(name, status))
                 if not number:
                     self._report("a file name other than img_<number>.json")
-                elif number in frames:
+                    continue
+                if number in numbers:
                     self._report("a second file for one frame")
-                elif self._read_frame(content, number):
-                    frames.add(number)
+                    continue
+                try:
+                    humans = _DECODER.decode(content).humans or ()
+                except (msgspec.MsgspecError, ValueError):
+                    humans = self._humans_in_another_layout(content)
+                    if humans is None:
+                        continue
+                    for positions in humans:
+                        record += positions
+                        records_per_human.append(len(positions))
+                else:
+                    for human in humans:
+                        before, parts = len(record), human.parts or {}
+                        try:
+                            record.extend(map(position_of, parts.items()))
+                        except (KeyError, TypeError):  # new words, or lists of words
+                            del record[before:]
+                            for part, written in parts.items():
+                                record += self._positions_of_part(part, written)
+                        records_per_human.append(len(record) - before)
+                numbers[number] = None
+                humans_per_frame.append(len(humans))
         finally:
             os.close(directory)
-        self.columns.frames_per_folder.append(len(frames))
-        self.columns.fingerprints.append(fingerprint_of(traits))
+        columns = self.columns
+        columns.frames_per_folder.append(len(numbers))
+        columns.frame.extend(numbers)
+        columns.humans_per_frame.extend(humans_per_frame)
+        columns.records_per_human.extend(records_per_human)
+        columns.record.extend(record)
+        columns.fingerprints.append(fingerprint_of(traits))
 
-    def _read_frame(self, content: bytes, number: int) -> bool:
-        """Read one frame in the usual layout, where parts are an object by name; anything else is looked at closely."""
-        try:
-            humans = _DECODER.decode(content).humans or ()
-        except (msgspec.MsgspecError, ValueError):
-            return self._read_other_frame(content, number)
-        position_of = self.known.__getitem__
-        sizes, positions = [], []
-        for human in humans:
-            before, parts = len(positions), human.parts or {}
-            try:
-                positions.extend(map(position_of, parts.items()))
-            except (KeyError, TypeError):  # new words, or lists of words
-                del positions[before:]
-                for name, part in parts.items():
-                    positions += self._positions_of_part(name, part)
-            sizes.append(len(positions) - before)
-        self._append(number, sizes, positions)
-        return True
-
-    def _read_other_frame(self, content: bytes, number: int) -> bool:
+    def _humans_in_another_layout(self, content: bytes) -> list[list[int]] | None:
+        """The positions of each human's triples, whatever their layout; None if nothing can be made of it."""
         try:
             annotation = orjson.loads(content)
         except orjson.JSONDecodeError:
             self._report("malformed JSON")
-            return False
+            return None
         humans = annotation.get("humans", []) if isinstance(annotation, dict) else None
         if not isinstance(humans, list | None) or not isinstance(annotation, dict):
             self._report("a file without a list of humans")
-            return False
-        sizes, positions = [], []
-        for human in humans or ():
-            before = len(positions)
-            for name, record in self._records(human):
-                positions += self._positions_of(name, record)
-            sizes.append(len(positions) - before)
-        self._append(number, sizes, positions)
-        return True
-
-    def _append(self, number: int, sizes: list[int], positions: list[int]) -> None:
-        self.columns.frame.append(number)
-        self.columns.humans_per_frame.append(len(sizes))
-        self.columns.records_per_human.extend(sizes)
-        self.columns.record.extend(positions)
+            return None
+        return [
+            [position for name, record in self._records(human) for position in self._positions_of(name, record)]
+            for human in humans or ()
+        ]
 
     def _records(self, human: Any) -> Iterable[tuple[Any, Any]]:
         """The (name, record) of each part of one human."""
@@ -226,7 +235,7 @@ class _FrameReader:
         else:
             self._report("a part whose numbers of verbs and objects differ")
             return []
-        known = self.columns.triples
+        known = self.triples
         triples = [self._triple(name, verb, word) for verb, word in dict.fromkeys(pairs)]
         positions = [known.setdefault(triple, len(known)) for triple in triples if triple is not None]
         if len(positions) == 1 and isinstance(record["verb"], str) and not isinstance(record.get("obj_class"), list):
@@ -249,18 +258,6 @@ class _FrameReader:
 
     def _report(self, kind: str) -> None:
         self.columns.problems.add(kind, os.path.relpath(f"{self.folder}/{self.name}", self.root))
-
-
-def _read_file(name: str, directory: int) -> tuple[bytes, str]:
-    # Plain system calls, relative to the folder: with half a million small files, io.open would take longer than
-    # parsing.
-    descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
-    try:
-        status = os.fstat(descriptor)
-        content = os.read(descriptor, status.st_size + 1)
-    finally:
-        os.close(descriptor)
-    return content, trait_of(name, status)
 
 
 def _as_list(value: Any) -> list:

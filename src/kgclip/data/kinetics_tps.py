@@ -4,10 +4,8 @@ import logging
 import os
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +18,7 @@ from kgclip.data.annotation_files import clip_folders, fingerprint
 from kgclip.data.dataset import DataSet
 from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, read_folders
 from kgclip.data.observation_cache import ObservationCache
+from kgclip.data.worker_pool import map_in_workers
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import Observations
@@ -61,13 +60,16 @@ def read_observations(
     kept = ObservationCache(dataset, folders) if cache else None
     observations = kept.find(lambda places: _fingerprints(dataset, places, workers)) if kept else None
     if observations is None:
-        columns = FrameColumns()
-        for chunk in _read(dataset, list(folders.values()), workers, progress):
-            columns.append(chunk)
-        observations = _assemble(list(folders), columns)
-        if kept and not columns.problems.counts:
-            kept.store(observations, columns.fingerprints)
-        problems.merge(columns.problems)
+        of_files = Problems()
+        fingerprints, tables = [], [_tables([], FrameColumns())]
+        for clips, columns in _read(dataset, folders, workers, progress):
+            tables.append(_tables(clips, columns))
+            fingerprints += columns.fingerprints
+            of_files.merge(columns.problems)
+        observations = Observations(*(pl.concat(pieces) for pieces in zip(*tables, strict=True)))
+        if kept and not of_files.counts:
+            kept.store(observations, fingerprints)
+        problems.merge(of_files)
     if problems.counts:
         sentence = f"{where}: {_listing(problems)}"
         if not keep_going or observations.frames.is_empty():
@@ -90,20 +92,27 @@ def _find_folders(dataset: DataSet) -> tuple[dict[str, str], Problems]:
     return {clip: folders[clip] for clip in sorted(folders)}, problems
 
 
-def _read(dataset: DataSet, folders: Sequence[str], workers: int, progress: bool) -> Iterator[FrameColumns]:
+def _read(
+    dataset: DataSet, folders: Mapping[str, str], workers: int, progress: bool
+) -> Iterator[tuple[list[str], FrameColumns]]:
+    """Some clips at a time with what is in their folders."""
     root = _common_root(dataset)
-    tasks = [list(folders[start : start + _FOLDERS_PER_TASK]) for start in range(0, len(folders), _FOLDERS_PER_TASK)]
     read = partial(read_folders, root=root, allowed=_allowed_words(dataset))
+    clips, tasks = _pieces(list(folders)), _pieces(list(folders.values()))
     console = Console(stderr=True)
-    show = partial(
-        track,
+    results = track(
+        _in_workers(read, tasks, workers if len(folders) > _FEW_FOLDERS else 1, root),
         description="Reading annotations",
         total=len(tasks),
         console=console,
         transient=True,
         disable=not (progress and console.is_terminal),
     )
-    yield from show(_in_workers(read, tasks, workers if len(folders) > _FEW_FOLDERS else 1, root))
+    yield from zip(clips, results, strict=True)
+
+
+def _pieces(items: list[str]) -> list[list[str]]:
+    return [items[start : start + _FOLDERS_PER_TASK] for start in range(0, len(items), _FOLDERS_PER_TASK)]
 
 
 def _fingerprints(dataset: DataSet, folders: Sequence[str], workers: int) -> Iterator[str]:
@@ -116,19 +125,10 @@ def _common_root(dataset: DataSet) -> str:
 
 
 def _in_workers(function: Callable[[T], R], tasks: Sequence[T], workers: int, root: str, chunk: int = 1) -> Iterator[R]:
-    """The results of a function in the order of its tasks, by worker processes if there is more than one."""
-    if workers <= 1:
-        yield from map(function, tasks)
-        return
-    # Not forked: the threads of polars and torch do not survive it.
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=get_context("spawn")) as pool:
-        try:
-            yield from pool.map(function, tasks, chunksize=chunk)
-        except BrokenProcessPool:
-            raise KgclipError(
-                f"{root}: a process that read annotations ended early; read with one worker, or call from under "
-                "if __name__ == '__main__' in a script of your own"
-            ) from None
+    try:
+        yield from map_in_workers(function, tasks, workers, chunk=chunk)
+    except BrokenProcessPool:
+        raise KgclipError(f"{root}: a process that read annotations ended early; read with one worker") from None
 
 
 def _allowed_words(dataset: DataSet) -> AllowedWords:
@@ -138,8 +138,8 @@ def _allowed_words(dataset: DataSet) -> AllowedWords:
     return AllowedWords(frozenset(vocabulary.parts), frozenset(vocabulary.states), frozenset(vocabulary.objects))
 
 
-def _assemble(clips: Sequence[str], columns: FrameColumns) -> Observations:
-    """Turn counts and positions into rows; a row holds the number of each of its names."""
+def _tables(clips: Sequence[str], columns: FrameColumns) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Turn counts and positions into the rows of parts and of frames; a row holds the number of each of its names."""
     clip_of_frame = _owners(_array(columns.frames_per_folder))
     humans_per_frame = _array(columns.humans_per_frame)
     frame_of_human = _owners(humans_per_frame)
@@ -151,19 +151,15 @@ def _assemble(clips: Sequence[str], columns: FrameColumns) -> Observations:
     frame, clip = _array(columns.frame), _words(clips, clip_of_frame)
     parts, states, objects = zip(*columns.triples, strict=True) if columns.triples else ((), (), ())
     record = _array(columns.record)
-    return Observations(
-        parts=pl.DataFrame(
-            {
-                "clip": clip.gather(pl.Series(frame_of_record)),
-                "frame": frame[frame_of_record],
-                "human": human[human_of_record].astype(np.int16),
-                "part": _words(parts, record),
-                "state": _words(states, record),
-                "object": _words(objects, record),
-            }
-        ),
-        frames=pl.DataFrame({"clip": clip, "frame": frame}),
-    )
+    rows = {
+        "clip": clip.gather(pl.Series(frame_of_record)),
+        "frame": frame[frame_of_record],
+        "human": human[human_of_record].astype(np.int16),
+        "part": _words(parts, record),
+        "state": _words(states, record),
+        "object": _words(objects, record),
+    }
+    return pl.DataFrame(rows), pl.DataFrame({"clip": clip, "frame": frame})
 
 
 def _array(numbers: array) -> Int32[np.ndarray, " N"]:

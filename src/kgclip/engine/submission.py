@@ -81,7 +81,7 @@ def _read_frames(folder: str) -> Frames:
     frames: Frames = {}
     for path in sorted(Path(folder).glob("*.json")):
         number = frame_number(path.name)
-        if number is None or number in frames:
+        if not number or number in frames:
             raise KgclipError(f"{path}: is no img_<number>.json, or a second file for one frame; rename or remove it")
         if number % FRAME_INTERVAL == 1:
             frames[number] = _humans(_parsed(path.read_bytes(), str(path)), str(path))
@@ -121,7 +121,7 @@ def _predicted(content: Any, place: str) -> Frames:
     frames: Frames = {}
     for name, frame in content.items() if isinstance(content, dict) else [("", None)]:
         number = frame_number(name)
-        if number is None:
+        if not number:
             raise KgclipError(f"{place}: {name!r} is no frame; expected img_00001.json, img_00006.json, …")
         if number % FRAME_INTERVAL != 1:
             continue

@@ -1,12 +1,9 @@
 """A puppet data set on disk, in the layout of Kinetics-TPS (docs/puppets.md)."""
 
 import csv
-import multiprocessing
 import shutil
 import string
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +17,7 @@ from kgclip.data.puppet.actions import actions
 from kgclip.data.puppet.annotation import annotate
 from kgclip.data.puppet.clip import ClipOptions, make_clip
 from kgclip.data.puppet.vocabulary import OBJECTS, STATES, on_disk
+from kgclip.data.worker_pool import map_in_workers
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
 from kgclip.video.encode import write_video
@@ -129,15 +127,6 @@ def _write_lists(root: Path, plans: list[ClipPlan], frames: list[int]) -> None:
             writer.writerows((p.id, n) for p, n in zip(plans, frames, strict=True) if p.part == part)
 
 
-def _results(jobs: list, workers: int) -> Iterator[int]:
-    if workers <= 1:
-        yield from map(_make, jobs)
-        return
-    # Fork would copy the caller's threads' locks; spawned workers start clean.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_make, jobs, chunksize=4)
-
-
 def generate(out: Path, options: PuppetOptions, *, workers: int = 1, progress: bool = True) -> None:
     """Write a puppet data set in the layout of Kinetics-TPS; all of it or nothing.
 
@@ -159,7 +148,7 @@ def generate(out: Path, options: PuppetOptions, *, workers: int = 1, progress: b
         for part in _PARTS:
             for action in actions():
                 (root / f"{part}_videos" / on_disk(action)).mkdir(parents=True)
-        results = _results([(root, clip_plan, options) for clip_plan in plans], workers)
+        results = map_in_workers(_make, [(root, clip_plan, options) for clip_plan in plans], workers, chunk=4)
         console = Console(stderr=True)
         hidden = not (progress and console.is_terminal)
         frames = list(track(results, "Drawing puppets", total=len(plans), console=console, disable=hidden))

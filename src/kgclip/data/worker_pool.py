@@ -1,0 +1,32 @@
+"""Worker processes for work on many files."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from loky import ProcessPoolExecutor
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_in_workers(function: Callable[[T], R], tasks: Sequence[T], workers: int, *, chunk: int = 1) -> Iterator[R]:
+    """The results of a function in the order of its tasks, by worker processes if there is more than one.
+
+    They are not forked, as the threads and locks of polars and torch do not survive that, and they do not import the
+    caller's script, which may load much that reading files does not need.
+
+    Args:
+        function: one of a module, or a partial of one.
+        tasks: its arguments.
+        workers: number of processes.
+        chunk: number of tasks that are sent to a process at once.
+
+    Raises:
+        BrokenProcessPool: a process died.
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        yield from map(function, tasks)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(function, tasks, chunksize=chunk)
