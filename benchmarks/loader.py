@@ -1,9 +1,10 @@
-"""Clips as an image tower takes them, against sequential decoding with PIL's preprocessing of every frame.
+"""Batches as an image tower takes them, against sequential decoding with PIL's preprocessing of every frame.
 
 python -m benchmarks.loader
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,19 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.decoding import NUM_FRAMES, TAKEN, sequential, write_clip
 from kgclip.bench.harness import Row, compare, markdown
-from kgclip.data.loader import Pixels, load_clip
+from kgclip.data.loader import Pixels, VideoSource, in_order, load_clip
+from kgclip.models.memory import keep_freed_memory
 from kgclip.video.sampling import segment_indices
 
 PIXELS = Pixels(224, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 # Bicubic resizing in PIL rounds to whole values between its two passes.
 AGREE = 0.02
+AGAINST = "sequential PyAV, PIL per frame"
+CLIPS, BATCH, WORKERS = 192, 8, 2
 
 
 def with_pil(path: Path) -> Float[Tensor, "T C H W"]:
@@ -37,17 +42,42 @@ def with_pil(path: Path) -> Float[Tensor, "T C H W"]:
     return torch.stack(clip)
 
 
-def benchmark() -> list[Row]:
-    """One clip of 8 frames; workers only repeat it side by side."""
+class _Peer(Dataset):
+    def __init__(self, paths: Sequence[Path]):
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, position: int) -> Float[Tensor, "T C H W"]:
+        return with_pil(self.paths[position])
+
+
+def load_all(paths: Sequence[Path]) -> None:
+    """An epoch of ours."""
+    for _ in VideoSource(paths, TAKEN, PIXELS, workers=WORKERS).batches(in_order(len(paths), BATCH)):
+        pass
+
+
+def load_all_with_pil(paths: Sequence[Path]) -> None:
+    """An epoch of the peer's."""
+    for _ in DataLoader(_Peer(paths), BATCH, num_workers=WORKERS, multiprocessing_context="fork"):
+        pass
+
+
+def benchmark(num_clips: int = CLIPS) -> list[Row]:
+    """An epoch over one clip again and again, worker processes included."""
+    keep_freed_memory()  # as loading a backbone does before any clip is read; both kinds of worker inherit it
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         write_clip(path, 12)
         error = float((load_clip(path, TAKEN, PIXELS) - with_pil(path)).abs().mean())
         if error > AGREE:
             raise SystemExit(f"pixels differ from PIL's by {error} on average: this is no fair comparison")
-        what = f"loading {TAKEN} of {NUM_FRAMES} frames at {PIXELS.image_size} px, GOP 12"
-        against = "sequential PyAV, PIL per frame"
-        return [compare(what, lambda: load_clip(path, TAKEN, PIXELS), lambda: with_pil(path), against, goal=3.0)]
+        paths = [path] * num_clips
+        size = f"{TAKEN} of {NUM_FRAMES} frames at {PIXELS.image_size} px, GOP 12"
+        what = f"loading {num_clips} clips, {size}, {WORKERS} workers"
+        return [compare(what, lambda: load_all(paths), lambda: load_all_with_pil(paths), AGAINST, goal=3.0)]
 
 
 if __name__ == "__main__":

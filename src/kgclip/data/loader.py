@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from kgclip.errors import KgclipError
 from kgclip.video.decode import open_video
@@ -94,7 +94,8 @@ def _collate(items: list[tuple[int, Tensor, bool] | KgclipError]) -> Batch | Kgc
         if isinstance(item, KgclipError):
             return item
     index, frames, flipped = zip(*items, strict=True)  # pyright: ignore[reportArgumentType]
-    return Batch(torch.tensor(index), torch.stack(frames), torch.tensor(flipped))
+    # In a worker it stacks in the memory that is shared with the trainer.
+    return Batch(torch.tensor(index), default_collate(frames), torch.tensor(flipped))
 
 
 @runtime_checkable
