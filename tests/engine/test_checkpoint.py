@@ -34,6 +34,17 @@ def test_saving_and_loading_changes_nothing(kg_model: Path, kg_checkpoint: Check
     assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "copy"]
 
 
+def test_training_a_loaded_model_on_leaves_its_file_alone(kg_model: Path):
+    content = (kg_model / "model.safetensors").read_bytes()
+    model = Checkpoint.load(kg_model).model
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    assert not any(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
+    assert (kg_model / "model.safetensors").read_bytes() == content
+
+
 def test_shares_and_parts_are_of_the_movements(kg_checkpoint: Checkpoint):
     K, M = len(kg_checkpoint.actions), len(kg_checkpoint.movements)
     assert K == 24

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, CLIPModel, PreTrainedTokenizerFast, SiglipModel
 
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import FeaturesBackbone, build_backbone, load_backbone
+from kgclip.models.backbone import FeaturesBackbone, TransformersBackbone, build_backbone, load_backbone
 from kgclip.models.puppet_clip import TextConfig
 
 TEXTS = ["left arm bend", "A person  doing a PUSH-UP", "", "left " * 40]
@@ -75,11 +75,13 @@ def test_siglip_embeddings_equal_those_of_transformers(siglip_folder: Path) -> N
     assert (backbone.image_size, backbone.embedding_dim, backbone.mean) == (32, 32, (0.5, 0.5, 0.5))
 
 
-def test_spec_rebuilds_the_module_without_files(name: str) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+def test_spec_rebuilds_the_module_without_files(name: str, empty: bool) -> None:
     backbone = load_backbone(name)
-    rebuilt = build_backbone(json.loads(json.dumps(backbone.spec))).eval()
+    rebuilt = build_backbone(json.loads(json.dumps(backbone.spec)), empty=empty).eval()
     assert rebuilt.spec == backbone.spec
-    rebuilt.load_state_dict(backbone.state_dict())
+    assert any(p.is_meta for p in rebuilt.parameters()) == (empty and isinstance(rebuilt, TransformersBackbone))
+    rebuilt.load_state_dict(backbone.state_dict(), assign=empty)
     with torch.no_grad():
         torch.testing.assert_close(rebuilt.encode_text(TEXTS), backbone.encode_text(TEXTS), rtol=1e-5, atol=1e-5)
     for attribute in ("image_size", "mean", "std", "embedding_dim", "frame_dim", "logit_scale_init"):

@@ -78,12 +78,13 @@ def test_cls_pooling_without_unit_length_is_recomputed(folder: Path) -> None:
     torch.testing.assert_close(load_sentence_tower(str(folder))(TEXTS), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["puppet", "features:7"])
-def test_spec_rebuilds_backbone_and_weights(sentence_folder: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "empty"), [("puppet", False), ("puppet", True), ("features:7", True)])
+def test_spec_rebuilds_backbone_and_weights(sentence_folder: Path, name: str, empty: bool) -> None:
     backbone = load_backbone(name, str(sentence_folder))
-    rebuilt = build_backbone(json.loads(json.dumps(backbone.spec)))
+    rebuilt = build_backbone(json.loads(json.dumps(backbone.spec)), empty=empty)
     assert rebuilt.spec == backbone.spec
-    rebuilt.load_state_dict(backbone.state_dict())
+    assert any(p.is_meta for p in rebuilt.parameters()) == empty
+    rebuilt.load_state_dict(backbone.state_dict(), assign=empty)
     rebuilt.train()  # must not switch dropout on
     torch.testing.assert_close(rebuilt.encode_text(TEXTS), backbone.encode_text(TEXTS), rtol=1e-5, atol=1e-6)
     assert backbone.embedding_dim == 24

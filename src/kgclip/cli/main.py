@@ -1,5 +1,6 @@
 """The command line: finds the command, runs it, and turns what went wrong into one sentence."""
 
+import gc
 import importlib
 import logging
 import os
@@ -74,6 +75,9 @@ def run(argv: list[str]) -> int:
 
 def main() -> None:
     """Entry point of the `kgclip` command."""
+    # torch and transformers make hundreds of thousands of objects that stay: looking through them for garbage, which
+    # Python does again and again while they grow and once more at the end, takes two seconds.
+    gc.set_threshold(50_000)
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
@@ -81,4 +85,5 @@ def main() -> None:
         # The reader of a pipe has gone (`kgclip … | head`): no traceback, and none when Python flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    gc.freeze()
     sys.exit(code)

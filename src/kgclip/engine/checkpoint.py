@@ -142,7 +142,7 @@ class Checkpoint:
         graph = KnowledgeGraph.load(folder / "graph.parquet")
         if graph.hash != stored["graph_hash"]:
             raise KgclipError(f"{folder}: graph.parquet is not the graph this model was trained on; restore the file")
-        model = build_model(config, build_backbone(stored["backbone"]), graph)
+        model = build_model(config, build_backbone(stored["backbone"], empty=True), graph)
         load_weights(model, folder / MODEL_FILE)
         return cls(
             model.eval(),
@@ -176,13 +176,13 @@ def load(folder: str | Path) -> Checkpoint:
 
 
 def load_weights(model: torch.nn.Module, file: Path) -> None:
-    """Load a state dict strictly.
+    """Load a state dict strictly; its tensors become the model's own, which may hold none yet.
 
     Raises:
         KgclipError: the file is missing, damaged, or of another model.
     """
     try:
-        model.load_state_dict(load_file(file))
+        model.load_state_dict(load_file(file), assign=True)
     except (OSError, SafetensorError) as error:
         raise KgclipError(f"{file}: cannot be read ({error}); restore the file or train again") from error
     except RuntimeError as error:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
 from kgclip.models.attention import take_fast_attention
-from kgclip.models.hub import check_weight_files, find_folder, first_line, no_progress_bar, read_json
+from kgclip.models.hub import check_weight_files, find_folder, first_line, new_model, no_progress_bar, read_json
 from kgclip.models.memory import keep_freed_memory
 from kgclip.models.puppet_clip import ImageConfig, ImageEncoder, TextConfig, TextEncoder
 from kgclip.models.sentence import SentenceTower, load_sentence_tower
@@ -155,16 +155,16 @@ class TransformersBackbone(Backbone):
 
     model: Any  # CLIPModel or SiglipModel
 
-    def __init__(self, spec: Mapping[str, Any], model: nn.Module | None = None):
-        """Wrap `model`, or a randomly initialized one of the same shape if it is None."""
+    def __init__(self, spec: Mapping[str, Any], model: nn.Module | None = None, *, empty: bool = False):
+        """Wrap `model`, or, if it is None, a new one of the same shape: of random weights, or empty."""
         from tokenizers import Tokenizer
-        from transformers import AutoConfig, AutoModel
+        from transformers import AutoConfig
 
         super().__init__()
         keep_freed_memory()
         self.spec = dict(spec)
         config = AutoConfig.for_model(**spec["config"])
-        self.model = AutoModel.from_config(config, attn_implementation="sdpa") if model is None else model
+        self.model = new_model(config, empty=empty, attn_implementation="sdpa") if model is None else model
         take_fast_attention(self.model)
         self.image_size = config.vision_config.image_size
         self.mean, self.std = tuple(spec["mean"]), tuple(spec["std"])
@@ -263,19 +263,24 @@ def load_backbone(name_or_folder: str, text: str | None = None) -> Backbone:
     return _load_transformers(find_folder(name_or_folder))
 
 
-def build_backbone(spec: Mapping[str, Any]) -> Backbone:
-    """Build the module that `spec` describes, with random weights: a checkpoint's weights are loaded into it."""
+def build_backbone(spec: Mapping[str, Any], *, empty: bool = False) -> Backbone:
+    """Build the module that `spec` describes, with random weights.
+
+    Args:
+        spec: of a `Backbone`.
+        empty: leave the parameters of published kinds of model without memory: a checkpoint's are then assigned.
+    """
     kind = spec.get("kind")
     if kind == "puppet":
         return _build_puppet(spec)
     if kind == "features":
         return FeaturesBackbone(spec["frame_dim"], TextConfig(**spec["text"]), spec["seed"])
     if kind in ("clip", "siglip"):
-        return TransformersBackbone(spec)
+        return TransformersBackbone(spec, empty=empty)
     if kind == "sentence":
         frames = build_backbone(spec["frames"])
         assert isinstance(frames, PuppetBackbone | FeaturesBackbone)
-        return SentenceBackbone(frames, SentenceTower(spec["sentence"]))
+        return SentenceBackbone(frames, SentenceTower(spec["sentence"], empty=empty))
     raise KgclipError(
         f"unknown backbone kind {kind!r}, expected puppet, features, clip, siglip or sentence; check the spec"
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,22 @@ def no_progress_bar() -> Iterator[None]:
     finally:
         if drawn:
             logging.enable_progress_bar()
+
+
+def new_model(config: Any, *, empty: bool, **options: Any) -> Any:
+    """Make a model of transformers.
+
+    Args:
+        config: of transformers.
+        empty: leave its parameters without memory, for a state dict to be assigned; else they are drawn at random,
+            which takes seconds.
+        options: of `AutoModel.from_config`.
+    """
+    from accelerate import init_empty_weights
+    from transformers import AutoModel
+
+    with init_empty_weights() if empty else nullcontext():
+        return AutoModel.from_config(config, **options)
 
 
 def check_weight_files(folder: Path) -> None:

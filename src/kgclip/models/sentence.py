@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.models.hub import check_weight_files, first_line, no_progress_bar
+from kgclip.models.hub import check_weight_files, first_line, new_model, no_progress_bar
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _MODULES = ("Transformer", "Pooling", "Normalize")
@@ -22,7 +22,8 @@ class SentenceTower(nn.Module):
 
     Args:
         spec: JSON-able: the configuration, the tokenizer, the pooling; see :func:`load_sentence_tower`.
-        encoder: the transformer with its weights; None makes one of the same shape at random.
+        encoder: the transformer with its weights; None makes one of the same shape.
+        empty: leave that one without weights, for a state dict to be assigned; else they are random.
 
     Attributes:
         spec: as given.
@@ -31,14 +32,14 @@ class SentenceTower(nn.Module):
 
     encoder: Any
 
-    def __init__(self, spec: dict[str, Any], encoder: nn.Module | None = None):
+    def __init__(self, spec: dict[str, Any], encoder: nn.Module | None = None, *, empty: bool = False):
         from tokenizers import Tokenizer
-        from transformers import AutoConfig, AutoModel
+        from transformers import AutoConfig
 
         super().__init__()
         self.spec = spec
         config = AutoConfig.for_model(**spec["config"])
-        self.encoder = AutoModel.from_config(config) if encoder is None else encoder
+        self.encoder = new_model(config, empty=empty) if encoder is None else encoder
         self.embedding_dim: int = config.hidden_size
         self.tokenizer = Tokenizer.from_str(spec["tokenizer"])
         self.tokenizer.enable_truncation(spec["max_tokens"])

@@ -333,7 +333,9 @@ class Video:
         """A decoded frame as RGB, upright, in the size the file promises even where it changes on the way."""
         if self._orientation is None:
             self._orientation = _orientation(frame)
-        rgb = self._reformatter.reformat(frame, width=self._size[0], height=self._size[1], format="rgb24")
+        width, height = self._size
+        # One thread: starting more, which FFmpeg does unless told, takes longer than converting a small frame.
+        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
         return self._orientation.apply(rgb.to_ndarray())
 
 
