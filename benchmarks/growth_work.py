@@ -104,7 +104,7 @@ def training_step(num_actions: int, num_movements: int, num_frames: int = FRAMES
 
 
 def reporting(num_actions: int, num_clips: int) -> Work:
-    """Accuracies and the confusion matrix."""
+    """Accuracies, and what is taken for what."""
     scores, labels = torch.randn(num_clips, num_actions), torch.arange(num_clips) % num_actions
     names = [f"action {index}" for index in range(num_actions)]
     return lambda: classification_report(scores, labels, names)

@@ -20,7 +20,7 @@ WORKS = {
     ("actions", "path evidence"): lambda found: found[0].shape == (16, 12),
     ("actions", "weights of the path"): lambda found: found.shape[0] == 12,
     ("actions", "training step"): lambda found: found is None,
-    ("actions", "report"): lambda found: len(found["confusion"]) == 12,
+    ("actions", "report"): lambda found: len(found["recognized_as"]) == 12,
     ("movements", "path evidence"): lambda found: found[0].shape[0] == 16,
     ("movements", "weights of the path"): lambda found: found.shape[1] == 12,
     ("movements", "training step"): lambda found: found is None,

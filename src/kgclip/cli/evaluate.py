@@ -71,7 +71,7 @@ def evaluate(argv: Sequence[str]) -> int:
 
         command.out.mkdir(parents=True, exist_ok=True)
         write_json(command.out / "report.json", report)
-        figure = confusion_figure(report["confusion"], checkpoint.actions)
+        figure = confusion_figure(report["recognized_as"], checkpoint.actions)
         figure.savefig(command.out / "confusion.png", dpi=130)
     if command.json:
         print_json(report)

@@ -6,11 +6,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_confusion_matrix,
-    multiclass_f1_score,
-)
 
 
 def top_k(scores: Float[Tensor, "B K"], labels: Int[Tensor, " B"], k: int = 1) -> float:
@@ -21,26 +16,44 @@ def top_k(scores: Float[Tensor, "B K"], labels: Int[Tensor, " B"], k: int = 1) -
 
 def mean_class_accuracy(predicted: Int[Tensor, " B"], labels: Int[Tensor, " B"], num_actions: int) -> float:
     """Mean, over the actions that have a clip, of the share of their clips that are recognized; in [0, 1]."""
-    per_class = multiclass_accuracy(predicted, labels, num_classes=num_actions, average="none")
-    return float(per_class[labels.unique()].mean())
+    clips, right, _ = _counts(predicted, labels, num_actions)
+    return float((right / clips)[clips > 0].mean())
 
 
 def macro_f1(predicted: Int[Tensor, " B"], labels: Int[Tensor, " B"], num_actions: int) -> float:
     """Mean, over the actions that have or are given a clip, of ``2 TP / (2 TP + FP + FN)``; in [0, 1]."""
-    return float(multiclass_f1_score(predicted, labels, num_classes=num_actions, average="macro"))
+    clips, right, given = _counts(predicted, labels, num_actions)
+    occurring = clips + given
+    return float((2 * right / occurring)[occurring > 0].mean())
+
+
+def _counts(predicted: Int[Tensor, " B"], labels: Int[Tensor, " B"], num_actions: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each action the clips, those of them that are recognized, and those that it is given to; each [K].
+
+    Counted action by action: a matrix of actions × actions, as torchmetrics makes, would grow with their square.
+    """
+    kinds = (labels, labels[predicted == labels], predicted)
+    clips, right, given = (kind.bincount(minlength=num_actions).double() for kind in kinds)
+    return clips, right, given
 
 
 def classification_report(
     scores: Float[Tensor, "B K"], labels: Int[Tensor, " B"], actions: Sequence[str]
 ) -> dict[str, Any]:
-    """Top-1, top-5, mean class accuracy, macro F1, accuracy per class and the confusion matrix.
+    """Top-1, top-5, mean class accuracy, macro F1, and per class the accuracy and what its clips are recognized as.
 
-    Rows of the confusion matrix are the true actions.
+    ``recognized_as`` is the confusion matrix without its zeros: of each true action with clips, the actions they were
+    given, the most frequent first, with the number of clips.
     """
     num = len(actions)
     predicted = scores.argmax(dim=1)
-    confusion = multiclass_confusion_matrix(predicted, labels, num_classes=num)
-    clips = confusion.sum(dim=1)
+    clips, right, _ = _counts(predicted, labels, num)
+    pairs, counts = torch.stack([labels, predicted]).unique(dim=1, return_counts=True)
+    order = counts.argsort(descending=True, stable=True)
+    names: list[str] = [actions[int(i)] for i in labels.unique()]
+    recognized_as: dict[str, dict[str, int]] = {name: {} for name in names}
+    for true, given, count in zip(*pairs[:, order].tolist(), counts[order].tolist(), strict=True):
+        recognized_as[actions[int(true)]][actions[int(given)]] = count
     return {
         "top1": top_k(scores, labels),
         "top5": top_k(scores, labels, 5),
@@ -48,10 +61,10 @@ def classification_report(
         "macro_f1": macro_f1(predicted, labels, num),
         "num_clips": len(labels),
         "per_class": {
-            actions[i]: {"accuracy": float(confusion[i, i] / clips[i]), "clips": int(clips[i])}
+            actions[i]: {"accuracy": float(right[i] / clips[i]), "clips": int(clips[i])}
             for i in labels.unique().tolist()
         },
-        "confusion": confusion.tolist(),
+        "recognized_as": recognized_as,
     }
 
 

@@ -48,7 +48,7 @@ def write_page(
         example=example,
         frames=_png(_frames_figure(Path(example["file"]))),
         by_frames=_png(_frames_seen_figure(reports)),
-        confusion=_png(confusion_figure(reports["kg_clip"]["confusion"], actions)),
+        confusion=_png(confusion_figure(reports["kg_clip"]["recognized_as"], actions)),
     )
     temporary = file.with_name(file.name + ".tmp")
     temporary.write_text(page, encoding="utf-8")
