@@ -20,6 +20,8 @@ R = TypeVar("R")
 REPEATS = 5
 # A repeat runs its work as often as it takes to last this long, so that the clock's own error does not count.
 LEAST_S = 0.05
+# Threads that the work before has left spinning come to rest in this time, and do not slow the next one down.
+REST_S = 0.02
 # A committed ratio may fall by this much before the check fails.
 TOLERANCE = 0.2
 
@@ -56,7 +58,8 @@ class Row:
 
 
 def once_s(work: Callable[[], Any]) -> float:
-    """Seconds of one run of some work, the mean over as many as last long enough to be timed."""
+    """Seconds of one run of some work, the mean over as many as last long enough to be timed; begins after a rest."""
+    time.sleep(REST_S)
     started, runs = time.perf_counter(), 0
     while True:
         work()

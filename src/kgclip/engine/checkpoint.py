@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Checkpoint:
     temperature: float
     summary: dict[str, Any]
 
-    @property
+    @cached_property
     def movements(self) -> tuple[str, ...]:
         """The graph's movements, in the order of the outputs; none for a model without graph."""
         return tuple(self.graph.entities("movement")) if self.config.model.graph else ()
