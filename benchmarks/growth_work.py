@@ -27,7 +27,7 @@ from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import FRAMES_SCHEMA, PARTS_SCHEMA, Observations
 from kgclip.models.backbone import load_backbone
 from kgclip.models.kgclip import KGCLIP
-from kgclip.models.losses import LossWeights
+from kgclip.models.options import LossWeights
 from kgclip.models.path import discriminant_weights, fuse, path_evidence
 from kgclip.models.triplet import TripletEncoder
 from kgclip.video.encode import write_video

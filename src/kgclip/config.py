@@ -10,12 +10,8 @@ from typing import Any, Literal
 from kgclip.data.splits import SplitOptions
 from kgclip.errors import KgclipError
 from kgclip.kg.build import MovementRule
-from kgclip.models.losses import LossWeights
-from kgclip.models.path import PathForm
-from kgclip.models.temporal import PoolingKind
-from kgclip.models.triplet import Epsilon, Subspace
-from kgclip.models.tuning import Tuning
-from kgclip.video.transforms import Augmentation
+from kgclip.models.options import Epsilon, LossWeights, PathForm, PoolingKind, Subspace, Tuning
+from kgclip.video.augmentation import Augmentation
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from kgclip.data.loader import Batch, FeatureSource, Pixels, VideoSource, epoch_order, in_order, load_clip
 from kgclip.errors import KgclipError
+from kgclip.video.augmentation import Augmentation
 from kgclip.video.encode import write_video
 from kgclip.video.sampling import segment_indices
-from kgclip.video.transforms import Augmentation
 
 PIXELS = Pixels(32, (0.48, 0.46, 0.41), (0.27, 0.26, 0.28))
 LENGTHS = (5, 12, 9)

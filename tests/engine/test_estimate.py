@@ -16,7 +16,7 @@ from kgclip.engine.estimate import Estimate, Step, estimate, measure_passes
 from kgclip.engine.rehearsal import Pace, Rehearsal, pace
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
-from kgclip.models.tuning import Tuning
+from kgclip.models.options import Tuning
 
 
 def check(expected: Estimate, summary: dict, config: TrainConfig) -> None:

@@ -13,7 +13,7 @@ from kgclip.engine.predict import Recognizer, find_videos
 from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.step import embed_names
 from kgclip.errors import KgclipError, LeakageError
-from kgclip.models.path import PathForm
+from kgclip.models.options import PathForm
 from kgclip.video.decode import probe
 
 

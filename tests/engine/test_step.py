@@ -8,7 +8,7 @@ from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.step import TrainingStep
 from kgclip.models.backbone import load_backbone
 from kgclip.models.kgclip import KGCLIP
-from kgclip.models.losses import LossWeights
+from kgclip.models.options import LossWeights
 
 ACTIONS = ("wave", "jump", "sit")
 MOVEMENTS = ("left arm raise", "right arm raise", "hip bend", "head nod")

@@ -13,7 +13,7 @@ from kgclip.engine.loop import learning_rate_factor
 from kgclip.engine.scoring import Scorer
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
-from kgclip.models.tuning import Tuning
+from kgclip.models.options import Tuning
 
 
 def pixels_run(config: TrainConfig, tuning: Tuning) -> TrainConfig:

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from kgclip.models.backbone import Backbone, build_backbone, load_backbone
 from kgclip.models.kgclip import CONSISTS_OF, KGCLIP, MAX_SCALE, PERFORMS, SHOWS, Adjacency
-from kgclip.models.losses import LossWeights, triplet_loss, two_sided
+from kgclip.models.losses import triplet_loss, two_sided
+from kgclip.models.options import Epsilon, LossWeights, PoolingKind, Subspace
 from kgclip.models.path import action_weights, fuse, part_softmax, path_evidence
-from kgclip.models.temporal import PoolingKind
-from kgclip.models.triplet import CACHED_ROWS, Epsilon, Subspace
+from kgclip.models.triplet import CACHED_ROWS
 
 ACTIONS = ["push up", "pull up", "squat", "rest"]
 MOVEMENTS = ["left arm bend", "right arm bend", "hip stoop", "hip stand", "left leg bend"]

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kgclip.models.temporal import PoolingKind, TemporalPooling, dropout
+from kgclip.models.options import PoolingKind
+from kgclip.models.temporal import TemporalPooling, dropout
 
 KINDS: tuple[PoolingKind, ...] = get_args(PoolingKind)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from kgclip.models.triplet import CACHED_ROWS, Epsilon, Subspace, TripletEncoder
+from kgclip.models.options import Epsilon, Subspace
+from kgclip.models.triplet import CACHED_ROWS, TripletEncoder
 
 DIM, RELATIONS = 8, 3
 SUBSPACES: tuple[Subspace, ...] = get_args(Subspace)

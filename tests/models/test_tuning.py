@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import Backbone, build_backbone, load_backbone
-from kgclip.models.tuning import Tuning, merge_lora, set_trainable
+from kgclip.models.options import Tuning
+from kgclip.models.tuning import merge_lora, set_trainable
 
 TUNINGS: list[Tuning] = ["frozen", "text", "partial", "lora", "full"]
 TEXTS = ["left arm bend", "hip stoop"]

@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import CLIPImageProcessorPil
 
 from kgclip.video import transforms
-from kgclip.video.transforms import LUMA, Augmentation, augment, preprocess
+from kgclip.video.augmentation import Augmentation
+from kgclip.video.transforms import LUMA, augment, preprocess
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 PLAIN = ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))  # leaves values from 0 to 255

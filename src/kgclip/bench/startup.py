@@ -15,5 +15,5 @@ def benchmark() -> list[Row]:
     return [
         limit("import kgclip, new process", lambda: process("-c", "import kgclip"), 0.3),
         limit("kgclip --help, new process", lambda: process("-m", "kgclip", "--help"), 0.5),
-        limit("kgclip train --help, new process", lambda: process("-m", "kgclip", "train", "--help")),
+        limit("kgclip train --help, new process", lambda: process("-m", "kgclip", "train", "--help"), 0.5),
     ]

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from kgclip.errors import KgclipError
+from kgclip.video.augmentation import Augmentation
 from kgclip.video.decode import open_video
 from kgclip.video.sampling import segment_bounds, segment_indices
-from kgclip.video.transforms import Augmentation, augment, preprocess
+from kgclip.video.transforms import augment, preprocess
 
 
 @dataclass(frozen=True)

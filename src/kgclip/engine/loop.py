@@ -28,7 +28,7 @@ from kgclip.engine.waiting import Waited
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import Backbone
 from kgclip.models.kgclip import KGCLIP
-from kgclip.models.losses import LossWeights
+from kgclip.models.options import LossWeights
 from kgclip.models.path import fuse
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kgclip.config import PromptConfig
 from kgclip.engine.prepare import GraphTargets
 from kgclip.models.kgclip import KGCLIP, Adjacency, Frames
-from kgclip.models.losses import LossWeights
+from kgclip.models.options import LossWeights
 
 
 @dataclass(frozen=True)

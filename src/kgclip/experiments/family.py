@@ -16,7 +16,7 @@ from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.train import train
 from kgclip.experiments.setting import Arm, Fitted, Setting
 from kgclip.kg.graph import KnowledgeGraph
-from kgclip.video.transforms import Augmentation
+from kgclip.video.augmentation import Augmentation
 
 Change = Callable[[TrainConfig], TrainConfig]
 GraphChange = Callable[[KnowledgeGraph, int], KnowledgeGraph]

@@ -20,7 +20,8 @@ from kgclip.engine.start import orthonormal_map
 from kgclip.experiments.link_split import Relation
 from kgclip.models.kgclip import CONSISTS_OF, MAX_SCALE, NUM_RELATIONS, PERFORMS, SHOWS
 from kgclip.models.losses import triplet_loss, two_sided
-from kgclip.models.triplet import Epsilon, Subspace, TripletEncoder
+from kgclip.models.options import Epsilon, Subspace
+from kgclip.models.triplet import TripletEncoder
 
 DIM = 64
 DROPOUT = 0.3

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kgclip.models.backbone import Backbone
-from kgclip.models.losses import LossWeights, triplet_loss, two_sided
+from kgclip.models.losses import triplet_loss, two_sided
+from kgclip.models.options import Epsilon, LossWeights, PoolingKind, Subspace
 from kgclip.models.readout import MovementReadout
-from kgclip.models.temporal import PoolingKind, TemporalPooling
-from kgclip.models.triplet import Epsilon, Subspace, TripletEncoder
+from kgclip.models.temporal import TemporalPooling
+from kgclip.models.triplet import TripletEncoder
 
 PERFORMS, SHOWS, CONSISTS_OF = 0, 1, 2
 NUM_RELATIONS = 3

@@ -1,7 +1,5 @@
 """The losses: contrastive over a many-to-many adjacency, and self-adversarial margin."""
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -56,23 +54,6 @@ def margin_loss(
         adversary = (temperature * gap).masked_fill(edge, float("-inf")).softmax(dim=1)
     negative = -(F.logsigmoid(-gap) * adversary).sum(dim=1)
     return (positive + negative).mean()
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """How the terms of Eq. 5 are weighed: ``L = Σ_g w_g ( L_tri(g) + λ L_mm(g) )``.
-
-    Attributes:
-        performs, shows, consists_of: w_g of each relation.
-        mm: λ, the weight of the contrastive loss on the embeddings themselves.
-        margin: γ of the margin loss on the triplet's distance form; None takes the contrastive form.
-    """
-
-    performs: float = 1.0
-    shows: float = 1.0
-    consists_of: float = 1.0
-    mm: float = 1.0
-    margin: float | None = None
 
 
 def triplet_loss(

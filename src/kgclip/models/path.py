@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-PathForm = Literal["plain", "log", "shares"]
 # Keeps the logarithm finite for movements an action never shows; value of the exploration in docs/method.md.
 LOG_FLOOR = 0.05
 # Keeps the covariance of the movements invertible: two movements that always come together count as one.

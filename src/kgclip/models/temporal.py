@@ -1,14 +1,11 @@
 """From frame embeddings to one clip embedding."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kgclip.models.options import PoolingKind
 from kgclip.models.statistics import NUM_STATISTICS, ClipStatistics
-
-PoolingKind = Literal["mean", "projected", "statistics", "transformer"]
 
 
 def dropout(values: Float[Tensor, "B S"], rate: float) -> Float[Tensor, "B S"]:

@@ -1,15 +1,13 @@
 """The triplet encoder: every relation its own subspace, with deviation compensation."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Subspace = Literal["diagonal", "matrix", "context"]
-Epsilon = Literal["relation", "shared", "none"]
+from kgclip.models.options import Epsilon, Subspace
 
 # Entities are taken that many at a time where there may be a million: what is computed of them then stays in the
 # processor's cache until it is used, and memory does not grow with them.

@@ -1,13 +1,12 @@
 """Which weights of a backbone train: none, the text tower, the last blocks, low-rank adapters, or all."""
 
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import Backbone
-
-Tuning = Literal["frozen", "text", "partial", "lora", "full"]
+from kgclip.models.options import Tuning
 
 
 def set_trainable(backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partial_layers: int = 2) -> None:
