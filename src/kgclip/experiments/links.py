@@ -20,6 +20,7 @@ from kgclip.engine.start import orthonormal_map
 from kgclip.experiments.link_split import Relation
 from kgclip.models.kgclip import CONSISTS_OF, MAX_SCALE, NUM_RELATIONS, PERFORMS, SHOWS
 from kgclip.models.losses import triplet_loss, two_sided
+from kgclip.models.memory import keep_freed_memory
 from kgclip.models.options import Epsilon, Subspace
 from kgclip.models.triplet import TripletEncoder
 
@@ -102,6 +103,7 @@ class LinkModel(nn.Module):
 
     def __init__(self, task: LinkTask, arm: LinkArm):
         super().__init__()
+        keep_freed_memory()
         self.arm = arm
         self.entities = Entities(task, arm)
         self.triplet = None

@@ -63,6 +63,10 @@ class Backbone(nn.Module, ABC):
     frame_dim: int
     logit_scale_init: float
 
+    def __init__(self):
+        super().__init__()
+        keep_freed_memory()
+
     @abstractmethod
     def encode_image(self, pixels: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D"]:
         """Return one embedding per frame, not normalized; `pixels` are normalized by `mean` and `std`."""
@@ -161,7 +165,6 @@ class TransformersBackbone(Backbone):
         from transformers import AutoConfig
 
         super().__init__()
-        keep_freed_memory()
         self.spec = dict(spec)
         config = AutoConfig.for_model(**spec["config"])
         self.model = new_model(config, empty=empty, attn_implementation="sdpa") if model is None else model

@@ -12,8 +12,8 @@ KEPT_BYTES = 2**30
 def keep_freed_memory() -> bool:
     """Have glibc keep freed memory for the next allocation; returns whether it does (elsewhere nothing changes).
 
-    A step of a large model allocates and frees the same gigabytes of activations each time. Given back to the system,
-    they return page by page, zeroed. The most memory ever used stays the same.
+    Every step allocates and frees the same megabytes or gigabytes of activations. Given back to the system, they
+    return page by page, zeroed. The most memory ever used stays the same.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return mallopt is not None and bool(mallopt(M_MMAP_THRESHOLD, KEPT_BYTES) and mallopt(M_TRIM_THRESHOLD, -1))
