@@ -101,7 +101,7 @@ def resident_bytes() -> int:
 
 
 def give_back() -> None:
-    """Return freed memory to the system, where the C library can; else it would serve the next size uncounted."""
+    """Return freed memory to the system, where the C library can; else it would be counted, or serve uncounted."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -121,6 +121,7 @@ def measure(position: int, number: int) -> Point:
         give_back()
         before = resident_bytes()
         work = growth.make(number, folder)
+        give_back()  # what was needed to make it, and the process has kept
         reset_peak_memory(device)
         work()
         mib = (peak_memory(device) - mapped_bytes() - before) / 2**20
