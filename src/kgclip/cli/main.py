@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
         print(f"kgclip: there is no command {' '.join(argv[:2])!r}\n\n{usage()}", file=sys.stderr)
         return 2
     module, function, _ = COMMANDS[" ".join(argv[:words])]
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kgclip").setLevel(logging.INFO)
     for noisy in ("lightning_fabric", "lightning_fabric.utilities.rank_zero"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -1,5 +1,8 @@
 """Worker processes for work on many files."""
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -28,5 +31,16 @@ def map_in_workers(function: Callable[[T], R], tasks: Sequence[T], workers: int,
     if workers <= 1:
         yield from map(function, tasks)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=_follow, initargs=(os.getpid(),)) as pool:
         yield from pool.map(function, tasks, chunksize=chunk)
+
+
+def _follow(parent: int) -> None:
+    """Have this process end with its parent, also with one that was killed and could not say so."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
