@@ -4,6 +4,7 @@ This module runs in worker processes, so that it imports little.
 """
 
 import os
+import threading
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -94,12 +95,12 @@ def read_folders(folders: list[str], root: str, allowed: AllowedWords) -> FrameC
         root: the folder that the names of files in problems are relative to.
         allowed: the vocabulary.
     """
-    return _reader(root, allowed).read(folders)
+    return _reader(root, allowed, threading.get_ident()).read(folders)
 
 
 @lru_cache(maxsize=1)
-def _reader(root: str, allowed: AllowedWords) -> "_FrameReader":
-    """Kept from one call to the next, as it knows how words are written."""
+def _reader(root: str, allowed: AllowedWords, thread: int) -> "_FrameReader":
+    """Kept from one call to the next of a thread, as it knows how words are written."""
     return _FrameReader(root, allowed)
 
 
