@@ -269,7 +269,9 @@ def test_processes_read_the_same_as_one(tps, videos, annotate):
 def test_a_process_that_dies(tps, videos, annotate, monkeypatch):
     many_clips(tps, videos, annotate, 300)
     monkeypatch.setattr("kgclip.data.kinetics_tps.read_folders", _die)
-    with pytest.raises(KgclipError, match="a process that read annotations ended early; read with one worker"):
+    with pytest.raises(
+        KgclipError, match=f"{tps}: a worker process ended early, perhaps for want of memory; use one worker"
+    ):
         read(tps, workers=2)
 
 

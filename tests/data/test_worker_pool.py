@@ -23,7 +23,7 @@ def work(folder, seconds):
     (Path(folder) / str(os.getpid())).touch()
     time.sleep(float(seconds))
     return os.getpid()
-print(os.getpid() in map_in_workers(partial(work, sys.argv[1]), [sys.argv[2]] * 2, 2))
+print(os.getpid() in map_in_workers(partial(work, sys.argv[1]), [sys.argv[2]] * 2, 2, place="here"))
 """
 
 
@@ -37,8 +37,8 @@ def script(tmp_path: Path) -> list[str]:
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 9])
 def test_results_come_in_order(workers: int):
-    assert list(map_in_workers(partial(add, 1), range(7), workers, chunk=2)) == list(range(1, 8))
-    assert list(map_in_workers(partial(add, 1), [], workers)) == []
+    assert list(map_in_workers(partial(add, 1), range(7), workers, place="here", chunk=2)) == list(range(1, 8))
+    assert list(map_in_workers(partial(add, 1), [], workers, place="here")) == []
 
 
 def test_a_script_needs_no_guard(tmp_path: Path, script: list[str]):

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from kgclip.config import OptimConfig, TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
@@ -43,6 +44,16 @@ def test_training_a_loaded_model_on_leaves_its_file_alone(kg_model: Path):
             parameter.add_(1)
     assert not any(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
     assert (kg_model / "model.safetensors").read_bytes() == content
+
+
+def test_halved_weights_are_used_in_full_precision(kg_model: Path, kg_checkpoint: Checkpoint, tmp_path: Path):
+    shutil.copytree(kg_model, tmp_path / "half")
+    file = tmp_path / "half" / "model.safetensors"
+    save_file({k: v.half() if v.is_floating_point() else v for k, v in load_file(file).items()}, file)
+    loaded = Checkpoint.load(tmp_path / "half").model.state_dict()
+    for name, tensor in kg_checkpoint.model.state_dict().items():
+        assert loaded[name].dtype == tensor.dtype, name
+        torch.testing.assert_close(loaded[name], tensor, rtol=1e-3, atol=1e-4)
 
 
 def test_shares_and_parts_are_of_the_movements(kg_checkpoint: Checkpoint):

@@ -3,10 +3,8 @@
 import logging
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -24,9 +22,6 @@ from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import Observations
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 # Kinetics-TPS has about 150 frames a clip, so that a task is about 5,000 files: 0.1 s.
 _FOLDERS_PER_TASK = 32
@@ -101,7 +96,7 @@ def _read(
     clips, tasks = _pieces(list(folders)), _pieces(list(folders.values()))
     console = Console(stderr=True)
     results = track(
-        _in_workers(read, tasks, workers if len(folders) > _FEW_FOLDERS else 1, root),
+        map_in_workers(read, tasks, workers if len(folders) > _FEW_FOLDERS else 1, place=root),
         description="Reading annotations",
         total=len(tasks),
         console=console,
@@ -116,19 +111,12 @@ def _pieces(items: list[str]) -> list[list[str]]:
 
 
 def _fingerprints(dataset: DataSet, folders: Sequence[str], workers: int) -> Iterator[str]:
-    few = len(folders) <= _FEW_TO_STAT
-    return _in_workers(fingerprint, folders, 1 if few else workers, _common_root(dataset), chunk=_FOLDERS_PER_TASK)
+    workers = 1 if len(folders) <= _FEW_TO_STAT else workers
+    return map_in_workers(fingerprint, folders, workers, place=_common_root(dataset), chunk=_FOLDERS_PER_TASK)
 
 
 def _common_root(dataset: DataSet) -> str:
     return os.path.commonpath([str(folder.parent) for folder in dataset.annotation_folders])
-
-
-def _in_workers(function: Callable[[T], R], tasks: Sequence[T], workers: int, root: str, chunk: int = 1) -> Iterator[R]:
-    try:
-        yield from map_in_workers(function, tasks, workers, chunk=chunk)
-    except BrokenProcessPool:
-        raise KgclipError(f"{root}: a process that read annotations ended early; read with one worker") from None
 
 
 def _allowed_words(dataset: DataSet) -> AllowedWords:

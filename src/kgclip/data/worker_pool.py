@@ -6,13 +6,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from loky import ProcessPoolExecutor
+from loky import BrokenProcessPool, ProcessPoolExecutor
+
+from kgclip.errors import KgclipError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def map_in_workers(function: Callable[[T], R], tasks: Sequence[T], workers: int, *, chunk: int = 1) -> Iterator[R]:
+def map_in_workers(
+    function: Callable[[T], R], tasks: Sequence[T], workers: int, *, place: str, chunk: int = 1
+) -> Iterator[R]:
     """The results of a function in the order of its tasks, by worker processes if there is more than one.
 
     They are not forked, as the threads and locks of polars and torch do not survive that, and they do not import the
@@ -22,17 +26,23 @@ def map_in_workers(function: Callable[[T], R], tasks: Sequence[T], workers: int,
         function: one of a module, or a partial of one.
         tasks: its arguments.
         workers: number of processes.
+        place: what is worked on, for the sentence of an error.
         chunk: number of tasks that are sent to a process at once.
 
     Raises:
-        BrokenProcessPool: a process died.
+        KgclipError: a process died.
     """
     workers = min(workers, len(tasks))
     if workers <= 1:
         yield from map(function, tasks)
         return
     with ProcessPoolExecutor(workers, initializer=_follow, initargs=(os.getpid(),)) as pool:
-        yield from pool.map(function, tasks, chunksize=chunk)
+        try:
+            yield from pool.map(function, tasks, chunksize=chunk)
+        except BrokenProcessPool:
+            raise KgclipError(
+                f"{place}: a worker process ended early, perhaps for want of memory; use one worker"
+            ) from None
 
 
 def _follow(parent: int) -> None:

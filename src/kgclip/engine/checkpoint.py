@@ -183,7 +183,10 @@ def load_weights(model: torch.nn.Module, file: Path) -> None:
         KgclipError: the file is missing, damaged, or of another model.
     """
     try:
-        model.load_state_dict(load_file(file), assign=True)
+        types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+        # A file that somebody has halved to save space is taken too.
+        weights = {name: tensor.to(types.get(name, tensor.dtype)) for name, tensor in load_file(file).items()}
+        model.load_state_dict(weights, assign=True)
     except (OSError, SafetensorError) as error:
         raise KgclipError(f"{file}: cannot be read ({error}); restore the file or train again") from error
     except RuntimeError as error:

@@ -148,7 +148,9 @@ def generate(out: Path, options: PuppetOptions, *, workers: int = 1, progress: b
         for part in _PARTS:
             for action in actions():
                 (root / f"{part}_videos" / on_disk(action)).mkdir(parents=True)
-        results = map_in_workers(_make, [(root, clip_plan, options) for clip_plan in plans], workers, chunk=4)
+        results = map_in_workers(
+            _make, [(root, clip_plan, options) for clip_plan in plans], workers, place=str(out), chunk=4
+        )
         console = Console(stderr=True)
         hidden = not (progress and console.is_terminal)
         frames = list(track(results, "Drawing puppets", total=len(plans), console=console, disable=hidden))
