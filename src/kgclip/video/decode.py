@@ -19,7 +19,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from kgclip.errors import KgclipError
 from kgclip.video.container import check_file, declared_bytes
@@ -165,6 +165,16 @@ class Video:
         if pictures is None:
             pictures = self._read_through(wanted)
         return np.stack([pictures[index] for index in order])
+
+    def times(self, indices: Sequence[int] | np.ndarray) -> Float64[np.ndarray, " T"]:
+        """When frames are shown, in seconds from the first; at equal distances where the file has no time stamps."""
+        if self._index and self._stream.time_base:
+            try:
+                ticks = [self._index.locate(int(index))[0] for index in (0, *indices)]
+                return (np.array(ticks[1:]) - ticks[0]) * float(self._stream.time_base)
+            except IndexFaultError:
+                pass
+        return np.asarray(indices) / self.fps
 
     # ---- indexing -------------------------------------------------------------------------------------------------
 

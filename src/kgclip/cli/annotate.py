@@ -1,0 +1,93 @@
+"""`kgclip annotate`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from kgclip.cli.output import parse
+from kgclip.errors import KgclipError
+
+MOST_PEOPLE = 10
+
+
+@dataclass(frozen=True)
+class AnnotateCommand:
+    """Find people and their joints in clips, and write the states of their body parts as annotations.
+
+    OUT then holds one JSON file a frame in the layout of Kinetics-TPS, for --annotations of other commands, and all
+    keypoints of all people in keypoints.parquet. A run that was broken off goes on where it was.
+
+    Examples:
+
+      kgclip annotate clips/ --out annotations --pose movenet_lightning.tflite
+
+      kgclip annotate clips.csv --out annotations --pose usyd-community/vitpose-base-simple --every 2
+
+      kgclip annotate clips/ --out annotations --pose openpose_output/
+    """
+
+    clips: Positional[Path]
+    """video file, folder of videos, folder of class folders, Kinetics-TPS root, or CSV file"""
+    out: Path
+    """folder to write or to go on with"""
+    pose: str
+    """a MoveNet .tflite file; the name or folder of a ViTPose model; or keypoints: .parquet, .json or a folder"""
+    detector: str | None = None
+    """name or folder of the person detector of a ViTPose model (default: PekingU/rtdetr_r50vd_coco_o365)"""
+    every: int = 4
+    """look at every Nth frame"""
+    person: str = "subject"
+    """who is annotated: subject, all, or a number from 1, as in keypoints.parquet (1 is the subject)"""
+    workers: int = 2
+    """processes that look at clips"""
+
+
+def annotate(argv: Sequence[str]) -> int:
+    """Run `kgclip annotate`."""
+    command = parse(AnnotateCommand, argv, "annotate")
+    people = _people(command.person)
+    if command.every < 1:
+        raise KgclipError(f"--every {command.every}: is too small; give a number from 1")
+    from kgclip.engine.progress import progress_bar
+    from kgclip.pose import annotate as work
+
+    clips = _clips(command.clips)
+    source = work.PoseSource(command.pose, command.detector, command.every)
+    with progress_bar("Annotating", len(clips), "clips") as advance:
+        poses = work.annotate(clips, command.out, source, people=people, workers=command.workers, advance=advance)
+    nobody = sum(not pose.tracks for pose in poses.values())
+    print(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
+    return 0
+
+
+def _people(word: str) -> range:
+    """The numbers of the people that `--person` names."""
+    if word == "subject":
+        return range(1, 2)
+    if word == "all":
+        return range(1, MOST_PEOPLE + 1)
+    if not word.isdecimal() or int(word) < 1:
+        raise KgclipError(f"--person {word}: expected subject, all, or a number from 1")
+    return range(int(word), int(word) + 1)
+
+
+def _clips(path: Path) -> dict[str, Path]:
+    """Video files by clip id: one file, the files in a folder, or those of a data set in any layout."""
+    from kgclip.data.dataset import VIDEO_EXTENSIONS, open_dataset
+
+    if path.suffix.lower() in VIDEO_EXTENSIONS and not path.is_dir():
+        return {path.stem: path}
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    files = [file for file in inside if file.suffix.lower() in VIDEO_EXTENSIONS and not file.name.startswith(".")]
+    if not files:
+        return {clip.id: clip.path for clip in open_dataset(path).clips}
+    clips: dict[str, Path] = {}
+    for file in files:
+        if clips.setdefault(file.stem, file) is not file:
+            raise KgclipError(
+                f"{file}: has the same name as {clips[file.stem]}; a clip is known by its file name without the "
+                "extension, so rename one of the two"
+            )
+    return clips
