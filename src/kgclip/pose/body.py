@@ -250,5 +250,5 @@ def _angle(first: PairPoints, corner: PairPoints, last: PairPoints) -> Pair:
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
-def _known(values: Single) -> Single:
+def _known(values: Single) -> Float[np.ndarray, " N"]:
     return values[~np.isnan(values)]

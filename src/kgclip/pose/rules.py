@@ -72,7 +72,7 @@ def arm_is_lifted(body: Body) -> Holds:
 
 def arm_is_bent(body: Body) -> Holds:
     """The elbow is bent."""
-    return _under(body.arms.elbow_deg, 125, MARGIN_DEG)
+    return _under(body.arms.elbow_deg, 125.0, MARGIN_DEG)
 
 
 def hands_hold(body: Body) -> Holds:
@@ -87,7 +87,7 @@ def hand_waves(body: Body) -> Holds:
     """The forearm points up and swings to and fro."""
     arms = body.arms
     angle = np.degrees(np.arctan2(arms.forearm_out, arms.forearm_up))
-    turns = np.stack([reversals_around(side, 10, 12) for side in angle.T], axis=1)
+    turns = np.stack([reversals_around(side, 10.0, 12) for side in angle.T], axis=1)
     return (arms.forearm_up > 0.1) & (spread(angle, 12) > 56) & (turns >= 1)
 
 
@@ -108,7 +108,7 @@ def leg_kicks(body: Body) -> Holds:
 def leg_steps_on(body: Body) -> Holds:
     """The foot is well above the other and the knee is bent."""
     legs = body.legs
-    return _over(legs.ankle_up - _other(legs.ankle_up), 0.28, MARGIN) & _under(legs.knee_deg, 140, MARGIN_DEG)
+    return _over(legs.ankle_up - _other(legs.ankle_up), 0.28, MARGIN) & _under(legs.knee_deg, 140.0, MARGIN_DEG)
 
 
 def legs_step(body: Body) -> Holds:
@@ -128,7 +128,7 @@ def leg_is_raised(body: Body) -> Holds:
 
 def leg_is_bent(body: Body) -> Holds:
     """The knee is bent."""
-    return _under(body.legs.knee_deg, 140, MARGIN_DEG)
+    return _under(body.legs.knee_deg, 140.0, MARGIN_DEG)
 
 
 def leg_stands(body: Body) -> Holds:
@@ -148,17 +148,17 @@ def foot_stands(body: Body) -> Holds:
 
 def hip_sits(body: Body) -> Holds:
     """Both thighs are far from vertical; or the hips sink towards the feet."""
-    return (_over(np.fmin(*body.legs.thigh_deg.T), 55, MARGIN_DEG)) | (body.trunk.hips_rising < -1.5)
+    return _over(np.fmin(*body.legs.thigh_deg.T), 55.0, MARGIN_DEG) | (body.trunk.hips_rising < -1.5)
 
 
 def hip_stoops(body: Body) -> Holds:
     """The torso is far from vertical."""
-    return _over(np.abs(body.trunk.lean_deg), 35, MARGIN_DEG)
+    return _over(np.abs(body.trunk.lean_deg), 35.0, MARGIN_DEG)
 
 
 def hip_is_bent(body: Body) -> Holds:
     """The angle between torso and a thigh is small."""
-    return _under(np.fmin(*body.legs.hip_deg.T), 98, MARGIN_DEG)
+    return _under(np.fmin(*body.legs.hip_deg.T), 98.0, MARGIN_DEG)
 
 
 # Part → its rules in order, and the state where none holds.

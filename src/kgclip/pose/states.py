@@ -49,7 +49,8 @@ def read_states(body: Body) -> States:
     """Apply the rules to a body."""
     codes = np.stack(_columns(body), axis=1)
     known = np.stack([_is_known(body.keypoints[:, :, 2], part) for part in PARTS], axis=1)
-    codes[~known] = LEFT_OUT
+    # Without a torso length no quantity is known, whatever the joints of a part.
+    codes[~known | np.isnan(body.torso_px)] = LEFT_OUT
     voted, agreement = _vote(codes)
     scores = np.stack([body.keypoints[:, PART_JOINTS[part], 2].mean(1) for part in PARTS], axis=1)
     return States(voted, np.where(voted == LEFT_OUT, 0, scores * agreement).astype(np.float32))
