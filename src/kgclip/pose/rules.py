@@ -122,7 +122,7 @@ def legs_step(body: Body) -> Holds:
 def leg_is_raised(body: Body) -> Holds:
     """The foot is above the other; or the straight leg is far from vertical."""
     legs = body.legs
-    above = _over(legs.ankle_up - _other(legs.ankle_up), 0.315, MARGIN)
+    above = _over(legs.ankle_up - _other(legs.ankle_up), 0.5, MARGIN)
     return above | ((legs.thigh_deg > 60) & (legs.knee_deg > 140))
 
 
