@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from experiments.ranking import filtered_ranks, ranking_metrics
-from kgclip.engine import ranking
+from experiments import ranking
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "ranks.json").read_text())
 
