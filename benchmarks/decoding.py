@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 
-from kgclip.bench.harness import Row, compare, markdown
+from benchmarks.harness import Row, compare, markdown
 from kgclip.video.decode import probe, read_frames
 from kgclip.video.sampling import segment_indices
 

@@ -9,15 +9,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from kgclip.bench.harness import Row, in_new_process, markdown
+from benchmarks.harness import Row, in_new_process, markdown
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
-from kgclip.data.puppet.dataset import PuppetOptions, generate
 from kgclip.engine.estimate import estimate
 from kgclip.engine.train import train
+from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 # The prediction may be off by a quarter.
 GOAL = 0.75
-PUPPETS = PuppetOptions(train_per_action=10, test_per_action=0)
+SYNTHETIC = SyntheticOptions(train_per_action=10, test_per_action=0)
 
 
 def runs(data: Path) -> dict[str, TrainConfig]:
@@ -54,15 +54,15 @@ def row(name: str, unit: str, told: float, taken: float) -> Row:
     return Row(name, "what --dry-run predicts", taken, told, near, near, near, GOAL, unit)
 
 
-def benchmark(options: PuppetOptions = PUPPETS) -> list[Row]:
+def benchmark(options: SyntheticOptions = SYNTHETIC) -> list[Row]:
     """Time and memory of each run."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "puppets"
+        data = Path(folder) / "synthetic"
         generate(data, options, progress=False)
         for name, config in runs(data).items():
             told, taken = in_new_process(predicted, config), in_new_process(measured, replace_out(config, name))
-            what = f"training on {24 * options.train_per_action} puppet clips, {name}"
+            what = f"training on {24 * options.train_per_action} synthetic clips, {name}"
             rows += [row(f"time of {what}", "s", told[0], taken[0]), row(f"memory of {what}", "GiB", told[1], taken[1])]
     return rows
 

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from benchmarks.growth_work import GROWTHS, Growth
+from benchmarks.harness import machine, once_s, seconds
 from benchmarks.head_memory import HeadMemory, head_memory
 from benchmarks.page import DOCS, fill
-from kgclip.bench.harness import machine, once_s, seconds
 from kgclip.engine.rehearsal import peak_memory, reset_peak_memory
-from kgclip.kg.storage import atomic_path
+from kgclip.files import atomic_path
 from kgclip.models.memory import keep_freed_memory
 
 TIMES = (1, 3, 10, 30, 100)

@@ -10,15 +10,15 @@ import polars as pl
 import torch
 from torch.nn import functional as F
 
-from kgclip.bench.epoch import random_rehearsal, write_random_features
-from kgclip.bench.head import NUM_CLIPS, head, units
+from benchmarks.epoch import random_rehearsal, write_random_features
+from benchmarks.head import NUM_CLIPS, head, units
+from experiments.ranking import filtered_ranks
 from kgclip.config import PromptConfig
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import in_order
 from kgclip.engine.extract import FrameEncoder, extract_features
 from kgclip.engine.metrics import classification_report
 from kgclip.engine.prepare import GraphTargets, feature_source
-from kgclip.engine.ranking import filtered_ranks
 from kgclip.engine.start import complete_performs, orthonormal_map
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.train import start

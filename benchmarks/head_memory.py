@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from kgclip.bench.head import ACTIONS, NUM_CLIPS, head, units
+from benchmarks.head import ACTIONS, NUM_CLIPS, head, units
 
 
 @dataclass(frozen=True)

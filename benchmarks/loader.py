@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.decoding import NUM_FRAMES, TAKEN, sequential, write_clip
-from kgclip.bench.harness import Row, compare, markdown
+from benchmarks.harness import Row, compare, markdown
 from kgclip.data.loader import Pixels, VideoSource, in_order, load_clip
 from kgclip.models.memory import keep_freed_memory
 from kgclip.video.sampling import segment_indices

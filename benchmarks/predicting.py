@@ -17,8 +17,8 @@ from torch import Tensor
 
 from benchmarks import xclip
 from benchmarks.decoding import NUM_FRAMES, write_clip
-from kgclip.bench.epoch import random_graph
-from kgclip.bench.harness import Row, compare, markdown
+from benchmarks.epoch import random_graph
+from benchmarks.harness import Row, compare, markdown
 from kgclip.config import ModelConfig, TrainConfig
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, build_model
@@ -26,7 +26,7 @@ from kgclip.engine.extract import read_segments
 from kgclip.engine.predict import Recognizer
 from kgclip.models.backbone import load_backbone
 from kgclip.video.transforms import preprocess
-from reproduce.random_clip import PATCH_SIZES, RandomClip, write_random_clip
+from tools.random_clip import PATCH_SIZES, RandomClip, write_random_clip
 
 Arch = Literal["ViT-B/16", "ViT-B/32"]
 ARCHS: tuple[Arch, ...] = ("ViT-B/32", "ViT-B/16")

@@ -1,4 +1,4 @@
-"""Golden ranks for kgclip.engine.ranking from pykeen 1.11.1: `python benchmarks/pykeen_ranks.py ranks.json`.
+"""Golden ranks for experiments.ranking from pykeen 1.11.1: `python benchmarks/pykeen_ranks.py ranks.json`.
 
 Random scores of heads × tails with many ties, edges to rank and further known edges that are filtered. pykeen's own
 evaluation of a batch runs; only the model is replaced by the matrix, so that the candidates are those of the relation.

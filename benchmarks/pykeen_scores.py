@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from kgclip.bench.harness import Row, compare, markdown
+from benchmarks.harness import Row, compare, markdown
 from kgclip.kg.build import read_triples
 from kgclip.models.triplet import TripletEncoder
 

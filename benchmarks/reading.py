@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import Row, compare, in_new_process, limit, markdown
 from benchmarks.memory_watch import peak_gib
-from kgclip.bench.harness import Row, compare, in_new_process, limit, markdown
 from kgclip.data.dataset import open_dataset
 from kgclip.data.kinetics_tps import read_observations
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.harness import NAMES, Row, cells, fallen, markdown, read_table, to_json
 from benchmarks.page import DOCS, fill
-from kgclip.bench.harness import Row, cells, fallen, markdown, to_json
-from kgclip.cli.bench import NAMES, read_table
 from kgclip.errors import KgclipError
 
 TABLE = DOCS / "performance.json"
@@ -41,7 +40,7 @@ class Options:
 
 def rows(options: Options) -> list[Row]:
     """Every benchmark's rows, told as they come: all of them take a while."""
-    parts = [(f"kgclip.bench.{name}", []) for name in NAMES]
+    parts = [(f"benchmarks.{name}", []) for name in NAMES]
     parts.append(("benchmarks.pykeen_scores", [] if options.triples is None else [str(options.triples)]))
     parts += [(f"benchmarks.{name}", []) for name in PEERS]
     found: list[Row] = []

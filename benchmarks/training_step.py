@@ -14,8 +14,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kgclip.bench.backbone import FRAMES, Shape, prepared, random_clip, training_step
-from kgclip.bench.harness import Row, compare, markdown
+from benchmarks.backbone import FRAMES, Shape, prepared, random_clip, training_step
+from benchmarks.harness import Row, compare, markdown
 from kgclip.config import PromptConfig
 from kgclip.models.losses import two_sided
 

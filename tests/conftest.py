@@ -11,11 +11,11 @@ from hypothesis import settings
 
 from kgclip.config import OptimConfig, TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
-from kgclip.data.puppet.dataset import PuppetOptions, generate
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.extract import backbone_encoder, extract_features
 from kgclip.engine.train import train
 from kgclip.models.backbone import load_backbone
+from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 # The tests run in one process a core: more threads would only get in each other's way.
 torch.set_num_threads(1)
@@ -37,31 +37,31 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def puppets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny puppet data set: 24 actions, 4 training clips and 1 test clip of each, about a dozen frames long."""
-    folder = tmp_path_factory.mktemp("data") / "puppets"
-    options = PuppetOptions(train_per_action=4, test_per_action=1, frames=(12, 16), size=(64, 64))
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny synthetic data set: 24 actions, 4 training clips and 1 test clip of each, about a dozen frames long."""
+    folder = tmp_path_factory.mktemp("data") / "synthetic"
+    options = SyntheticOptions(train_per_action=4, test_per_action=1, frames=(12, 16), size=(64, 64))
     generate(folder, options, progress=False)
     return folder
 
 
 @pytest.fixture(scope="session")
-def puppet_features(puppets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def synthetic_features(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Features of all its clips: as many frames as the tiny runs take, so that both see the same ones."""
     file = tmp_path_factory.mktemp("features") / "features.safetensors"
-    paths = {clip.id: clip.path for clip in open_dataset(puppets).clips}
-    extract_features(backbone_encoder(load_backbone("puppet")), paths, TINY_FRAMES, file, workers=1, progress=False)
+    paths = {clip.id: clip.path for clip in open_dataset(figures).clips}
+    extract_features(backbone_encoder(load_backbone("synthetic")), paths, TINY_FRAMES, file, workers=1, progress=False)
     return file
 
 
 @pytest.fixture(scope="session")
-def tiny_config(puppets: Path, puppet_features: Path) -> Callable[..., TrainConfig]:
+def tiny_config(figures: Path, synthetic_features: Path) -> Callable[..., TrainConfig]:
     """A configuration of a run of a few seconds, on cached features; fields of it can be replaced."""
 
     def make(out: Path, **changes: Any) -> TrainConfig:
         optim = OptimConfig(epochs=3, batch_size=32, warmup_epochs=1.0)
         config = TrainConfig(
-            data=puppets, out=out, features=puppet_features, frames=TINY_FRAMES, workers=0, device="cpu", optim=optim
+            data=figures, out=out, features=synthetic_features, frames=TINY_FRAMES, workers=0, device="cpu", optim=optim
         )
         return replace(config, **changes)
 

@@ -9,7 +9,7 @@ import pytest
 from kgclip.cli.main import COMMANDS, run
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/data.md", "docs/video.md", "docs/puppets.md", "docs/metrics.md", "docs/experiments.md")
+PAGES = ("README.md", "docs/data.md", "docs/video.md", "docs/synthetic.md", "docs/metrics.md", "docs/experiments.md")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -19,14 +19,14 @@ def blocks(page: str, language: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_python_of_a_page_runs(
-    page: str, puppets: Path, kg_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, figures: Path, kg_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    Path("Kinetics-TPS").symlink_to(puppets)
+    Path("Kinetics-TPS").symlink_to(figures)
     Path("demo").mkdir()
     Path("demo/kg-clip").symlink_to(kg_model)
-    shutil.copy(next(puppets.glob("test_videos/*/*.mp4")), "clip.mp4")
+    shutil.copy(next(figures.glob("test_videos/*/*.mp4")), "clip.mp4")
     snippets = blocks(page, "python")
     assert snippets
     for snippet in snippets:

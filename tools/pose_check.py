@@ -103,7 +103,7 @@ def main(keypoints: Path, data: Path) -> None:
     poses, origin = read_keypoints(keypoints)
     labels = data / "train_labels.csv"
     rows: list[dict[str, Shaped]] = read_table(labels) if labels.is_file() else []
-    groups = {clip: "all clips" for clip in poses} | {
+    groups = dict.fromkeys(poses, "all clips") | {
         row["video"]: f"joints by {row['pose_source']}" for row in rows if "pose_source" in row
     }
     print(", ".join(f"{key} {value}" for key, value in origin.items()))

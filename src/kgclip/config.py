@@ -19,10 +19,10 @@ class ModelConfig:
     """The architecture.
 
     Attributes:
-        backbone: "puppet", the name or folder of a CLIP or SigLIP model, or "features:<F>" for features of a foreign
+        backbone: "synthetic", the name or folder of a CLIP or SigLIP model, or "features:<F>" for features of a foreign
             encoder with F numbers a frame.
         text: the local folder of a sentence encoder (layout of sentence-transformers) whose embeddings of names take
-            the place of the text tower of "puppet" or "features:<F>"; it stays frozen.
+            the place of the text tower of "synthetic" or "features:<F>"; it stays frozen.
         pooling: how frames become a clip.
         graph: train on the graph; without it the model is CLIP only.
         subspace: form of the triplet encoder; None leaves it out, so that movements count as texts alone.
@@ -33,7 +33,7 @@ class ModelConfig:
         partial_layers: how many of the last blocks train (tuning "partial").
     """
 
-    backbone: str = "puppet"
+    backbone: str = "synthetic"
     text: str | None = None
     pooling: PoolingKind = "statistics"
     graph: bool = True

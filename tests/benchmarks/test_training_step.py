@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kgclip.bench import harness
-from kgclip.bench.backbone import FRAMES, Shape, flops, random_clip, training_step
+from benchmarks import harness
+from benchmarks.backbone import FRAMES, Shape, flops, random_clip, training_step
 
 TINY = Shape(patch=16, image=32, width=128, text_width=64, embedding=64, layers=2, vocabulary=1100)
 

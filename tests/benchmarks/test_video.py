@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from kgclip.data.dataset import open_dataset
-from kgclip.data.puppet.dataset import PuppetOptions
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.extract import read_segments
 from kgclip.engine.predict import Recognizer
+from kgclip.synthetic.dataset import SyntheticOptions
 from kgclip.video.decode import open_video, read_frames
 from kgclip.video.sampling import segment_indices
 
@@ -63,7 +63,7 @@ def test_other_frames_stop_the_comparison(tmp_path: Path, monkeypatch: pytest.Mo
 def test_waiting_is_a_share_of_the_epoch():
     from benchmarks.waiting import benchmark
 
-    (row,) = benchmark(PuppetOptions(train_per_action=2, test_per_action=0, frames=(8, 10), size=(64, 64)), epochs=2)
+    (row,) = benchmark(SyntheticOptions(train_per_action=2, test_per_action=0, frames=(8, 10), size=(64, 64)), epochs=2)
     assert row.ratio is not None
     assert 0 < row.ratio < 1
     assert row.reference is not None
@@ -80,13 +80,13 @@ def test_xclip_reads_the_centers_of_the_segments(tmp_path: Path):
     assert np.array_equal(xclip.read_video(tmp_path / "clip.mp4"), expected)
 
 
-def test_predict_says_of_a_clip_what_the_features_say(kg_model: Path, puppets: Path, monkeypatch: pytest.MonkeyPatch):
+def test_predict_says_of_a_clip_what_the_features_say(kg_model: Path, figures: Path, monkeypatch: pytest.MonkeyPatch):
     from benchmarks import predicting, xclip
 
     recognizer = Recognizer.from_pretrained(kg_model)
     frames = recognizer.checkpoint.config.frames
     monkeypatch.setattr(xclip, "FRAMES", frames)
-    clip = open_dataset(puppets).clips[0].path
+    clip = open_dataset(figures).clips[0].path
     features = recognizer.encoder.encode(read_segments(clip, frames)[0])
     predicting.check_same(recognizer, clip, features)
     with pytest.raises(SystemExit, match="differs from the backbone's features"):
@@ -97,7 +97,7 @@ def test_the_model_has_the_published_graphs_size(tmp_path: Path, monkeypatch: py
     from benchmarks import predicting
 
     monkeypatch.setattr(predicting, "CLIPS", 48)
-    predicting.write_model(tmp_path / "model", Path("puppet"))
+    predicting.write_model(tmp_path / "model", Path("synthetic"))
     checkpoint = Checkpoint.load(tmp_path / "model")
     assert (len(checkpoint.actions), len(checkpoint.movements)) == (24, 391)
 

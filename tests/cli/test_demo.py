@@ -23,7 +23,7 @@ def test_demo_leaves_a_summary_and_a_page(tmp_path: Path, capsys: pytest.Capture
     assert page.count("data:image/png;base64,") == 3
     assert "http://" not in page
     assert "https://" not in page
-    test_clip = min((out / "puppets" / "test_videos").rglob("*.mp4"), key=lambda file: file.stem)
+    test_clip = min((out / "synthetic" / "test_videos").rglob("*.mp4"), key=lambda file: file.stem)
     assert run(["predict", str(out / "kg-clip"), str(test_clip), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)
     assert result["triplets"]

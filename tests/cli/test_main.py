@@ -16,7 +16,7 @@ from kgclip.kg.graph import KnowledgeGraph
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli_options.json"
 TRAIN = ["--workers", "0", "--device", "cpu", "--frames", "4", "--optim.epochs", "1"]
-FEATURES = ["--backbone", "puppet", "--frames", "4", "--workers", "1"]
+FEATURES = ["--backbone", "synthetic", "--frames", "4", "--workers", "1"]
 
 
 def options_of(command: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -56,7 +56,9 @@ def test_unknown_commands_exit_with_2(words: list[str], capsys: pytest.CaptureFi
     assert captured.err.startswith("kgclip: there is no command")
 
 
-@pytest.mark.parametrize("words", [["train"], ["evaluate"], ["kg", "show"], ["data", "puppet"], ["kg", "stats", "--x"]])
+@pytest.mark.parametrize(
+    "words", [["train"], ["evaluate"], ["kg", "show"], ["data", "synthetic"], ["kg", "stats", "--x"]]
+)
 def test_wrong_options_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as caught:
         run(words)
@@ -84,12 +86,12 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[...,
 
 
 @pytest.fixture
-def folder(puppets: Path, tmp_path: Path) -> Path:
+def folder(figures: Path, tmp_path: Path) -> Path:
     """Class folders with two good clips in each of two classes."""
     root = tmp_path / "clips"
     for action in ("push_up", "pull_ups"):
         (root / action).mkdir(parents=True)
-        for number, file in enumerate(sorted((puppets / "train_videos").rglob("*.mp4"))[:2]):
+        for number, file in enumerate(sorted((figures / "train_videos").rglob("*.mp4"))[:2]):
             shutil.copy(file, root / action / f"{action}{number}.mp4")
     return root
 
@@ -160,9 +162,9 @@ def test_encoders_that_do_not_exist(refused: Callable[..., str], folder: Path, t
     assert "config.json" in refused("data", "features", folder, "--out", out, "--backbone", folder)
 
 
-def write_tps(root: Path, puppets: Path, change: Callable[[dict], None] | str) -> Path:
+def write_tps(root: Path, figures: Path, change: Callable[[dict], None] | str) -> Path:
     """A copy of the data set with one frame's annotation changed or replaced."""
-    shutil.copytree(puppets, root)
+    shutil.copytree(figures, root)
     file = next((root / "train_annotations").rglob("img_00001.json"))
     if isinstance(change, str):
         file.write_text(change)
@@ -173,15 +175,15 @@ def write_tps(root: Path, puppets: Path, change: Callable[[dict], None] | str) -
     return root
 
 
-def test_a_malformed_annotation(refused: Callable[..., str], puppets: Path, tmp_path: Path):
-    root = write_tps(tmp_path / "tps", puppets, '{"humans": [')
+def test_a_malformed_annotation(refused: Callable[..., str], figures: Path, tmp_path: Path):
+    root = write_tps(tmp_path / "tps", figures, '{"humans": [')
     assert "img_00001.json" in refused("kg", "build", "--tps", root, "--out", tmp_path / "g", "--split.val-fraction", 0)
     assert "img_00001.json" in refused("train", "--data", root, "--out", tmp_path / "out", *TRAIN)
 
 
-def test_an_unknown_state(refused: Callable[..., str], puppets: Path, tmp_path: Path):
+def test_an_unknown_state(refused: Callable[..., str], figures: Path, tmp_path: Path):
     root = tmp_path / "tps"
-    shutil.copytree(puppets, root)
+    shutil.copytree(figures, root)
     words = root / "list" / "part_stat.txt"
     words.write_text("".join(line + "\n" for line in words.read_text().splitlines() if line != "bend"))
     assert "bend" in refused("kg", "build", "--tps", root, "--out", tmp_path / "g")
@@ -195,30 +197,30 @@ def test_parsings_that_do_not_fit(text: str, refused: Callable[..., str], folder
 
 
 def test_features_of_another_encoder_or_other_clips(
-    refused: Callable[..., str], kg_model: Path, puppets: Path, puppet_features: Path, folder: Path, tmp_path: Path
+    refused: Callable[..., str], kg_model: Path, figures: Path, synthetic_features: Path, folder: Path, tmp_path: Path
 ):
     encoder = tmp_path / "encoder.py"
     encoder.write_text(
         "import torch\ndef load():\n    return lambda frames: torch.tensor(frames.mean((1, 2))).float()\n"
     )
     narrow = tmp_path / "narrow.safetensors"
-    words = ["data", "features", puppets, "--out", narrow, "--encoder", f"{encoder}:load", "--frames", "4"]
+    words = ["data", "features", figures, "--out", narrow, "--encoder", f"{encoder}:load", "--frames", "4"]
     assert run([str(word) for word in words]) == 0
     out = tmp_path / "out"
-    assert "3 features a frame" in refused("evaluate", kg_model, "--data", puppets, "--features", narrow)
-    assert "features:3" in refused("train", "--data", puppets, "--features", narrow, "--out", out, *TRAIN)
-    few = ["train", "--data", folder, "--features", puppet_features, "--model.no-graph", "--out", out, *TRAIN]
+    assert "3 features a frame" in refused("evaluate", kg_model, "--data", figures, "--features", narrow)
+    assert "features:3" in refused("train", "--data", figures, "--features", narrow, "--out", out, *TRAIN)
+    few = ["train", "--data", folder, "--features", synthetic_features, "--model.no-graph", "--out", out, *TRAIN]
     assert "lacks the features" in refused(*few)
-    assert "not found" in refused("train", "--data", puppets, "--features", tmp_path / "no", "--out", out, *TRAIN)
+    assert "not found" in refused("train", "--data", figures, "--features", tmp_path / "no", "--out", out, *TRAIN)
 
 
 def test_a_graph_must_be_of_the_same_split(
-    refused: Callable[..., str], puppets: Path, puppet_features: Path, kg_model: Path, tmp_path: Path
+    refused: Callable[..., str], figures: Path, synthetic_features: Path, kg_model: Path, tmp_path: Path
 ):
     same, other = tmp_path / "same.parquet", tmp_path / "other.parquet"
     for file, seed in ((same, "0"), (other, "5")):
-        assert run(["kg", "build", "--tps", str(puppets), "--out", str(file), "--split.seed", seed]) == 0
-    words = ["train", "--data", puppets, "--features", puppet_features, *TRAIN]
+        assert run(["kg", "build", "--tps", str(figures), "--out", str(file), "--split.seed", seed]) == 0
+    words = ["train", "--data", figures, "--features", synthetic_features, *TRAIN]
     assert "built from split" in refused(*words, "--graph", other, "--out", tmp_path / "out")
     assert run([str(word) for word in (*words, "--graph", same, "--out", tmp_path / "out")]) == 0
     graphs = [KnowledgeGraph.load(p) for p in (same, tmp_path / "out" / "graph.parquet", kg_model / "graph.parquet")]
@@ -226,7 +228,7 @@ def test_a_graph_must_be_of_the_same_split(
 
 
 def test_json_is_alone_on_stdout(
-    capsys: pytest.CaptureFixture[str], puppets: Path, puppet_features: Path, kg_model: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], figures: Path, synthetic_features: Path, kg_model: Path, tmp_path: Path
 ):
     def value(*words: object) -> dict:
         capsys.readouterr()
@@ -234,27 +236,27 @@ def test_json_is_alone_on_stdout(
         return json.loads(capsys.readouterr().out)
 
     graph = tmp_path / "graph.parquet"
-    built = value("kg", "build", "--tps", puppets, "--out", graph)
+    built = value("kg", "build", "--tps", figures, "--out", graph)
     stats = value("kg", "stats", graph)
     assert set(built) == {"entities", "edges", "hash"} <= set(stats)
     assert set(stats["entities"]) == {"video", "action", "movement"}
     assert set(stats["edges"]) == {"shows", "consists_of", "performs"}
     assert stats["hash"] == KnowledgeGraph.load(graph).hash
     assert value("kg", "show", "push up", "--graph", graph)["action"] == "push up"
-    assert value("kg", "lint", graph, "--data", puppets).keys() == {"findings"}
-    assert value("data", "check", puppets)["clips"] == 24 * 5
+    assert value("kg", "lint", graph, "--data", figures).keys() == {"findings"}
+    assert value("data", "check", figures)["clips"] == 24 * 5
     out = tmp_path / "results"
-    report = value("evaluate", kg_model, "--data", puppets, "--features", puppet_features, "--out", out)
+    report = value("evaluate", kg_model, "--data", figures, "--features", synthetic_features, "--out", out)
     assert {"top1", "top5", "num_clips", "halves"} <= set(report)
     assert set(report["halves"]) == {"mm", "tri"}
     assert json.loads((out / "report.json").read_text()) == report
     assert (out / "confusion.png").read_bytes().startswith(b"\x89PNG")
-    several = value("evaluate", kg_model, "--data", puppets, "--features", puppet_features, "--frames", 1, 2, 4)
+    several = value("evaluate", kg_model, "--data", figures, "--features", synthetic_features, "--frames", 1, 2, 4)
     assert [row["frames"] for row in several["by_frames"]] == [1, 2, 4]
     assert several["top1"] == report["top1"]
-    clip = next((puppets / "test_videos").rglob("*.mp4"))
+    clip = next((figures / "test_videos").rglob("*.mp4"))
     (result,) = value("predict", kg_model, clip)
     assert set(result) == {"file", "actions", "movements", "triplets"}
     assert {"action", "probability", "s_mm", "s_tri"} <= set(result["actions"][0])
-    summary = value("train", "--data", puppets, "--features", puppet_features, "--out", tmp_path / "m", *TRAIN)
+    summary = value("train", "--data", figures, "--features", synthetic_features, "--out", tmp_path / "m", *TRAIN)
     assert summary["epochs"] == 1

@@ -23,18 +23,18 @@ from kgclip.cli.main import run
     ],
 )
 def test_options_of_training(
-    words: list[str], message: str, puppets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert run(["train", "--data", str(puppets), "--out", str(tmp_path / "out"), *words]) == 2
+    assert run(["train", "--data", str(figures), "--out", str(tmp_path / "out"), *words]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"kgclip: {message}")
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written(puppets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_place_that_cannot_be_written(figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").write_text("")
-    assert run(["train", "--data", str(puppets), "--out", str(tmp_path / "file" / "model")]) == 2
+    assert run(["train", "--data", str(figures), "--out", str(tmp_path / "file" / "model")]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"kgclip: {tmp_path / 'file'}")
     assert "check the path" in error

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from kgclip.config import OptimConfig, TrainConfig
 from kgclip.engine import batch_size
 from kgclip.engine.batch_size import FIRST, MOST, largest_batch, with_batch_size
-from kgclip.engine.checkpoint import write_json
 from kgclip.errors import KgclipError
+from kgclip.files import write_json
 
 OUT_OF_MEMORY = (
     MemoryError(),

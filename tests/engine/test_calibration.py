@@ -95,8 +95,8 @@ def test_coverage_is_a_share(coverage: float):
         unknown_below(torch.ones(2, 2) / 2, coverage)
 
 
-def test_the_report_of_an_evaluation(kg_checkpoint: Checkpoint, puppets: Path, puppet_features: Path):
-    evaluation = open_evaluation(kg_checkpoint, puppets, features=puppet_features)
+def test_the_report_of_an_evaluation(kg_checkpoint: Checkpoint, figures: Path, synthetic_features: Path):
+    evaluation = open_evaluation(kg_checkpoint, figures, features=synthetic_features)
     report, scores = evaluate(kg_checkpoint, evaluation)
     logits = kg_checkpoint.model.scale().detach() * scores.fused
     probability = (logits / kg_checkpoint.temperature).softmax(dim=1)

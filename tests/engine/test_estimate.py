@@ -99,8 +99,8 @@ def test_bad_input_is_found(tiny_config: Callable[..., TrainConfig], tmp_path: P
         estimate(tiny_config(tmp_path / "m", model=ModelConfig(backbone="./absent")))
 
 
-def test_the_command(puppets: Path, puppet_features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    words = ["train", "--data", str(puppets), "--out", str(tmp_path / "m"), "--features", str(puppet_features)]
+def test_the_command(figures: Path, synthetic_features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["train", "--data", str(figures), "--out", str(tmp_path / "m"), "--features", str(synthetic_features)]
     words += ["--frames", "4", "--device", "cpu", "--workers", "0", "--dry-run"]
     assert run(words) == 0
     text = capsys.readouterr().out

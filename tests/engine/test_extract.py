@@ -29,11 +29,11 @@ def test_an_encoder_that_cannot_be_had_is_one_sentence(
 
 
 def test_annotations_inside_a_folder_of_classes_are_no_class(
-    puppets: Path, tiny_config: Callable[..., TrainConfig], tmp_path: Path
+    figures: Path, tiny_config: Callable[..., TrainConfig], tmp_path: Path
 ):
     root = tmp_path / "clips"
-    shutil.copytree(puppets / "train_videos", root)
-    shutil.copytree(puppets / "train_annotations", root / "parts")
+    shutil.copytree(figures / "train_videos", root)
+    shutil.copytree(figures / "train_annotations", root / "parts")
     checkpoint = train(tiny_config(tmp_path / "model", data=root, annotations=root / "parts"), show_progress=False)
     evaluation = open_evaluation(checkpoint, root)
     assert evaluation.clips == checkpoint.split.val

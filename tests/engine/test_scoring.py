@@ -18,8 +18,8 @@ from kgclip.video.decode import probe
 
 
 @pytest.fixture
-def evaluation(kg_checkpoint: Checkpoint, puppets: Path, puppet_features: Path) -> Evaluation:
-    return open_evaluation(kg_checkpoint, puppets, features=puppet_features)
+def evaluation(kg_checkpoint: Checkpoint, figures: Path, synthetic_features: Path) -> Evaluation:
+    return open_evaluation(kg_checkpoint, figures, features=synthetic_features)
 
 
 def embedded(scorer: Scorer, evaluation: Evaluation) -> Embedded:
@@ -84,10 +84,10 @@ def test_a_report_counts_what_the_scores_say(kg_checkpoint: Checkpoint, evaluati
 
 
 def test_features_and_pixels_of_the_same_frames_score_alike(
-    kg_checkpoint: Checkpoint, evaluation: Evaluation, puppets: Path
+    kg_checkpoint: Checkpoint, evaluation: Evaluation, figures: Path
 ):
     _, by_features = evaluate(kg_checkpoint, evaluation)
-    _, by_pixels = evaluate(kg_checkpoint, open_evaluation(kg_checkpoint, puppets), workers=0)
+    _, by_pixels = evaluate(kg_checkpoint, open_evaluation(kg_checkpoint, figures), workers=0)
     torch.testing.assert_close(by_features.fused, by_pixels.fused, atol=1e-3, rtol=1e-3)
 
 
@@ -134,9 +134,9 @@ def test_a_bad_file_does_not_stop_the_rest(kg_model: Path, evaluation: Evaluatio
     assert list(find_videos([tmp_path, good])) == [bad, Path(good)]
 
 
-def test_clips_that_trained_the_model_are_refused(kg_checkpoint: Checkpoint, puppets: Path, tmp_path: Path):
+def test_clips_that_trained_the_model_are_refused(kg_checkpoint: Checkpoint, figures: Path, tmp_path: Path):
     clip = kg_checkpoint.split.train[0]
-    file = next(puppets.rglob(f"{clip}.mp4"))
+    file = next(figures.rglob(f"{clip}.mp4"))
     table = tmp_path / "clips.csv"
     table.write_text(f"video,label\n{file},{file.parent.name}\n")
     with pytest.raises(LeakageError, match="trained this model"):

@@ -10,15 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from experiments.arms import ARMS
+from experiments.data import OpenData, open_data
+from experiments.protocol import DataSpec, Experiment, Point
+from experiments.setting import Fitted, Setting
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.data.dataset import Clip, DataSet
 from kgclip.data.features import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared
-from kgclip.experiments.arms import ARMS
-from kgclip.experiments.data import OpenData, open_data
-from kgclip.experiments.protocol import DataSpec, Experiment, Point
-from kgclip.experiments.setting import Fitted, Setting
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import PARTS
 
@@ -66,9 +66,9 @@ def fake_arms(monkeypatch: pytest.MonkeyPatch) -> FakeArms:
 
 
 @pytest.fixture
-def tiny_spec(puppets: Path, puppet_features: Path) -> DataSpec:
-    """Puppets on disk with their own test part: 1 clip of each of 24 actions."""
-    return DataSpec("tiny", puppets, puppet_features)
+def tiny_spec(figures: Path, synthetic_features: Path) -> DataSpec:
+    """Figures on disk with their own test part: 1 clip of each of 24 actions."""
+    return DataSpec("tiny", figures, synthetic_features)
 
 
 @pytest.fixture

@@ -8,11 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kgclip.config import TrainConfig
-from kgclip.engine.metrics import top_k
-from kgclip.engine.prepare import prepare
-from kgclip.errors import KgclipError
-from kgclip.experiments.baselines import (
+from experiments.baselines import (
     LinearFit,
     PooledFeatures,
     best_on_validation,
@@ -26,7 +22,11 @@ from kgclip.experiments.baselines import (
     validation_loss,
     zero_shot,
 )
-from kgclip.experiments.setting import Arm, Setting
+from experiments.setting import Arm, Setting
+from kgclip.config import TrainConfig
+from kgclip.engine.metrics import top_k
+from kgclip.engine.prepare import prepare
+from kgclip.errors import KgclipError
 from kgclip.models.backbone import load_backbone
 from kgclip.models.ridge import fit_ridge
 
@@ -120,7 +120,7 @@ def test_zero_shot_is_the_cosine_of_mean_frame_and_prompt(tmp_path: Path, tiny_c
     test = setting.prepared.split.test
     scores = zero_shot(setting).scores(test, 4)
     with torch.no_grad():
-        prompts = load_backbone("puppet").encode_text(config.prompts.actions(setting.actions))
+        prompts = load_backbone("synthetic").encode_text(config.prompts.actions(setting.actions))
     cosine = F.cosine_similarity(setting.frames(test, 4).mean(dim=1)[:, None], prompts, dim=2)
     torch.testing.assert_close(scores, cosine / 0.07, atol=1e-3, rtol=1e-3)
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.arms import ARMS, TRUE_MOVEMENTS
+from experiments.data import OpenData, open_setting
+from experiments.family import TrainedFit
+from experiments.protocol import Point
+from experiments.setting import Setting
 from kgclip.data.splits import SplitOptions
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
-from kgclip.experiments.arms import ARMS, TRUE_MOVEMENTS
-from kgclip.experiments.data import OpenData, open_setting
-from kgclip.experiments.family import TrainedFit
-from kgclip.experiments.protocol import Point
-from kgclip.experiments.setting import Setting
 
 
 def test_the_path_sees_the_annotations_of_the_test_clips(tiny_data: OpenData, tmp_path: Path):

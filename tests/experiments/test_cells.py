@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cells import Cell, run_cell
+from experiments.data import OpenData
+from experiments.protocol import Point
 from kgclip.errors import KgclipError
-from kgclip.experiments.cells import Cell, run_cell
-from kgclip.experiments.data import OpenData
-from kgclip.experiments.protocol import Point
 
 POINT = Point("both", x=1, frames=4, test_frames=(2, 4))
 

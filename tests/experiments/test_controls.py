@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from experiments.controls import nonsense_names, shuffle_consists_of, shuffle_movements
 from kgclip.errors import KgclipError, LeakageError
-from kgclip.experiments.controls import nonsense_names, shuffle_consists_of, shuffle_movements
 from kgclip.kg.build import project
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import mirror, part_index

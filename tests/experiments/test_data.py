@@ -7,72 +7,72 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments import data as module
+from experiments.data import OpenData, is_made, open_data, open_setting, select_on_test
+from experiments.protocol import DataSpec, Point
 from kgclip.data.features import write_features
-from kgclip.data.puppet.dataset import PuppetOptions
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
-from kgclip.experiments import data as module
-from kgclip.experiments.data import OpenData, is_made, open_data, open_setting, select_on_test
-from kgclip.experiments.protocol import DataSpec, Point
 from kgclip.kg.graph import KnowledgeGraph
+from kgclip.synthetic.dataset import SyntheticOptions
 
 POINT = Point("all", frames=4, test_frames=(4,))
 
 
 @pytest.fixture
-def made(puppets: Path, puppet_features: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Puppets and features are copied in place of being made; gives what was done."""
+def made(figures: Path, synthetic_features: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Figures and features are copied in place of being made; gives what was done."""
     done: list[str] = []
 
-    def generate(out: Path, options: PuppetOptions, **_: object) -> None:
-        done.append(f"puppets of seed {options.seed} with noise {options.part_noise}")
-        shutil.copytree(puppets, out)
+    def generate(out: Path, options: SyntheticOptions, **_: object) -> None:
+        done.append(f"figures of seed {options.seed} with noise {options.part_noise}")
+        shutil.copytree(figures, out)
 
     def encode(dataset: object, backbone: str, out: Path, **_: object) -> None:
         done.append(f"features by {backbone}")
         out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(puppet_features, out)
+        shutil.copy(synthetic_features, out)
 
     monkeypatch.setattr(module, "generate", generate)
     monkeypatch.setattr(module, "encode", encode)
     return done
 
 
-def test_puppets_are_made_once_a_seed(made: list[str], tmp_path: Path):
-    spec = DataSpec("puppets", part_noise=0.3)
+def test_figures_are_made_once_a_seed(made: list[str], tmp_path: Path):
+    spec = DataSpec("synthetic", part_noise=0.3)
     assert not is_made(spec, 1, tmp_path)
     first = open_data(spec, 1, tmp_path)
-    assert made == ["puppets of seed 1 with noise 0.3", "features by puppet"]
+    assert made == ["figures of seed 1 with noise 0.3", "features by synthetic"]
     assert is_made(spec, 1, tmp_path)
     assert not is_made(spec, 2, tmp_path)
     assert open_data(spec, 1, tmp_path) == first
     assert len(made) == 2
     open_data(replace(spec, part_noise=0.4), 1, tmp_path)
-    assert made[2] == "puppets of seed 1 with noise 0.4"
+    assert made[2] == "figures of seed 1 with noise 0.4"
 
 
 def test_a_killed_preparation_goes_on(made: list[str], tmp_path: Path):
-    spec = DataSpec("puppets")
+    spec = DataSpec("synthetic")
     opened = open_data(spec, 0, tmp_path)
     (opened.features.parent / "hash.json").unlink()
     opened.features.unlink()
     assert open_data(spec, 0, tmp_path) == opened
-    assert made[2:] == ["features by puppet"]
+    assert made[2:] == ["features by synthetic"]
 
 
-def test_features_of_a_data_set_are_made_once(made: list[str], puppets: Path, tmp_path: Path):
-    spec = DataSpec("disk", puppets)
+def test_features_of_a_data_set_are_made_once(made: list[str], figures: Path, tmp_path: Path):
+    spec = DataSpec("disk", figures)
     opened = open_data(spec, 0, tmp_path / "work")
     assert opened.features.parent == tmp_path / "work"
     assert open_data(spec, 7, tmp_path / "work") == opened
-    assert made == ["features by puppet"]
+    assert made == ["features by synthetic"]
 
 
-def write_narrow_features(puppet_spec: DataSpec, file: Path) -> None:
+def write_narrow_features(synthetic_spec: DataSpec, file: Path) -> None:
     from kgclip.data.dataset import open_dataset
 
-    assert puppet_spec.root is not None
-    clips = open_dataset(puppet_spec.root).clips
+    assert synthetic_spec.root is not None
+    clips = open_dataset(synthetic_spec.root).clips
     rng = torch.Generator().manual_seed(0)
     rows = ((clip.id, torch.rand(4, 3, generator=rng), torch.arange(4).numpy()) for clip in clips)
     write_features(file, rows, encoder="foreign")
@@ -80,7 +80,7 @@ def write_narrow_features(puppet_spec: DataSpec, file: Path) -> None:
 
 def test_the_backbone_is_that_of_the_features(tiny_spec: DataSpec, tmp_path: Path):
     own = open_data(tiny_spec, 0, tmp_path)
-    assert own.backbone == "puppet"
+    assert own.backbone == "synthetic"
     file = tmp_path / "narrow.safetensors"
     write_narrow_features(tiny_spec, file)
     foreign = open_data(replace(tiny_spec, features=file), 0, tmp_path)
@@ -93,9 +93,9 @@ def test_the_backbone_is_that_of_the_features(tiny_spec: DataSpec, tmp_path: Pat
         open_data(replace(tiny_spec, features=file, backbone="features:4"), 0, tmp_path)
 
 
-def test_the_hash_covers_annotations(tiny_spec: DataSpec, puppets: Path, tmp_path: Path):
+def test_the_hash_covers_annotations(tiny_spec: DataSpec, figures: Path, tmp_path: Path):
     copy = tmp_path / "copy"
-    shutil.copytree(puppets, copy)
+    shutil.copytree(figures, copy)
     spec = replace(tiny_spec, root=copy)
     same = open_data(spec, 0, tmp_path).hash
     assert same == open_data(tiny_spec, 0, tmp_path).hash
@@ -104,9 +104,9 @@ def test_the_hash_covers_annotations(tiny_spec: DataSpec, puppets: Path, tmp_pat
     assert open_data(spec, 0, tmp_path).hash != same
 
 
-def test_data_that_cannot_be_used(tiny_spec: DataSpec, puppets: Path, tmp_path: Path):
+def test_data_that_cannot_be_used(tiny_spec: DataSpec, figures: Path, tmp_path: Path):
     root = tmp_path / "root"
-    shutil.copytree(puppets, root)
+    shutil.copytree(figures, root)
     shutil.rmtree(root / "test_videos")
     with pytest.raises(KgclipError, match="has no test part; give --folds"):
         open_data(replace(tiny_spec, root=root), 0, tmp_path)

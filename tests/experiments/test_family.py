@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
+from experiments import family
+from experiments.arms import ABLATION, ARMS, CONTROLS, FINE_TUNED, GRAPH, PAPER
+from experiments.presets import PRESETS
+from experiments.setting import Setting
 from kgclip.config import OptimConfig, TrainConfig
 from kgclip.engine.metrics import top_k
 from kgclip.engine.prepare import Prepared
-from kgclip.experiments import family
-from kgclip.experiments.arms import ABLATION, ARMS, CONTROLS, FINE_TUNED, GRAPH, PAPER
-from kgclip.experiments.presets import PRESETS
-from kgclip.experiments.setting import Setting
 from kgclip.kg.build import project
 from kgclip.kg.graph import KnowledgeGraph
 

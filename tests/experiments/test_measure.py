@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from experiments.measure import base_to_novel, cell_metrics
+from experiments.setting import Setting
 from kgclip.config import TrainConfig
 from kgclip.data.dataset import open_dataset
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared, graph_of_split
-from kgclip.experiments.measure import base_to_novel, cell_metrics
-from kgclip.experiments.setting import Setting
 from kgclip.kg.build import MovementRule
 
 RULE = MovementRule(min_support=0.5)

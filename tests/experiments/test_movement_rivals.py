@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from experiments.baselines import LinearFit, PooledFeatures, ridge_statistics
+from experiments.movement_rivals import movement_pseudo_labels, movement_stacking, multi_label_head
+from experiments.setting import Arm, Setting
 from kgclip.engine.metrics import top_k
-from kgclip.experiments.baselines import LinearFit, PooledFeatures, ridge_statistics
-from kgclip.experiments.movement_rivals import movement_pseudo_labels, movement_stacking, multi_label_head
-from kgclip.experiments.setting import Arm, Setting
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.models.ridge import fit_ridge
 

@@ -9,12 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from kgclip.config import TrainConfig
-from kgclip.engine.prepare import prepare
-from kgclip.errors import KgclipError
-from kgclip.experiments.novel import draw_novel, hold_out
-from kgclip.experiments.novel_arms import NOVEL_ARMS, Balance, Reader, choose_balance, novel_values
-from kgclip.experiments.novel_ways import (
+from experiments.novel import draw_novel, hold_out
+from experiments.novel_arms import NOVEL_ARMS, Balance, Reader, choose_balance, novel_values
+from experiments.novel_ways import (
     Known,
     Readings,
     by_attributes,
@@ -24,12 +21,15 @@ from kgclip.experiments.novel_ways import (
     known_of,
     typical_shares,
 )
-from kgclip.experiments.setting import Setting
+from experiments.setting import Setting
+from kgclip.config import TrainConfig
+from kgclip.engine.prepare import prepare
+from kgclip.errors import KgclipError
 
 
 @pytest.fixture
 def setting(tiny_config: Callable[..., TrainConfig], tmp_path: Path) -> Setting:
-    """Puppets with all 24 actions."""
+    """Figures with all 24 actions."""
     config = tiny_config(tmp_path / "cell" / "model")
     return Setting(config, prepare(config))
 
@@ -164,7 +164,7 @@ def test_values_of_a_clip_do_not_depend_on_the_other_clips() -> None:
 
 
 def test_a_second_way_that_says_nothing_gets_no_weight(novel: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kgclip.experiments import novel_arms
+    from experiments import novel_arms
 
     known, captions = known_of(novel)
 
@@ -214,7 +214,7 @@ def test_parsings_recognize_novel_actions_and_foreign_ones_do_not() -> None:
         assert right[1] < 0.2
 
 
-def test_written_parsings_of_puppets_are_their_scripts(novel: Setting) -> None:
+def test_written_parsings_of_synthetic_figures_are_their_scripts(novel: Setting) -> None:
     known, _ = known_of(novel)
     row = novel.actions.index("push up")
     listed = {novel.targets.movements[column] for column in known.written[row].nonzero()[:, 0].tolist()}

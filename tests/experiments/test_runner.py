@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from experiments.arms import ARMS
+from experiments.protocol import DataSpec, Experiment
+from experiments.runner import RunOptions, duration, run
 from kgclip.errors import KgclipError
-from kgclip.experiments.arms import ARMS
-from kgclip.experiments.protocol import DataSpec, Experiment
-from kgclip.experiments.runner import RunOptions, duration, run
-from kgclip.kg.storage import read_table
+from kgclip.files import read_table
 
 HERE = RunOptions(jobs=1, show_progress=False)
 COLUMNS = [

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from experiments.summary import by_seed, holm, mean_and_interval, paired_p, summarize
 from kgclip.errors import KgclipError
-from kgclip.experiments.summary import by_seed, holm, mean_and_interval, paired_p, summarize
 
 RUN = {"experiment": "e", "data": "d", "point": "p", "x": 1.0, "frames": 8, "metric": "top1"}
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kgclip.experiments.plots import save_plots
-from kgclip.experiments.protocol import Experiment, Point
-from kgclip.experiments.runner import Outcome
-from kgclip.experiments.summary import summarize
-from kgclip.experiments.tables import difference_table, mean_table, page, provenance, provenance_block
+from experiments.plots import save_plots
+from experiments.protocol import Experiment, Point
+from experiments.runner import Outcome
+from experiments.summary import summarize
+from experiments.tables import difference_table, mean_table, page, provenance, provenance_block
 
 VALUES = {"base": [0.50, 0.60, 0.40, 0.50], "KG-CLIP": [0.60, 0.71, 0.49, 0.60], "noisy": [0.90, 0.20, 0.60, 0.30]}
 
@@ -27,7 +27,7 @@ def results() -> pl.DataFrame:
     ):
         for arm in arms:
             for seed, value in enumerate(VALUES[arm]):
-                shared = {"experiment": "tiny", "data": "puppets", "point": point, "x": x, "arm": arm, "seed": seed}
+                shared = {"experiment": "tiny", "data": "synthetic", "point": point, "x": x, "arm": arm, "seed": seed}
                 shared |= {"fold": 0, "frames": frames, "num_test": 10, "wall_s": 2.0}
                 rows += [shared | {"metric": "top1", "value": value}, shared | {"metric": "latency_ms", "value": 0.25}]
     return pl.DataFrame(rows)
@@ -71,12 +71,14 @@ def test_one_seed_has_no_intervals(results: pl.DataFrame):
 
 
 def test_provenance(outcome: Outcome):
-    source = provenance("kgclip experiment tiny", outcome)
+    source = provenance("python -m experiments tiny", outcome)
     assert source["cells"] == 3 * 4 + 2 * 4
     assert source["cells_s"] == 2 * source["cells"]
     assert (source["wall_s"], source["cpus"]) == (61, os.cpu_count())
     words = provenance_block(source | {"commit": "1234567", "dirty": True, "data_hash": ["abc", "def"]})
-    assert words.startswith("`kgclip experiment tiny`, commit 1234567 with changes, data abc and 1 more: 20 cells of")
+    assert words.startswith(
+        "`python -m experiments tiny`, commit 1234567 with changes, data abc and 1 more: 20 cells of"
+    )
     assert "commit unknown, data abc:" in provenance_block(
         source | {"commit": "", "dirty": False, "data_hash": ["abc"]}
     )
@@ -84,9 +86,9 @@ def test_provenance(outcome: Outcome):
 
 def test_a_page_holds_everything(outcome: Outcome):
     summary = summarize(outcome.results, "base")
-    source = provenance("kgclip experiment tiny", outcome)
+    source = provenance("python -m experiments tiny", outcome)
     text = page(outcome, summary, source)
-    assert text.startswith("## Does it help?: puppets\n")
+    assert text.startswith("## Does it help?: synthetic\n")
     assert text.count("| base | 50.0 ± 13.0") == 1
     assert text.index("top-1 against base") < text.index("### Other figures") < text.index("latency, ms a clip")
     assert text.endswith(provenance_block(source) + "\n")

@@ -8,8 +8,8 @@ import time
 import pytest
 import torch
 
+from experiments.workers import work_in
 from kgclip.errors import KgclipError
-from kgclip.experiments.workers import work_in
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

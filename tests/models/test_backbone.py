@@ -13,10 +13,10 @@ from transformers import AutoModel, AutoTokenizer, CLIPModel, PreTrainedTokenize
 
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import FeaturesBackbone, TransformersBackbone, build_backbone, load_backbone
-from kgclip.models.puppet_clip import TextConfig
+from kgclip.synthetic.encoders import TextConfig
 
 TEXTS = ["left arm bend", "A person  doing a PUSH-UP", "", "left " * 40]
-KINDS = ["puppet", "features:7", "clip", "siglip"]
+KINDS = ["synthetic", "features:7", "clip", "siglip"]
 
 
 @pytest.fixture
@@ -96,10 +96,10 @@ def test_each_text_is_encoded_as_if_alone(name: str) -> None:
     assert alone.shape == (len(TEXTS), backbone.embedding_dim)
 
 
-@pytest.mark.parametrize("kind", ["puppet", "clip", "siglip"])
+@pytest.mark.parametrize("kind", ["synthetic", "clip", "siglip"])
 def test_each_frame_is_encoded_as_if_alone(kind: str, request: pytest.FixtureRequest) -> None:
     # In double precision, where sums in another order differ by 1e-13 and any influence of a neighbor would show.
-    name = "puppet" if kind == "puppet" else str(request.getfixturevalue(f"{kind}_folder"))
+    name = "synthetic" if kind == "synthetic" else str(request.getfixturevalue(f"{kind}_folder"))
     backbone = load_backbone(name).double()
     pixels = torch.randn(4, 3, backbone.image_size, backbone.image_size, dtype=torch.float64)
     with torch.no_grad():
@@ -187,7 +187,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path) -> None:
         load_backbone(str(folder))
 
 
-@pytest.mark.parametrize("name", ["/no/such/folder", "./nothing", "puppets"])
+@pytest.mark.parametrize("name", ["/no/such/folder", "./nothing", "synthetic"])
 def test_a_missing_folder_is_told(name: str) -> None:
     with pytest.raises(KgclipError, match="no such folder"):
         load_backbone(name)

@@ -163,7 +163,7 @@ def test_scale_is_the_exponential_up_to_one_hundred():
 def test_pixels_pass_the_image_tower_frame_by_frame():
     torch.manual_seed(0)
     sizes = {"embedding_dim": 16, "image_size": 32, "widths": [8, 8, 16], "depths": [0, 1, 1]}
-    model = KGCLIP(build_backbone({"kind": "puppet", "image": sizes, "text": SMALL_TEXT})).eval()
+    model = KGCLIP(build_backbone({"kind": "synthetic", "image": sizes, "text": SMALL_TEXT})).eval()
     pixels = torch.randn(2, 3, 3, 32, 32)
     whole = model.frame_embeddings(pixels)
     for b in range(2):

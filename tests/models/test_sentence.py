@@ -78,7 +78,7 @@ def test_cls_pooling_without_unit_length_is_recomputed(folder: Path) -> None:
     torch.testing.assert_close(load_sentence_tower(str(folder))(TEXTS), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "empty"), [("puppet", False), ("puppet", True), ("features:7", True)])
+@pytest.mark.parametrize(("name", "empty"), [("synthetic", False), ("synthetic", True), ("features:7", True)])
 def test_spec_rebuilds_backbone_and_weights(sentence_folder: Path, name: str, empty: bool) -> None:
     backbone = load_backbone(name, str(sentence_folder))
     rebuilt = build_backbone(json.loads(json.dumps(backbone.spec)), empty=empty)
@@ -88,14 +88,14 @@ def test_spec_rebuilds_backbone_and_weights(sentence_folder: Path, name: str, em
     rebuilt.train()  # must not switch dropout on
     torch.testing.assert_close(rebuilt.encode_text(TEXTS), backbone.encode_text(TEXTS), rtol=1e-5, atol=1e-6)
     assert backbone.embedding_dim == 24
-    assert backbone.frame_dim == rebuilt.frame_dim == (256 if name == "puppet" else 7)
-    if name == "puppet":
+    assert backbone.frame_dim == rebuilt.frame_dim == (256 if name == "synthetic" else 7)
+    if name == "synthetic":
         pixels = torch.rand(2, 3, 64, 64)
-        assert torch.equal(backbone.encode_image(pixels), load_backbone("puppet").encode_image(pixels))
+        assert torch.equal(backbone.encode_image(pixels), load_backbone("synthetic").encode_image(pixels))
 
 
 def test_no_tuning_reaches_the_sentence_encoder(sentence_folder: Path) -> None:
-    backbone = load_backbone("puppet", str(sentence_folder))
+    backbone = load_backbone("synthetic", str(sentence_folder))
     set_trainable(backbone, "full")
     trained = {name.split(".")[0] for name, p in backbone.named_parameters() if p.requires_grad}
     assert trained == {"frames"}

@@ -13,14 +13,14 @@ from kgclip.models.tuning import merge_lora, set_trainable
 
 TUNINGS: list[Tuning] = ["frozen", "text", "partial", "lora", "full"]
 TEXTS = ["left arm bend", "hip stoop"]
-SMALL_PUPPET = {
-    "kind": "puppet",
+SMALL_SYNTHETIC = {
+    "kind": "synthetic",
     "image": {"embedding_dim": 16, "image_size": 32, "widths": [8, 8, 16], "depths": [0, 1, 1]},
     "text": {"embedding_dim": 16, "buckets": 256, "width": 16, "num_heads": 2, "depth": 3},
 }
 
 
-@pytest.fixture(params=["puppet", "features", "clip", "siglip"])
+@pytest.fixture(params=["synthetic", "features", "clip", "siglip"])
 def make(request: pytest.FixtureRequest) -> Callable[[], Backbone]:
     """Make a small backbone of each kind, the same at each call."""
     if request.param in ("clip", "siglip"):
@@ -29,11 +29,11 @@ def make(request: pytest.FixtureRequest) -> Callable[[], Backbone]:
     if request.param == "features":
         return lambda: load_backbone("features:12")
 
-    def puppet() -> Backbone:
+    def synthetic() -> Backbone:
         torch.manual_seed(0)
-        return build_backbone(SMALL_PUPPET)
+        return build_backbone(SMALL_SYNTHETIC)
 
-    return puppet
+    return synthetic
 
 
 def outputs(backbone: Backbone) -> torch.Tensor:

@@ -50,8 +50,8 @@ def annotate(argv: Sequence[str]) -> int:
     people = _people(command.person)
     if command.every < 1:
         raise KgclipError(f"--every {command.every}: is too small; give a number from 1")
-    from kgclip.engine.progress import progress_bar
     from kgclip.pose import annotate as work
+    from kgclip.progress import progress_bar
 
     clips = _clips(command.clips)
     source = work.PoseSource(command.pose, command.detector, command.every)

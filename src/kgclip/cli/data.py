@@ -1,4 +1,4 @@
-"""`kgclip data puppet | check | features`."""
+"""`kgclip data synthetic | check | features`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,32 +9,32 @@ import tyro
 from tyro.conf import Positional
 
 from kgclip.cli.output import parse, print_json
-from kgclip.data.puppet.dataset import PuppetOptions
 from kgclip.errors import KgclipError
+from kgclip.synthetic.dataset import SyntheticOptions
 
 
 @dataclass(frozen=True)
-class PuppetCommand:
+class SyntheticCommand:
     """Generate a data set of articulated figures in the layout of Kinetics-TPS: videos, annotations and lists.
 
     Examples:
 
-      kgclip data puppet --out puppets
+      kgclip data synthetic --out figures
 
-      kgclip data puppet --out hard --train-per-action 40 --part-noise 0.3 --seed 1
+      kgclip data synthetic --out hard --train-per-action 40 --part-noise 0.3 --seed 1
     """
 
     out: Path
     """folder to write; must not exist"""
-    options: Annotated[PuppetOptions, tyro.conf.arg(name="")] = field(default_factory=PuppetOptions)
+    options: Annotated[SyntheticOptions, tyro.conf.arg(name="")] = field(default_factory=SyntheticOptions)
     workers: int = 2
     """processes that draw"""
 
 
-def puppet(argv: Sequence[str]) -> int:
-    """Run `kgclip data puppet`."""
-    command = parse(PuppetCommand, argv, "data puppet")
-    from kgclip.data.puppet.dataset import generate
+def synthetic(argv: Sequence[str]) -> int:
+    """Run `kgclip data synthetic`."""
+    command = parse(SyntheticCommand, argv, "data synthetic")
+    from kgclip.synthetic.dataset import generate
 
     generate(command.out, command.options, workers=command.workers)
     return 0
@@ -101,7 +101,7 @@ class FeaturesCommand:
 
     Examples:
 
-      kgclip data features puppets --out features.safetensors
+      kgclip data features figures --out features.safetensors
 
       kgclip data features clips.csv --out features.safetensors --encoder my_encoder.py:load --encoder-weights w.bin
     """
@@ -110,8 +110,8 @@ class FeaturesCommand:
     """Kinetics-TPS root, folder of class folders, or CSV file"""
     out: Path
     """safetensors file to write"""
-    backbone: str = "puppet"
-    """whose image tower encodes: puppet, or the name or folder of a CLIP or SigLIP model"""
+    backbone: str = "synthetic"
+    """whose image tower encodes: figure, or the name or folder of a CLIP or SigLIP model"""
     encoder: str | None = None
     """an encoder of your own in place of a backbone: FILE.py:NAME"""
     encoder_weights: Path | None = None

@@ -21,9 +21,9 @@ class EvaluateCommand:
 
     Examples:
 
-      kgclip evaluate model --data puppets
+      kgclip evaluate model --data figures
 
-      kgclip evaluate model --data puppets --frames 1 2 4 8 16 --out results
+      kgclip evaluate model --data figures --frames 1 2 4 8 16 --out results
     """
 
     model: Positional[Path]
@@ -51,9 +51,10 @@ def evaluate(argv: Sequence[str]) -> int:
     command = parse(EvaluateCommand, argv, "evaluate")
     if any(frames < 1 for frames in command.frames):
         raise KgclipError(f"--frames {min(command.frames)}: needs at least one frame; give numbers from 1")
-    from kgclip.engine.checkpoint import Checkpoint, write_json
+    from kgclip.engine.checkpoint import Checkpoint
     from kgclip.engine.evaluate import evaluate as run_evaluation
     from kgclip.engine.evaluate import open_evaluation
+    from kgclip.files import write_json
 
     checkpoint = Checkpoint.load(command.model)
     evaluation = open_evaluation(checkpoint, command.data, command.part, command.features)

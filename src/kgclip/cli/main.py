@@ -10,7 +10,7 @@ from kgclip.errors import KgclipError
 
 # Command → module and function; modules are imported when their command runs, so that help and errors come at once.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "data puppet": ("kgclip.cli.data", "puppet", "generate a data set of articulated figures"),
+    "data synthetic": ("kgclip.cli.data", "synthetic", "generate a data set of articulated figures"),
     "data check": ("kgclip.cli.data", "check", "look for missing, broken and doubtful clips and annotations"),
     "data features": ("kgclip.cli.data", "features", "encode frames once, for training in minutes"),
     "kg build": ("kgclip.cli.kg", "build", "build a graph from annotations, triples or written parsings"),
@@ -22,10 +22,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("kgclip.cli.train", "train", "train a model"),
     "evaluate": ("kgclip.cli.evaluate", "evaluate", "measure a model on clips it never saw"),
     "predict": ("kgclip.cli.predict", "predict", "recognize the action in video files, and say why"),
-    "experiment links": ("kgclip.cli.links", "links", "predict held-out links with and without the triplet encoder"),
-    "experiment": ("kgclip.cli.experiment", "experiment", "compare arms with and without the graph, with intervals"),
-    "metrics psc": ("kgclip.cli.metrics", "psc", "score a Kinetics-TPS submission as the official evaluator does"),
-    "bench": ("kgclip.cli.bench", "bench", "measure how fast it is on this machine"),
     "demo": ("kgclip.cli.demo", "demo", "see all of it work on generated clips"),
 }
 

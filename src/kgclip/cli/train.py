@@ -21,11 +21,11 @@ class TrainCommand:
 
     Examples:
 
-      kgclip train --data puppets --out model
+      kgclip train --data figures --out model
 
       kgclip train --data clips.csv --annotations parts --out model --model.backbone openai/clip-vit-base-patch16
 
-      kgclip train --data puppets --out clip-only --model.no-graph
+      kgclip train --data figures --out clip-only --model.no-graph
 
       kgclip train --preset paper-b16 --data Kinetics-TPS --out model
 

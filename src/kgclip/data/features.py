@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from kgclip.errors import KgclipError
-from kgclip.kg.storage import atomic_path
+from kgclip.files import atomic_path
 
 _VERSION = "1"
 _DTYPES = {torch.float16: "F16", torch.float32: "F32"}

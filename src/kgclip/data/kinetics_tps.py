@@ -16,10 +16,10 @@ from kgclip.data.annotation_files import clip_folders, fingerprint
 from kgclip.data.dataset import DataSet
 from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, read_folders
 from kgclip.data.observation_cache import ObservationCache
-from kgclip.data.worker_pool import map_in_workers
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import Observations
+from kgclip.parallel import map_in_workers
 
 logger = logging.getLogger(__name__)
 

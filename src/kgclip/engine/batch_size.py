@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from kgclip.config import TrainConfig
-from kgclip.engine.checkpoint import check_device, read_json
+from kgclip.engine.checkpoint import check_device
 from kgclip.engine.prepare import prepare
 from kgclip.engine.rehearsal import Rehearsal, available_memory, peak_memory, reset_peak_memory
 from kgclip.engine.state import RUN_FILE
 from kgclip.errors import KgclipError
+from kgclip.files import read_json
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,5 @@
 """A trained model on disk: weights, configuration, graph, labels and split in one folder, without pickle."""
 
-import json
-import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +9,13 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
 from kgclip.errors import KgclipError
+from kgclip.files import read_json, save_tensors, write_json
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.movement import part_index
 from kgclip.models.backbone import Backbone, build_backbone
@@ -193,31 +192,3 @@ def load_weights(model: torch.nn.Module, file: Path) -> None:
         raise KgclipError(f"{file}: holds the weights of another model than its configuration says; train again") from (
             error
         )
-
-
-def save_tensors(tensors: dict[str, Tensor], file: Path) -> None:
-    """Write tensors as safetensors, in one step, flushed to the disk."""
-    temporary = file.with_name(file.name + ".tmp")
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary)
-    with temporary.open("rb+") as handle:
-        os.fsync(handle.fileno())
-    temporary.replace(file)
-
-
-def write_json(file: Path, value: Any) -> None:
-    """Write JSON in one step."""
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n")
-    temporary.replace(file)
-
-
-def read_json(file: Path) -> Any:
-    """Read JSON.
-
-    Raises:
-        KgclipError: the file cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise KgclipError(f"{file}: cannot be read as JSON ({error}); restore the file") from error

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from kgclip.data.features import write_features
 from kgclip.data.loader import Pixels
-from kgclip.engine.progress import progress_bar
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import Backbone
+from kgclip.progress import progress_bar
 from kgclip.video.decode import open_video
 from kgclip.video.sampling import segment_indices
 from kgclip.video.transforms import preprocess

@@ -20,7 +20,6 @@ from kgclip.engine.calibration import fit_temperature
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.prepare import GraphTargets, Prepared
-from kgclip.engine.progress import progress_bar
 from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
@@ -30,6 +29,7 @@ from kgclip.models.backbone import Backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.options import LossWeights
 from kgclip.models.path import fuse
+from kgclip.progress import progress_bar
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from kgclip.engine.checkpoint import read_json, save_tensors, write_json
 from kgclip.errors import KgclipError
+from kgclip.files import read_json, save_tensors, write_json
 
 STATE_FILE = "state.json"
 RUN_FILE = "run.json"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from kgclip.files import atomic_path
 from kgclip.kg.graph import ENTITY_KINDS, RELATION_KINDS, RELATIONS, KnowledgeGraph
-from kgclip.kg.storage import atomic_path
 
 
 def write_triples(graph: KnowledgeGraph, folder: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from jaxtyping import Float32, Int8, Int64
 
 from kgclip.errors import KgclipError, LeakageError
-from kgclip.kg.storage import read_table, write_table
+from kgclip.files import read_table, write_table
 
 ENTITY_KINDS = ("video", "action", "movement")
 RELATIONS = ("performs", "shows", "consists_of")

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from kgclip.errors import KgclipError
-from kgclip.kg.storage import read_table, write_table
+from kgclip.files import read_table, write_table
 
 PARTS_SCHEMA: dict[str, pl.DataType] = {
     "clip": pl.Categorical(),

@@ -1,4 +1,4 @@
-"""The backbone contract and its kinds: puppet CLIP, CLIP and SigLIP2 from transformers, and ready-made features."""
+"""The backbone contract and its kinds: synthetic CLIP, CLIP and SigLIP2 from transformers, and ready-made features."""
 
 import json
 import math
@@ -17,10 +17,10 @@ from kgclip.errors import KgclipError
 from kgclip.models.attention import take_fast_attention
 from kgclip.models.hub import check_weight_files, find_folder, first_line, new_model, no_progress_bar, read_json
 from kgclip.models.memory import keep_freed_memory
-from kgclip.models.puppet_clip import ImageConfig, ImageEncoder, TextConfig, TextEncoder
 from kgclip.models.sentence import SentenceTower, load_sentence_tower
+from kgclip.synthetic.encoders import ImageConfig, ImageEncoder, TextConfig, TextEncoder
 
-PUPPET_WEIGHTS = Path(__file__).parent / "weights" / "puppet_clip.safetensors"
+SYNTHETIC_WEIGHTS = Path(__file__).parents[1] / "synthetic" / "weights" / "synthetic_clip.safetensors"
 _CLIP_LOGIT_SCALE = math.log(1 / 0.07)  # CLIP's initial temperature (arXiv 2103.00020, section 2.5)
 
 
@@ -87,13 +87,13 @@ class Backbone(nn.Module, ABC):
         """Return the encoders by name, "image" (if there is one) and "text"; tuning needs to know their blocks."""
 
 
-class PuppetBackbone(Backbone):
-    """The puppet CLIP behind the contract: 64-pixel frames, D = 256, pre-trained weights inside the package."""
+class SyntheticBackbone(Backbone):
+    """The synthetic CLIP behind the contract: 64-pixel frames, D = 256, pre-trained weights inside the package."""
 
     def __init__(self, image: ImageConfig, text: TextConfig):
         super().__init__()
         sizes = {"widths": list(image.widths), "depths": list(image.depths)}  # as they come back from JSON
-        self.spec = {"kind": "puppet", "image": asdict(image) | sizes, "text": asdict(text)}
+        self.spec = {"kind": "synthetic", "image": asdict(image) | sizes, "text": asdict(text)}
         self.image_size = image.image_size
         self.mean = self.std = (0.5, 0.5, 0.5)
         self.embedding_dim = self.frame_dim = image.embedding_dim
@@ -122,7 +122,7 @@ class PuppetBackbone(Backbone):
 class FeaturesBackbone(Backbone):
     """Per-frame features of F dimensions from any encoder stand for the image tower; texts have a small tower.
 
-    The text tower is the puppet CLIP's, untrained, and the same for the same spec.
+    The text tower is the synthetic CLIP's, untrained, and the same for the same spec.
     """
 
     mean = std = (0.0, 0.0, 0.0)
@@ -208,12 +208,12 @@ class TransformersBackbone(Backbone):
 
 
 class SentenceBackbone(Backbone):
-    """Frames of a puppet or features backbone with a frozen sentence encoder for the texts.
+    """Frames of a synthetic or features backbone with a frozen sentence encoder for the texts.
 
     D is the sentence encoder's; frames keep their own dimension, so that pooling maps one to the other.
     """
 
-    def __init__(self, frames: PuppetBackbone | FeaturesBackbone, sentence: SentenceTower):
+    def __init__(self, frames: SyntheticBackbone | FeaturesBackbone, sentence: SentenceTower):
         super().__init__()
         self.spec = {"kind": "sentence", "frames": frames.spec, "sentence": sentence.spec}
         self.image_size, self.mean, self.std = frames.image_size, frames.mean, frames.std
@@ -232,14 +232,14 @@ class SentenceBackbone(Backbone):
 
     def towers(self) -> dict[str, Tower]:
         """See `Backbone.towers`; the frozen sentence encoder is none, so no tuning reaches it."""
-        return {"image": self.frames.image_tower()} if isinstance(self.frames, PuppetBackbone) else {}
+        return {"image": self.frames.image_tower()} if isinstance(self.frames, SyntheticBackbone) else {}
 
 
 def load_backbone(name_or_folder: str, text: str | None = None) -> Backbone:
     """Load a backbone with its weights.
 
     Args:
-        name_or_folder: "puppet" (ships with the package); "features:512" for ready-made features of 512 dimensions;
+        name_or_folder: "synthetic" (ships with the package); "features:512" for ready-made features of 512 dimensions;
             or a folder or hub name of a CLIP or fixed-resolution SigLIP2 model in the layout of transformers.
         text: folder of a sentence encoder that takes the place of the text tower; None keeps the backbone's own.
 
@@ -248,16 +248,16 @@ def load_backbone(name_or_folder: str, text: str | None = None) -> Backbone:
             pre-trained text tower that belongs to its image tower, and `text` would replace it.
     """
     if text is not None:
-        if name_or_folder != "puppet" and not name_or_folder.startswith("features:"):
+        if name_or_folder != "synthetic" and not name_or_folder.startswith("features:"):
             raise KgclipError(
                 f"--model.text {text}: the backbone {name_or_folder} has a text tower of its own; "
-                "leave --model.text out, or use the backbone puppet or features:DIM"
+                "leave --model.text out, or use the backbone synthetic or features:DIM"
             )
         frames = load_backbone(name_or_folder)
-        assert isinstance(frames, PuppetBackbone | FeaturesBackbone)
+        assert isinstance(frames, SyntheticBackbone | FeaturesBackbone)
         return SentenceBackbone(frames, load_sentence_tower(text)).eval()
-    if name_or_folder == "puppet":
-        return _load_puppet()
+    if name_or_folder == "synthetic":
+        return _load_synthetic()
     if name_or_folder.startswith("features:"):
         frame_dim = name_or_folder.removeprefix("features:")
         if not frame_dim.isdecimal() or int(frame_dim) == 0:
@@ -274,35 +274,35 @@ def build_backbone(spec: Mapping[str, Any], *, empty: bool = False) -> Backbone:
         empty: leave the parameters of published kinds of model without memory: a checkpoint's are then assigned.
     """
     kind = spec.get("kind")
-    if kind == "puppet":
-        return _build_puppet(spec)
+    if kind == "synthetic":
+        return _build_synthetic(spec)
     if kind == "features":
         return FeaturesBackbone(spec["frame_dim"], TextConfig(**spec["text"]), spec["seed"])
     if kind in ("clip", "siglip"):
         return TransformersBackbone(spec, empty=empty)
     if kind == "sentence":
         frames = build_backbone(spec["frames"])
-        assert isinstance(frames, PuppetBackbone | FeaturesBackbone)
+        assert isinstance(frames, SyntheticBackbone | FeaturesBackbone)
         return SentenceBackbone(frames, SentenceTower(spec["sentence"], empty=empty))
     raise KgclipError(
-        f"unknown backbone kind {kind!r}, expected puppet, features, clip, siglip or sentence; check the spec"
+        f"unknown backbone kind {kind!r}, expected synthetic, features, clip, siglip or sentence; check the spec"
     )
 
 
-def _build_puppet(spec: Mapping[str, Any]) -> PuppetBackbone:
+def _build_synthetic(spec: Mapping[str, Any]) -> SyntheticBackbone:
     image = dict(spec["image"])
     image |= {key: tuple(image[key]) for key in ("widths", "depths")}
-    return PuppetBackbone(ImageConfig(**image), TextConfig(**spec["text"]))
+    return SyntheticBackbone(ImageConfig(**image), TextConfig(**spec["text"]))
 
 
-def _load_puppet() -> PuppetBackbone:
+def _load_synthetic() -> SyntheticBackbone:
     try:
-        with safe_open(PUPPET_WEIGHTS, framework="pt") as file:
+        with safe_open(SYNTHETIC_WEIGHTS, framework="pt") as file:
             spec = json.loads(file.metadata()["spec"])
             weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
-        raise KgclipError(f"{PUPPET_WEIGHTS}: cannot be read ({error}); reinstall kgclip") from error
-    backbone = _build_puppet(spec)
+        raise KgclipError(f"{SYNTHETIC_WEIGHTS}: cannot be read ({error}); reinstall kgclip") from error
+    backbone = _build_synthetic(spec)
     backbone.load_state_dict(weights)
     return backbone.eval()
 

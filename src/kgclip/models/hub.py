@@ -22,7 +22,7 @@ def find_folder(name: str) -> Path:
     if folder.is_dir():
         return folder
     if folder.is_absolute() or name.startswith(".") or name.count("/") != 1:
-        raise KgclipError(f"{name}: no such folder; pass puppet, features:DIM or the folder of a CLIP or SigLIP2 model")
+        raise KgclipError(f"{name}: no such folder; give synthetic, features:DIM or the folder of a CLIP model")
     try:
         return Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.safetensors"], etag_timeout=5))
     except (OSError, ValueError, HfHubHTTPError) as error:

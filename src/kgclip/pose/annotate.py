@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from kgclip.data.worker_pool import map_in_workers
 from kgclip.errors import KgclipError
+from kgclip.parallel import map_in_workers
 from kgclip.pose.brought import BroughtKeypoints, is_keypoints
 from kgclip.pose.estimators.estimator import open_estimator
 from kgclip.pose.frames import write_frames, write_vocabulary

@@ -9,7 +9,7 @@ import pyarrow as pa
 from jaxtyping import Float64, Int32, Int64
 
 from kgclip.errors import KgclipError
-from kgclip.kg.storage import read_table, write_table
+from kgclip.files import read_table, write_table
 from kgclip.pose.body import Body, measure
 from kgclip.pose.motion import GRID_RATE, grid_times, on_grid, smooth
 from kgclip.pose.skeleton import NUM_JOINTS, PersonTrack

@@ -10,19 +10,20 @@ from typing import Any
 
 from kgclip.config import TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
-from kgclip.data.puppet.dataset import PuppetOptions, generate
 from kgclip.data.splits import SplitOptions, make_split
-from kgclip.engine.checkpoint import Checkpoint, write_json
+from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import evaluate, open_evaluation
 from kgclip.engine.extract import backbone_encoder, extract_features
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.prepare import graph_of_split
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
+from kgclip.files import write_json
 from kgclip.kg.lint import lint
 from kgclip.kg.stats import graph_stats
 from kgclip.models.backbone import load_backbone
 from kgclip.report.page import write_page
+from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 log = logging.getLogger(__name__)
 
@@ -58,18 +59,20 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     """
     started = time.monotonic()
     _clear(out)
-    data, features = out / "puppets", out / "features.safetensors"
-    log.info("1/5 drawing puppets")
-    puppets = PuppetOptions(
+    data, features = out / "synthetic", out / "features.safetensors"
+    log.info("1/5 drawing figures")
+    figures = SyntheticOptions(
         train_per_action=options.train_per_action, test_per_action=options.test_per_action, seed=options.seed
     )
-    generate(data, puppets, workers=options.workers)
+    generate(data, figures, workers=options.workers)
     base = TrainConfig(data=data, out=out / "kg-clip", features=features, seed=options.seed, workers=options.workers)
     log.info("2/5 building and checking the graph")
     graph = _build_graph(base, out / "graph.parquet")
     log.info("3/5 encoding frames")
     paths = {clip.id: clip.path for clip in open_dataset(data).clips}
-    extract_features(backbone_encoder(load_backbone("puppet")), paths, CACHED_FRAMES, features, workers=options.workers)
+    extract_features(
+        backbone_encoder(load_backbone("synthetic")), paths, CACHED_FRAMES, features, workers=options.workers
+    )
     log.info("4/5 training with and without the graph, with all labels and with few")
     arms = {name: _run_arm(config, name) for name, config in _arms(base, out).items()}
     log.info("5/5 explaining one prediction and writing the page")
@@ -94,7 +97,7 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
 
 def _clear(out: Path) -> None:
     """Remove an earlier demonstration, and nothing else."""
-    if out.exists() and any(out.iterdir()) and not (out / "puppets").is_dir():
+    if out.exists() and any(out.iterdir()) and not (out / "synthetic").is_dir():
         raise KgclipError(f"{out}: holds something that no demonstration left there; choose another --out")
     if out.exists():
         shutil.rmtree(out)

@@ -1,0 +1,133 @@
+"""One cell of an experiment: one arm on one setting, measured once and kept as a file."""
+
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from experiments.arms import ARMS
+from experiments.data import CELL, OpenData, open_setting, select_on_test
+from experiments.measure import cell_metrics
+from experiments.protocol import Point
+from experiments.setting import Fitted, Setting
+from kgclip.errors import KgclipError
+from kgclip.files import atomic_path, read_json
+
+# Raise it when a cell measures something else.
+FORMAT = 1
+CHOSEN_ON_TEST = ", epoch chosen on test"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is run once.
+
+    Attributes:
+        data: of its seed.
+        point: of the protocol.
+        arm: a name in :data:`experiments.arms.ARMS`.
+        seed: of the split, initialization and order.
+        fold: which fold is the test part.
+        chosen_on_test: the arm selects on the test clips: cheating, to show what it gives.
+    """
+
+    data: OpenData
+    point: Point
+    arm: str
+    seed: int
+    fold: int
+    chosen_on_test: bool = False
+
+    @property
+    def row(self) -> str:
+        """The arm as tables name it."""
+        return self.arm + CHOSEN_ON_TEST * self.chosen_on_test
+
+    def __str__(self) -> str:
+        return f"{self.data.spec.name}, {self.point.name}, {self.row}, seed {self.seed}, fold {self.fold}"
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything that its figures depend on, as JSON values; names of points and experiments are not among it."""
+        point = {key: value for key, value in dataclasses.asdict(self.point).items() if key not in ("name", "x")}
+        return {
+            "format": FORMAT,
+            "version": version("kgclip"),
+            "data": self.data.hash,
+            "backbone": self.data.backbone,
+            "text": self.data.spec.text,
+            "pixels": self.data.spec.pixels,
+            "folds": 0 if self.point.published else self.data.spec.folds,
+            "point": point | {"test_frames": list(self.point.test_frames)},
+            "arm": self.arm,
+            "seed": self.seed,
+            "fold": self.fold,
+            "chosen_on_test": self.chosen_on_test,
+        }
+
+    def file(self, store: Path) -> Path:
+        """Where its result lies under ``store``; cells of several experiments may be the same one."""
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+        arm = re.sub(r"[^a-z0-9]+", "-", self.row.lower()).strip("-")
+        return store / arm / f"seed-{self.seed}-fold-{self.fold}-{digest}.json"
+
+    def result(self, store: Path) -> dict[str, Any] | None:
+        """Its result, None before it was run.
+
+        Raises:
+            KgclipError: the file is damaged.
+        """
+        file = self.file(store)
+        if not file.exists():
+            return None
+        result = read_json(file)
+        if not isinstance(result, dict) or result.get("cell") != self.identity:
+            raise KgclipError(f"{file}: is not the result of the cell that its name says; remove the file")
+        return result
+
+
+def run_cell(cell: Cell, store: Path, scratch: Path) -> None:
+    """Run a cell and keep its result: ``frames`` with the metrics at every T, ``num_test`` and ``wall_s``.
+
+    Args:
+        cell: what to run.
+        store: the folder of results.
+        scratch: where the arm may write; emptied afterwards.
+
+    Raises:
+        KgclipError: the data cannot be cut so, or the arm refuses it.
+    """
+    started = time.monotonic()
+    try:
+        setting = open_setting(cell.data, cell.point, cell.seed, cell.fold, scratch)
+        torch.manual_seed(cell.seed)
+        fitted = ARMS[cell.arm](select_on_test(setting) if cell.chosen_on_test else setting)
+        frames = {str(num_frames): _measure(setting, fitted, num_frames) for num_frames in cell.point.test_frames}
+    finally:
+        shutil.rmtree(scratch / CELL, ignore_errors=True)
+    result = {
+        "cell": cell.identity,
+        "num_test": len(setting.prepared.split.test),
+        "wall_s": round(time.monotonic() - started, 3),
+        "frames": frames,
+    }
+    with atomic_path(cell.file(store)) as temporary:
+        temporary.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _measure(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, float]:
+    """The metrics at T, and the time that scoring takes: milliseconds a clip, all test clips at once."""
+    metrics = cell_metrics(setting, fitted, num_frames)
+    clips = setting.prepared.split.test
+    started = time.perf_counter()
+    fitted.scores(clips, num_frames)
+    return metrics | {"latency_ms": 1000 * (time.perf_counter() - started) / len(clips)}

@@ -1,0 +1,272 @@
+"""The data of an experiment: made or opened once, and cut into the setting of each cell."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from experiments.protocol import DataSpec, Point
+from experiments.setting import Setting
+from kgclip.config import ModelConfig, TrainConfig, to_json
+from kgclip.data.dataset import DataSet, open_dataset
+from kgclip.data.features import FeatureFile
+from kgclip.data.kinetics_tps import read_observations
+from kgclip.data.splits import Split, SplitOptions, group_folds, read_published_split
+from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.prepare import Prepared, prepare
+from kgclip.errors import KgclipError
+from kgclip.files import write_json
+from kgclip.models.backbone import load_backbone
+from kgclip.synthetic.dataset import SyntheticOptions, generate
+
+# Frames of each clip that are encoded and kept; no point of a protocol takes more.
+CACHED_FRAMES = 16
+# The folder under a process' scratch that a cell writes to.
+CELL = "cell"
+# Settings kept in a process: that of the cells in work and those whose last arms may still be to come.
+_KEPT_SETTINGS = 4
+# The file that ends the making of figures, with their hash.
+_KNOWN = "hash.json"
+
+
+@dataclass(frozen=True)
+class OpenData:
+    """A data set that is ready for cells.
+
+    Attributes:
+        spec: what it was made from.
+        root: where the clips lie.
+        features: cached features of all clips.
+        backbone: of the models (see :class:`kgclip.config.ModelConfig`).
+        hash: of features, labels and annotations; results of other data are never mistaken for those of this.
+        work: where splits are kept.
+    """
+
+    spec: DataSpec
+    root: Path
+    features: Path
+    backbone: str
+    hash: str
+    work: Path
+
+
+def check_inputs(spec: DataSpec, points: Sequence[Point]) -> None:
+    """Refuse, before anything is made, what would stop a cell later.
+
+    Raises:
+        KgclipError: a backbone, sentence encoder or published split cannot be read, or the folds cannot be cut.
+    """
+    load_backbone(spec.backbone, spec.text)
+    for point in points:
+        if point.published is not None:
+            _published_split(spec, point)
+    if spec.root is not None and spec.folds:
+        group_folds(open_dataset(spec.root), spec.folds, 0)
+
+
+def open_data(spec: DataSpec, seed: int, work: Path, *, workers: int = 1, show_progress: bool = False) -> OpenData:
+    """Open a data set, or generate its figures; features of its frames are computed if none are given.
+
+    What is made lies in ``work``, appears there whole, and is taken from there the next time.
+
+    Args:
+        spec: the data set.
+        seed: of generated figures; a data set on disk is the same for every seed.
+        work: a folder.
+        workers: processes that draw and threads that decode.
+        show_progress: progress bars on stderr.
+
+    Raises:
+        KgclipError: the data or the features cannot be read, or do not belong together.
+    """
+    if spec.root is None:
+        return _open_synthetic(spec, seed, work, workers=workers, show_progress=show_progress)
+    dataset = open_dataset(spec.root)
+    if dataset.annotations is None:
+        raise KgclipError(
+            f"{spec.root}: has no part annotations, and experiments compare arms that learn from them; give a data set "
+            "in the layout of Kinetics-TPS"
+        )
+    if not spec.folds and not any(clip.part == "test" for clip in dataset.clips):
+        raise KgclipError(f"{spec.root}: has no test part; give --folds, such as --folds 5")
+    features = spec.features
+    if features is None:
+        place = json.dumps([str(spec.root.resolve()), spec.backbone, _listing(dataset)])
+        features = work / f"features-{_digest(place)}.safetensors"
+        if not features.exists():
+            encode(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
+    file = FeatureFile(features)
+    file.check([clip.id for clip in dataset.clips])
+    return OpenData(spec, spec.root, features, backbone_of(spec, file), data_hash(dataset, features), work)
+
+
+def _open_synthetic(spec: DataSpec, seed: int, work: Path, *, workers: int, show_progress: bool) -> OpenData:
+    if spec.features is not None:
+        raise KgclipError("--features: is for a data set on disk; give --data with its path, or leave --features out")
+    options, folder = _synthetic(spec, seed, work)
+    root, features, known = folder / "synthetic", folder / "features.safetensors", folder / _KNOWN
+    # Each file appears whole and after those that it is made from, so that a killed run goes on here.
+    if not known.exists():
+        if not root.exists():
+            generate(root, options, workers=workers, progress=show_progress)
+        dataset = open_dataset(root)
+        if not features.exists():
+            encode(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
+        write_json(known, data_hash(dataset, features))
+    return OpenData(spec, root, features, spec.backbone, json.loads(known.read_text()), work)
+
+
+def is_made(spec: DataSpec, seed: int, work: Path) -> bool:
+    """Whether opening takes a moment: the data are on disk, or their figures were made before."""
+    return spec.root is not None or (_synthetic(spec, seed, work)[1] / _KNOWN).exists()
+
+
+def _synthetic(spec: DataSpec, seed: int, work: Path) -> tuple[SyntheticOptions, Path]:
+    """What is generated, and the folder that gets it."""
+    options = SyntheticOptions(
+        seed=seed,
+        part_noise=spec.part_noise,
+        train_per_action=spec.clips_per_action,
+        test_per_action=spec.test_per_action,
+    )
+    return options, work / f"figures-{seed}-{_digest(json.dumps([to_json(options), spec.backbone]))}"
+
+
+def encode(dataset: DataSet, backbone: str, out: Path, *, workers: int, show_progress: bool) -> None:
+    """Write features of the frames of all clips by the image tower of a backbone.
+
+    Raises:
+        KgclipError: the backbone has no image tower, or a video cannot be read.
+    """
+    model = load_backbone(backbone)
+    if "image" not in model.towers():
+        raise KgclipError(f"--backbone {backbone}: takes features, not pixels; give --features FILE")
+    paths = {clip.id: clip.path for clip in dataset.clips}
+    extract_features(backbone_encoder(model), paths, CACHED_FRAMES, out, workers=workers, progress=show_progress)
+
+
+def backbone_of(spec: DataSpec, features: FeatureFile) -> str:
+    """The backbone that takes these features: the spec's own, or one for features of a foreign encoder.
+
+    Raises:
+        KgclipError: a backbone was named that the features are not of.
+    """
+    if not spec.backbone.startswith("features:"):
+        backbone = load_backbone(spec.backbone)
+        if features.encoder == backbone.spec["kind"] and features.feature_dim == backbone.frame_dim:
+            return spec.backbone
+        if spec.backbone == DataSpec.backbone:
+            return f"features:{features.feature_dim}"
+    elif spec.backbone == f"features:{features.feature_dim}":
+        return spec.backbone
+    raise KgclipError(
+        f"{features.path}: holds features by {features.encoder!r} with {features.feature_dim} numbers a frame, which "
+        f"are not those of --backbone {spec.backbone}; leave one of the two options out"
+    )
+
+
+def data_hash(dataset: DataSet, features: Path) -> str:
+    """The first 16 hex digits of the SHA-256 of labels, sources, annotations and features."""
+    digest = hashlib.sha256(_listing(dataset).encode())
+    observations = read_observations(dataset, progress=False)
+    for table in (observations.parts, observations.frames):
+        # Binary forms of equal tables differ by how they came into memory.
+        digest.update(table.write_csv().encode())
+    with features.open("rb") as file:
+        digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _listing(dataset: DataSet) -> str:
+    return json.dumps([[clip.id, clip.action, clip.source, clip.part] for clip in dataset.clips])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=_KEPT_SETTINGS)
+def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Path) -> Setting:
+    """The setting of the cells of one point, seed and fold: their arms share it.
+
+    Args:
+        data: the data set of that seed.
+        point: of the protocol.
+        seed: of the split, of initialization and order.
+        fold: which of the data's folds is the test part; 0 where there are none.
+        scratch: where arms may write.
+
+    Raises:
+        KgclipError: the split cannot be made, or the features do not fit.
+    """
+    config = TrainConfig(
+        data=data.root,
+        # What hold_out keeps beside it outlives the cells; arms write to a folder that each cell leaves empty.
+        out=scratch / f"setting-{_digest(f'{data.hash} {data.spec} {point} {seed} {fold}')}" / "model",
+        features=None if data.spec.pixels else data.features,
+        frames=point.frames,
+        seed=seed,
+        workers=1,
+        device="cpu",
+        model=ModelConfig(backbone=data.backbone, text=data.spec.text),
+        split=SplitOptions(
+            file=_split_file(data, point, seed, fold),
+            train_fraction=point.train_fraction,
+            shots=point.shots,
+            label_fraction=point.label_fraction,
+            seed=seed,
+        ),
+    )
+    setting = Setting(config, prepare(config))
+    if point.novel_fraction > 0:
+        from experiments.novel import hold_out
+
+        setting = hold_out(setting, point.novel_fraction, seed)
+    return dataclasses.replace(setting, config=dataclasses.replace(setting.config, out=scratch / CELL / "model"))
+
+
+def _split_file(data: OpenData, point: Point, seed: int, fold: int) -> Path | None:
+    """The published split or that of one fold, saved where it is not yet; None for the data set's own test part.
+
+    Two processes that save one write the same.
+    """
+    if point.published is not None:
+        file = data.work / f"published-{data.hash}-{point.published}.json"
+        _published_split(data.spec, point).save(file)
+        return file
+    if not data.spec.folds:
+        return None
+    file = data.work / f"folds-{data.hash}-{data.spec.folds}" / f"seed-{seed}-fold-{fold}.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        group_folds(open_dataset(data.root), data.spec.folds, seed)[fold].save(file)
+    return file
+
+
+def _published_split(spec: DataSpec, point: Point) -> Split:
+    if spec.splits is None:
+        raise KgclipError(f"{point.name}: is a published split; give --splits with the folder of split_20_train.txt")
+    train, test = (spec.splits / f"split_{point.published}_{part}.txt" for part in ("train", "test"))
+    return read_published_split(train, test)
+
+
+def select_on_test(setting: Setting) -> Setting:
+    """The same setting with the test clips in place of the validation clips: what an arm must never be given.
+
+    It shows how much the published habit of choosing the epoch on the test clips is worth.
+    """
+    prepared = setting.prepared
+    split = dataclasses.replace(prepared.split, val=prepared.split.test, test=())
+    graph = dataclasses.replace(prepared.graph, split_hash=split.hash)
+    folder = setting.config.out.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    split.save(folder / "split.json")
+    options = SplitOptions(file=folder / "split.json", seed=setting.config.seed)
+    config = dataclasses.replace(setting.config, split=options)
+    if config.graph is not None:
+        config = dataclasses.replace(config, graph=folder / "graph.parquet")
+        graph.save(folder / "graph.parquet")
+    return Setting(config, Prepared(prepared.dataset, split, graph), setting.novel)

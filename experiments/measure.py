@@ -1,0 +1,134 @@
+"""The figures of one cell: what an arm gets right on the test clips."""
+
+from functools import lru_cache
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from experiments.ranking import filtered_ranks, ranking_metrics
+from experiments.setting import Fitted, Setting
+from kgclip.data.dataset import DataSet
+from kgclip.data.kinetics_tps import read_observations
+from kgclip.engine.calibration import area_under_risk_coverage, expected_calibration_error, fit_temperature
+from kgclip.engine.metrics import (
+    harmonic_mean,
+    macro_f1,
+    mean_average_precision,
+    mean_class_accuracy,
+    negative_log_likelihood,
+    top_k,
+)
+from kgclip.kg.build import MovementRule, build_graph
+from kgclip.kg.graph import KnowledgeGraph
+
+
+def cell_metrics(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, float]:
+    """Measure a fitted arm on the test part; docs/metrics.md defines the figures.
+
+    Always there: top1, top5, mean_class_accuracy, macro_f1, aurc. With validation clips: nll and ece, after a
+    temperature fitted on them. For an arm that reads movements, where test clips are annotated: movement_map,
+    shows_mrr, shows_hits1, shows_hits3, shows_hits10. With novel actions: base_top1, novel_top1, harmonic_mean,
+    generalized_harmonic_mean.
+
+    Args:
+        setting: the data of the cell.
+        fitted: what the arm has made of it.
+        num_frames: T in the test.
+
+    Returns:
+        Shares in [0, 1]; nll in nats.
+    """
+    clips = setting.prepared.split.test
+    scores, labels = fitted.scores(clips, num_frames).cpu(), setting.labels(clips)
+    predicted, num = scores.argmax(dim=1), len(setting.actions)
+    metrics = {
+        "top1": top_k(scores, labels),
+        "top5": top_k(scores, labels, 5),
+        "mean_class_accuracy": mean_class_accuracy(predicted, labels, num),
+        "macro_f1": macro_f1(predicted, labels, num),
+    }
+    metrics |= _calibration(setting, fitted, num_frames, scores, labels)
+    metrics |= _movements(setting, fitted, num_frames)
+    if setting.novel:
+        novel = torch.tensor([action in setting.novel for action in setting.actions])
+        metrics |= base_to_novel(scores, labels, novel)
+    return metrics
+
+
+def _calibration(
+    setting: Setting, fitted: Fitted, num_frames: int, scores: Float[Tensor, "B K"], labels: Int[Tensor, " B"]
+) -> dict[str, float]:
+    val = setting.prepared.split.val
+    if not val:
+        return {"aurc": area_under_risk_coverage(scores.softmax(dim=1), labels)}
+    logits = scores / fit_temperature(fitted.scores(val, num_frames).cpu(), setting.labels(val))
+    probability = logits.softmax(dim=1)
+    return {
+        "nll": negative_log_likelihood(logits, labels),
+        "ece": expected_calibration_error(probability, labels),
+        "aurc": area_under_risk_coverage(probability, labels),
+    }
+
+
+def _movements(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, float]:
+    clips, shown = _shown(setting)
+    if not clips:
+        return {}
+    values = fitted.movements(clips, num_frames)
+    if values is None:
+        return {}
+    values = values.cpu()
+    ranking = ranking_metrics(filtered_ranks(values, shown))
+    return {
+        "movement_map": mean_average_precision(values, shown),
+        **{f"shows_{name}": value for name, value in ranking.items()},
+    }
+
+
+def _shown(setting: Setting) -> tuple[tuple[str, ...], Bool[Tensor, "B M"]]:
+    """The annotated test clips, and which movements of the training graph they show; no clips if none shows any."""
+    movements, dataset = setting.targets.movements, setting.prepared.dataset
+    nothing = (), torch.zeros(0, len(movements), dtype=torch.bool)
+    if dataset.annotations is None or not movements:
+        return nothing
+    annotated, graph = _observed(dataset, setting.config.rule.min_support, setting.config.keep_going)
+    clips = tuple(clip for clip in setting.prepared.split.test if clip in annotated)
+    shown = torch.from_numpy(graph.adjacency("shows", clips, movements)) > 0
+    return (clips, shown) if shown.any() else nothing
+
+
+@lru_cache(maxsize=4)
+def _observed(dataset: DataSet, min_support: float, keep_going: bool) -> tuple[frozenset[str], KnowledgeGraph]:
+    """All annotated clips, and what each shows: for measuring only, since it holds the test clips."""
+    observations = read_observations(dataset, keep_going=keep_going, progress=False)
+    clips = observations.frames["clip"].unique().to_list()
+    graph = build_graph(dict.fromkeys(clips), observations, MovementRule(min_support, max_clip_share=1.0))
+    return frozenset(clips), graph
+
+
+def base_to_novel(
+    scores: Float[Tensor, "B K"], labels: Int[Tensor, " B"], novel: Bool[Tensor, " K"]
+) -> dict[str, float]:
+    """Accuracy on clips of base actions and of novel ones, each among its own actions, and harmonic means of both.
+
+    In ``generalized_harmonic_mean`` all actions are candidates for every clip.
+
+    Args:
+        scores: of every action.
+        labels: of the clips; there are some of both kinds.
+        novel: which actions are novel.
+    """
+    is_novel = novel[labels]
+
+    def accuracy(kind: bool, candidates: Bool[Tensor, " K"]) -> float:
+        chosen = is_novel == kind
+        return top_k(scores[chosen].masked_fill(~candidates, -torch.inf), labels[chosen])
+
+    base, new, every = accuracy(False, ~novel), accuracy(True, novel), torch.ones_like(novel)
+    return {
+        "base_top1": base,
+        "novel_top1": new,
+        "harmonic_mean": harmonic_mean(base, new),
+        "generalized_harmonic_mean": harmonic_mean(accuracy(False, every), accuracy(True, every)),
+    }

@@ -1,0 +1,161 @@
+"""A synthetic data set on disk, in the layout of Kinetics-TPS (docs/synthetic.md)."""
+
+import csv
+import shutil
+import string
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import orjson
+from rich.console import Console
+from rich.progress import track
+
+from kgclip.errors import KgclipError
+from kgclip.kg.movement import PARTS
+from kgclip.parallel import map_in_workers
+from kgclip.synthetic.actions import actions
+from kgclip.synthetic.annotation import annotate
+from kgclip.synthetic.clip import ClipOptions, make_clip
+from kgclip.synthetic.vocabulary import OBJECTS, STATES, on_disk
+from kgclip.video.encode import write_video
+
+_ID_LETTERS = string.ascii_letters + string.digits + "-_"
+_LEADING_HYPHEN = 0.05  # share of ids that start with a hyphen, a stumbling block for command lines
+_MOST_CLIPS_OF_A_SOURCE = 3
+
+Part = Literal["train", "test"]
+_PARTS: tuple[Part, ...] = ("train", "test")
+
+
+@dataclass(frozen=True)
+class SyntheticOptions(ClipOptions):
+    """What a synthetic data set holds; the same options give the same bytes.
+
+    Attributes:
+        train_per_action: annotated clips of each of the 24 actions.
+        test_per_action: clips without annotations, of other sources.
+        seed: of all randomness.
+    """
+
+    train_per_action: int = 20
+    test_per_action: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("train_per_action", "test_per_action", "seed"):
+            if getattr(self, name) < 0:
+                raise KgclipError(f"synthetic data: {name} is {getattr(self, name)}; expected 0 or more")
+        for name in ("part_noise", "occlusion"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise KgclipError(f"synthetic data: {name} is {getattr(self, name)}; expected a share between 0 and 1")
+        if not 2 <= self.frames[0] <= self.frames[1]:
+            raise KgclipError(f"synthetic data: frames is {self.frames}; expected least and greatest, at least 2")
+        if any(side < 32 or side % 2 for side in self.size):
+            raise KgclipError(f"synthetic data: size is {self.size}; expected an even width and height of 32 or more")
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """One clip to be made: its name, and the seeds of its source and of itself."""
+
+    id: str
+    action: str
+    part: Part
+    source_seed: tuple[int, ...]
+    seed: tuple[int, ...]
+
+
+def plan(options: SyntheticOptions) -> list[ClipPlan]:
+    """Name every clip of a data set: Kinetics ids, up to three clips of a source, no source on both sides."""
+    rng = np.random.default_rng((options.seed, 0))
+    plans: list[ClipPlan] = []
+    sources: set[str] = set()
+    for action in actions():
+        for part in _PARTS:
+            count = options.train_per_action if part == "train" else options.test_per_action
+            left = count
+            while left:
+                clips = min(left, int(rng.integers(1, _MOST_CLIPS_OF_A_SOURCE + 1)))
+                source = _source_id(rng, sources)
+                starts = np.cumsum(rng.integers(10, 90, size=clips))
+                for start in starts:
+                    seed = (options.seed, 2, len(plans))
+                    video = f"{source}_{start:06d}_{start + 10:06d}"
+                    plans.append(ClipPlan(video, action, part, (options.seed, 1, len(sources)), seed))
+                left -= clips
+    return plans
+
+
+def _source_id(rng: np.random.Generator, taken: set[str]) -> str:
+    while True:
+        letters = [_ID_LETTERS[i] for i in rng.integers(len(_ID_LETTERS), size=11)]
+        if rng.random() < _LEADING_HYPHEN:
+            letters[0] = "-"
+        source = "".join(letters)
+        if source not in taken:
+            taken.add(source)
+            return source
+
+
+def _make(job: tuple[Path, ClipPlan, SyntheticOptions]) -> int:
+    """Write one clip and, for training, its annotations; give its number of frames."""
+    root, clip_plan, options = job
+    rng = np.random.default_rng(clip_plan.seed)
+    clip = make_clip(clip_plan.action, np.random.default_rng(clip_plan.source_seed), rng, options)
+    action = on_disk(clip_plan.action)
+    write_video(root / f"{clip_plan.part}_videos" / action / f"{clip_plan.id}.mp4", clip.rendering.frames, clip.fps)
+    if clip_plan.part == "train":
+        folder = root / "train_annotations" / action / clip_plan.id / clip_plan.id
+        folder.mkdir(parents=True)
+        for image, content in annotate(clip, rng).items():
+            (folder / f"img_{image:05d}.json").write_bytes(orjson.dumps(content))
+    return len(clip.moving)
+
+
+def _write_lists(root: Path, plans: list[ClipPlan], frames: list[int]) -> None:
+    folder = root / "list"
+    folder.mkdir()
+    for name, words in (("body_part", PARTS), ("part_stat", STATES), ("object", OBJECTS)):
+        (folder / f"{name}.txt").write_text("".join(f"{on_disk(word)}\n" for word in words))
+    for part in _PARTS:
+        with (folder / f"video_{part}_flist.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("video", "frames"))
+            writer.writerows((p.id, n) for p, n in zip(plans, frames, strict=True) if p.part == part)
+
+
+def generate(out: Path, options: SyntheticOptions, *, workers: int = 1, progress: bool = True) -> None:
+    """Write a synthetic data set in the layout of Kinetics-TPS; all of it or nothing.
+
+    Args:
+        out: the folder to make; it may exist if it is empty.
+        options: what it holds.
+        workers: processes; they change the time it takes, not the result.
+        progress: show a progress bar on stderr, if that is a terminal.
+
+    Raises:
+        KgclipError: ``out`` is a file or a folder that holds something.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise KgclipError(f"{out}: is not an empty folder; remove it or choose another one")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    plans = plan(options)
+    root = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        for part in _PARTS:
+            for action in actions():
+                (root / f"{part}_videos" / on_disk(action)).mkdir(parents=True)
+        results = map_in_workers(
+            _make, [(root, clip_plan, options) for clip_plan in plans], workers, place=str(out), chunk=4
+        )
+        console = Console(stderr=True)
+        hidden = not (progress and console.is_terminal)
+        frames = list(track(results, "Drawing figures", total=len(plans), console=console, disable=hidden))
+        _write_lists(root, plans, frames)
+        root.chmod(0o755)
+        root.replace(out)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
