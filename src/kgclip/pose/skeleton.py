@@ -36,6 +36,7 @@ OTHER_SIDE = (NOSE, *(joint for left in range(1, NUM_JOINTS, 2) for joint in (le
 KNOWN_SCORE = 0.22
 """A joint of a lower score counts as unknown."""
 
-# People of one frame, or one person over time: x and y in pixels of the displayed frame, and a score from 0 to 1.
-People = Float32[ndarray, "N 17 3"]
+# People of one frame, however many, or one person over time: x and y in pixels of the displayed frame, and a score
+# from 0 to 1.
+People = Float32[ndarray, "_ 17 3"]
 PersonTrack = Float32[ndarray, "T 17 3"]

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -11,6 +11,7 @@ from numpy import ndarray
 from kgclip.pose.skeleton import People
 
 
+@runtime_checkable
 class Estimator(Protocol):
     """Finds people in the frames of one clip."""
 

@@ -46,11 +46,13 @@ def _load(name: str, model_type: str, class_name: str) -> Any:
     """A model in evaluation mode."""
     import transformers
 
+    if not Path(name).is_dir() and (name.count("/") != 1 or name[0] in "./"):
+        raise KgclipError(f"{name}: no such file or folder; expected a .tflite file, a model, or keypoints")
     folder = find_folder(name)
     written = read_json(folder / "config.json").get("model_type")
     if written != model_type:
         raise KgclipError(f"{name}: is a model of type {written!r}, expected {model_type!r}; give another model")
-    check_weight_files(Path(folder))
+    check_weight_files(folder)
     try:
         with no_progress_bar():
             return getattr(transformers, class_name).from_pretrained(folder).eval()
