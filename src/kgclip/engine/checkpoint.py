@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
 from kgclip.errors import KgclipError
-from kgclip.files import read_json, save_tensors, write_json
+from kgclip.files import atomic_folder, read_json, save_tensors, write_json
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.models.backbone import Backbone, build_backbone
 from kgclip.models.closed_form import ClosedForm, HeadShape

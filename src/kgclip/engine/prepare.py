@@ -15,9 +15,10 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.kinetics_tps import read_observations
 from kgclip.data.loader import FeatureSource
-from kgclip.data.splits import Split, make_split
+from kgclip.data.splits import Split, make_split, without_validation
 from kgclip.errors import KgclipError
-from kgclip.kg.build import MovementRule, build_graph, merge, read_definitions
+from kgclip.kg.build import MovementRule, build_graph, merge
+from kgclip.kg.formats.definitions import read_definitions
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import mirror
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS
@@ -50,8 +51,7 @@ def graph_of_split(
     """The graph of the training clips: their labels where the split allows them, their annotations, and definitions.
 
     Raises:
-        KgclipError: broken annotations (unless ``keep_going``), a broken file of definitions, or a parsing for an action that
-            the data does not have.
+        KgclipError: broken annotations (unless ``keep_going``), or a broken file of definitions.
     """
     observations = None
     if dataset.annotations is not None:
@@ -62,22 +62,13 @@ def graph_of_split(
         clip: dataset.by_id[clip].action if clip in labelled else None for clip in split.train
     }
     graph = build_graph(labels, observations, rule, split_hash=split.hash)
-    return graph if definitions is None else merge(graph, definitions_for(dataset, definitions))
-
-
-def definitions_for(dataset: DataSet, file: Path) -> KnowledgeGraph:
-    """The written definitions of actions, of the data set or new ones.
-
-    Raises:
-        KgclipError: the file is broken.
-    """
-    return read_definitions(file)
+    return graph if definitions is None else merge(graph, read_definitions(definitions))
 
 
 def _graph(config: TrainConfig, dataset: DataSet, split: Split) -> KnowledgeGraph:
     """The graph of a run's training clips."""
-    options = {"workers": config.workers, "keep_going": config.keep_going, "definitions": config.definitions}
-    return graph_of_split(dataset, split, config.rule, **options)
+    options = {"workers": config.workers, "keep_going": config.keep_going}
+    return graph_of_split(dataset, split, config.rule, definitions=config.definitions, **options)
 
 
 def prepare(config: TrainConfig) -> Prepared:
@@ -94,7 +85,7 @@ def prepare(config: TrainConfig) -> Prepared:
     else:
         graph = KnowledgeGraph.load(config.graph)
         if config.definitions is not None:
-            graph = merge(graph, definitions_for(dataset, config.definitions))
+            graph = merge(graph, read_definitions(config.definitions))
         check_same_split(graph, split, config.graph)
     graph.check_no_leakage(split.val, "validation")
     graph.check_no_leakage(split.test, "test")
@@ -111,8 +102,8 @@ def with_validation(prepared: Prepared, config: TrainConfig) -> Prepared:
     split, dataset = prepared.split, prepared.dataset
     if not split.val:
         return prepared
-    labeled = tuple(clip for clip in split.val if dataset.by_id[clip].action is not None)
-    merged = Split(split.train + split.val, (), split.test, split.labelled + labeled)
+    merged = without_validation(split, dataset)
+    labeled = [clip for clip in split.val if dataset.by_id[clip].action is not None]
     if config.graph is None:
         graph = _graph(config, dataset, merged)
     else:
