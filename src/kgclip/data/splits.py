@@ -130,7 +130,7 @@ def make_split(dataset: DataSet, options: SplitOptions, *, validate: bool = True
     Args:
         dataset: what is split.
         options: how.
-        validate: False leaves no validation part: its clips are training clips, also those that the data set prescribes.
+        validate: False leaves no validation part; its clips, also those that the data set prescribes, train.
 
     Raises:
         KgclipError: the saved split does not fit the data set, or no clip is left for training.

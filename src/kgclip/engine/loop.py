@@ -235,4 +235,3 @@ class Trainer:
         file = self.state.log_file
         lines = file.read_text().splitlines() if file.exists() else []
         file.write_text("".join(line + "\n" for line in lines[:epoch]))
-

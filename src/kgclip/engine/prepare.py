@@ -46,7 +46,13 @@ class Prepared:
 
 
 def graph_of_split(
-    dataset: DataSet, split: Split, rule: MovementRule, *, workers: int, keep_going: bool, definitions: Path | None = None
+    dataset: DataSet,
+    split: Split,
+    rule: MovementRule,
+    *,
+    workers: int,
+    keep_going: bool,
+    definitions: Path | None = None,
 ) -> KnowledgeGraph:
     """The graph of the training clips: their labels where the split allows them, their annotations, and definitions.
 
@@ -112,9 +118,7 @@ def with_validation(prepared: Prepared, config: TrainConfig) -> Prepared:
         edges += [Edge(clip, "performs", str(dataset.by_id[clip].action)) for clip in labeled]
         isolated = {kind: prepared.graph.entities(kind) for kind in ENTITY_KINDS}
         isolated["video"] = [*isolated["video"], *split.val]
-        graph = KnowledgeGraph.from_edges(
-            edges, isolated=isolated, rule=prepared.graph.rule, split_hash=merged.hash
-        )
+        graph = KnowledgeGraph.from_edges(edges, isolated=isolated, rule=prepared.graph.rule, split_hash=merged.hash)
     return Prepared(dataset, merged, graph)
 
 

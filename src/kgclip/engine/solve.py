@@ -58,7 +58,10 @@ def solve(
     if gradient is None:
         performs = complete_labels(embeddings, targets.edges, targets.movements)
         definitions = _definitions(performs, targets)
-    wanted = SolvedTargets(performs[:, : 0 if gradient is not None else None], shows, targets.sources)
+        performs_solved = performs
+    else:
+        performs_solved = performs[:, :0]
+    wanted = SolvedTargets(performs_solved, shows, targets.sources, triplet=bool(targets.movements))
     head, left_out = fit_closed_form(embeddings, wanted)
     path = PathEvidence(len(targets.actions), len(targets.movements))
     path.fit(definitions, shows[targets.annotated], path_weight)
@@ -68,7 +71,8 @@ def solve(
     seen = left_out[nearest_count(num_frames, head.counts)]
     defined = ~performs.any(dim=0)
     if path.readable and defined.any():
-        path.fit_defined(defined, 0.5 * (seen.mm + seen.tri), path(seen.shares), performs)
+        output = model.join(seen.mm, seen.tri, seen.shares).output
+        path.fit_defined(defined, output, path(seen.shares), performs)
     return SolvedModel(model, _calibrate(model, seen, targets))
 
 

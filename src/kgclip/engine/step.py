@@ -71,5 +71,7 @@ class TrainingStep(nn.Module):
             rows = of_clips[relation.tail] if relation.head == "video" else self.targets.edges[relation.name]
             rows = rows if relation.head == "video" else rows[texts[relation.head][1]]
             edges[relation.name] = rows[:, texts[relation.tail][1]].to(frames.device)
-        entities = {"video": self.head.embed(frame_embeddings(self.backbone, frames))} | {kind: embedded for kind, (embedded, _) in texts.items()}
+        entities = {"video": self.head.embed(frame_embeddings(self.backbone, frames))} | {
+            kind: embedded for kind, (embedded, _) in texts.items()
+        }
         return self.head.loss(entities, edges, self.weights)

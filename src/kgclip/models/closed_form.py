@@ -197,14 +197,15 @@ class ClosedForm(nn.Module):
         return solution
 
     def forward(self, embeddings: Float[Tensor, "B T F"]) -> Solved:
-        """Scores and shares of clips from the embeddings of their frames."""
+        """Scores and shares of clips from the embeddings of their frames; all empty where nothing was solved."""
+        if not self.counts:
+            nothing = embeddings.new_zeros(len(embeddings), 0)
+            return Solved(nothing, None, nothing)
         return self.solution(embeddings.shape[1])(powered_statistics(embeddings, self.counts[-1]))
 
 
 @torch.no_grad()
-def fit_closed_form(
-    embeddings: Float[Tensor, "N T F"], targets: SolvedTargets
-) -> tuple[ClosedForm, dict[int, Solved]]:
+def fit_closed_form(embeddings: Float[Tensor, "N T F"], targets: SolvedTargets) -> tuple[ClosedForm, dict[int, Solved]]:
     """Solve for every number of frames up to those given.
 
     Args:

@@ -55,7 +55,12 @@ class KGCLIP(nn.Module):
     temperature: Tensor
 
     def __init__(
-        self, backbone: Backbone, solved: ClosedForm, path: PathEvidence, gradient: GradientHead | None, num_actions: int
+        self,
+        backbone: Backbone,
+        solved: ClosedForm,
+        path: PathEvidence,
+        gradient: GradientHead | None,
+        num_actions: int,
     ):
         super().__init__()
         self.backbone, self.solved, self.path, self.gradient = backbone, solved, path, gradient
@@ -73,9 +78,7 @@ class KGCLIP(nn.Module):
             mm, tri = self.gradient(embeddings, self.action_embeddings)
         return self.join(mm, tri, solved.shares)
 
-    def join(
-        self, mm: Float[Tensor, "B K"], tri: Float[Tensor, "B K"] | None, shares: Float[Tensor, "B M"]
-    ) -> Score:
+    def join(self, mm: Float[Tensor, "B K"], tri: Float[Tensor, "B K"] | None, shares: Float[Tensor, "B M"]) -> Score:
         """S_output of both parts (Eq. 6) and path evidence beside it (Eq. 8)."""
         output = mm if tri is None else 0.5 * (mm + tri)
         if not self.path.readable:

@@ -38,8 +38,8 @@ class RidgeFit:
 def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[Tensor, " N"]) -> RidgeFit:
     """Minimize ``‖y − φ w − b‖² + λ ‖w‖²`` with λ = PENALTY times the mean squared length of a row.
 
-    Without the rows I of a source, their error is ``(I − H_II)⁻¹ (y − ŷ)_I`` with the hat matrix H of the full fit (block
-    leave-one-out), so that one factorization serves the fit and every source.
+    Without the rows I of a source, their error is ``(I − H_II)⁻¹ (y − ŷ)_I`` with the hat matrix H of the full fit
+    (block leave-one-out), so that one factorization serves the fit and every source.
 
     Args:
         phi: features of the rows.
