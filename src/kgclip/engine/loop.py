@@ -102,7 +102,6 @@ class Trainer:
         source: training clips, sampled at random and augmented.
         validate: gives logits and labels of the validation clips; None without any.
         state: where the state is kept.
-        fabric: the engine.
     """
 
     def __init__(
@@ -112,10 +111,9 @@ class Trainer:
         source: Source,
         validate: Validate | None,
         state: TrainingState,
-        fabric: Fabric,
     ):
         self.config, self.step, self.source, self.validate = config, step, source, validate
-        self.state, self.fabric = state, fabric
+        self.state, self.fabric = state, new_fabric(config)
         groups = parameter_groups(step.backbone, step.head, config)
         self.optimizer = torch.optim.AdamW(groups, betas=config.optim.betas, fused=True)
 

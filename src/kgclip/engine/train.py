@@ -14,7 +14,7 @@ from torch import Tensor
 from kgclip.config import TrainConfig, to_json
 from kgclip.engine.checkpoint import Checkpoint, check_device, new_head
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
-from kgclip.engine.loop import Trainer, loss_weights, new_fabric
+from kgclip.engine.loop import Trainer, loss_weights
 from kgclip.engine.metrics import fit_temperature
 from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepare, with_validation
 from kgclip.engine.solve import SolvedModel, solve
@@ -73,18 +73,15 @@ def _check_folders(out: Path, state: Path, resume: bool) -> None:
 
 def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool) -> Checkpoint:
     started = time.monotonic()
-    torch.manual_seed(config.seed)
-    backbone, head = new_modules(config)
     options = {key: value for key, value in to_json(config).items() if key not in ("out", "workers", "save_every_s")}
     folder.mkdir(parents=True, exist_ok=True)
     state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
     state.check_identity()
-    frames = RunFrames(config, prepared, backbone, folder, show_progress)
-    run = Run(config, prepared, known_actions(config, prepared), backbone, head, frames)
+    run = new_run(config, prepared, folder, show_progress=show_progress)
     summary: dict[str, Any] = {"epochs": 0, "best_epoch": 0, "val_top1": None, "trained_parameters": 0}
     if config.trains:
         summary = run.train(state)
-    merge_lora(backbone)
+    merge_lora(run.backbone)
     final = with_validation(prepared, config) if config.model.head == "closed_form" else prepared
     solved = run.solve(final)
     if config.model.head == "gradient":
@@ -101,16 +98,6 @@ def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progre
     checkpoint.save(config.out, extra=state.log_file if config.trains else None)
     shutil.rmtree(folder)
     return checkpoint
-
-
-def new_modules(config: TrainConfig) -> tuple[Backbone, GradientHead]:
-    """The backbone with its trainable weights chosen, and a new head to train with it."""
-    model = config.model
-    backbone = load_backbone(model.backbone, model.text)
-    # What is trained in bf16 is also validated, extracted and used in it.
-    backbone.in_bf16 = config.optim.precision == "bf16-mixed"
-    set_trainable(backbone, model.tuning, model.lora_rank, model.partial_layers)
-    return backbone, new_head(config, backbone)
 
 
 @dataclass(frozen=True)
@@ -131,10 +118,9 @@ class Run:
     head: GradientHead
     frames: RunFrames
 
-    def train(self, state: TrainingState) -> dict[str, Any]:
-        """Train backbone and head by gradient; they then hold the weights of the best epoch."""
+    def trainer(self, state: TrainingState) -> Trainer:
+        """What trains backbone and head by gradient."""
         config, split = self.config, self.prepared.split
-        fabric = new_fabric(config)
         targets = graph_targets(self.prepared, split.train, self.actions, graph=config.model.graph)
         if config.model.pooling == "statistics":
             self.head.pooling.fit(self.frames.embeddings(split.train, config.frames))
@@ -148,8 +134,12 @@ class Run:
         )
         validate = self.validate if any(self.prepared.labels(split.val)) else None
         source = self.frames.source(split.train, config.frames, training=True)
-        trainer = Trainer(config, step, source, validate, state, fabric)
-        return trainer.run(show_progress=self.frames.show_progress, fixed_texts=not trains(self.backbone, "text"))
+        return Trainer(config, step, source, validate, state)
+
+    def train(self, state: TrainingState) -> dict[str, Any]:
+        """Train backbone and head by gradient; they then hold the weights of the best epoch."""
+        fixed_texts = not trains(self.backbone, "text")
+        return self.trainer(state).run(show_progress=self.frames.show_progress, fixed_texts=fixed_texts)
 
     def solve(self, prepared: Prepared) -> SolvedModel:
         """The model with its head, or with a trained head its reading of movements, solved on the training clips."""
@@ -185,3 +175,22 @@ class Run:
         if any(self.prepared.labels(self.prepared.split.val)):
             logits, labels = self.val_logits(model)
             model.temperature.mul_(fit_temperature(logits, labels))
+
+
+def new_run(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool = False) -> Run:
+    """A run with its backbone loaded, the weights that train chosen, and a new head.
+
+    Args:
+        config: the run.
+        prepared: its data, split and graph.
+        folder: for features that are computed once.
+        show_progress: progress bars on stderr.
+    """
+    torch.manual_seed(config.seed)
+    model = config.model
+    backbone = load_backbone(model.backbone, model.text)
+    # What is trained in bf16 is also validated, extracted and used in it.
+    backbone.in_bf16 = config.optim.precision == "bf16-mixed"
+    set_trainable(backbone, model.tuning, model.lora_rank, model.partial_layers)
+    frames = RunFrames(config, prepared, backbone, folder, show_progress)
+    return Run(config, prepared, known_actions(config, prepared), backbone, new_head(config, backbone), frames)

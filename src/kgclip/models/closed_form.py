@@ -17,8 +17,8 @@ from kgclip.models.ridge import KernelFeatures, choose_landmarks, linear_kernel,
 
 # Features are drawn towards equal sizes by this power, sign kept: towers that end in a ReLU have a few large ones.
 POWER = 0.7
-# The mean over frames says most, and with few clips there are more statistics than clips: the others count half.
-TIME_SCALE = 0.5
+# The mean over frames says most, and with few clips there are more statistics than clips: the others count less.
+TIME_SCALE = 0.7
 
 
 @dataclass(frozen=True)

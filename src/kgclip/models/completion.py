@@ -9,12 +9,9 @@ from torch import Tensor
 
 from kgclip.kg.movement import part_index
 from kgclip.models.closed_form import powered_statistics, statistics_scales
-from kgclip.models.propagation import propagate
-from kgclip.models.ridge import KernelFeatures, radial_kernel, radial_scale
+from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_kernel, radial_scale
 
-# How far labels travel from neighbor to neighbor, in (0, 1).
-REACH = 0.8
-# How much the movements count, body part by body part, beside looks and neighbors.
+# How much the movements count, body part by body part, beside looks.
 MOVEMENTS_WEIGHT = 3.0
 ROUNDS = 4
 # A clip's worth of the average shares belongs to every action, so that one with few clips is not sure of what it lacks.
@@ -35,10 +32,9 @@ def complete_labels(
 ) -> Float[Tensor, "N K"]:
     """Labels of training clips: one-hot where they are known, soft for annotated clips without one.
 
-    Three speak for an action: how the clip looks (the subspace of the labeled clips), which labeled clips it resembles
-    in looks and movements together (:func:`propagate`), and, in rounds, what its movements say body part by body part
-    under the shares that the labels of the round before give the actions. Actions get as many clips as the known labels
-    lead one to expect.
+    Two speak for an action: how the clip looks (the subspace of the labeled clips), and, in rounds, what its movements
+    say body part by body part under the shares that the labels of the round before give the actions. Actions get as
+    many clips as the known labels lead one to expect.
 
     Args:
         embeddings: of the clips' frames.
@@ -53,36 +49,18 @@ def complete_labels(
     statistics = powered_statistics(embeddings, embeddings.shape[1])
     center, scale = statistics_scales(statistics)
     x = (statistics - center) / scale
-    looks = _looks(x, performs)
-    neighbors = propagate(_looks_and_movements(x, shows), performs, REACH)
-    fixed = z_score(looks) + z_score(neighbors)
+    landmarks = x[choose_landmarks(len(x)).to(x.device)]
+    features = KernelFeatures.of(partial(radial_kernel, scale=radial_scale(landmarks)), x, landmarks)
+    fit = features.solve(performs, torch.arange(len(x), device=x.device), labeled)
+    looks = z_score(features.phi @ fit.weight + fit.bias)
     states = with_rest(shows, torch.from_numpy(part_index(movements)).to(x.device))
     expected = performs[labeled].sum(dim=0) / labeled.sum() * unlabeled.sum()
     completed = performs.clone()
     for _ in range(ROUNDS):
         said = z_score(left_out_likelihood(completed, states))
-        total = (fixed + MOVEMENTS_WEIGHT * said)[unlabeled]
+        total = (looks + MOVEMENTS_WEIGHT * said)[unlabeled]
         completed[unlabeled] = balanced(total, expected.clamp(min=1e-3))
     return completed
-
-
-def _looks(x: Float[Tensor, "N S"], performs: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-    """The solution of the labeled clips in a subspace of the radial-basis kernel, for all clips."""
-    labeled = performs.any(dim=1)
-    landmarks = x[labeled]
-    kernel = partial(radial_kernel, scale=radial_scale(landmarks))
-    features = KernelFeatures.of(kernel, landmarks, landmarks)
-    rows = torch.ones(len(landmarks), dtype=torch.bool, device=x.device)
-    fit = features.solve(performs[labeled], torch.arange(len(landmarks), device=x.device), rows)
-    return kernel(x, landmarks) @ (features.whitening @ fit.weight) + fit.bias
-
-
-def _looks_and_movements(x: Float[Tensor, "N S"], shows: Float[Tensor, "N M"]) -> Float[Tensor, "N P"]:
-    """Both side by side with the same total variance; a clip that nobody annotated has the mean shares."""
-    annotated = shows.any(dim=1)
-    shares = (shows - shows[annotated].mean(dim=0)) * annotated[:, None]
-    balance = (x.square().sum() / shares.square().sum().clamp(min=1e-12)).sqrt()
-    return torch.cat([x, balance * shares], dim=1)
 
 
 def with_rest(shares: Float[Tensor, "N M"], parts: Int[Tensor, " M"]) -> Float[Tensor, "N P"]:
