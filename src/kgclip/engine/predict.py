@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from kgclip.data.dataset import VIDEO_EXTENSIONS
+from kgclip.data.clip import VIDEO_EXTENSIONS
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.extract import FrameEncoder, backbone_encoder, read_segments
 from kgclip.engine.scoring import Scorer, Scores
