@@ -20,6 +20,9 @@ VIDEO_EXTENSIONS = frozenset({
 # fmt: on
 
 
+_OTHER_WORDS: dict[str, Part] = {"validate": "val", "validation": "val", "valid": "val", "training": "train"}
+
+
 @dataclass(frozen=True)
 class Clip:
     """One video file with its action label.
@@ -58,6 +61,20 @@ def clip_id(path: Path | str) -> str:
     plain = Path(os.path.normpath(str(path).replace("\\", "/")))
     named = plain.with_suffix("") if plain.suffix.lower() in VIDEO_EXTENSIONS else plain
     return unicodedata.normalize("NFC", str(named))
+
+
+def part_named(word: str, where: str) -> Part | None:
+    """The part that a cell names, None for an empty one.
+
+    Raises:
+        KgclipError: it is another word.
+    """
+    for part in PARTS_OF_A_DATA_SET:
+        if part == _OTHER_WORDS.get(word.lower(), word.lower()):
+            return part
+    if word:
+        raise KgclipError(f"{where} has split {word!r}; expected train, val, test or nothing")
+    return None
 
 
 def visible_folders(folder: Path) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from kgclip.data.clip import PARTS_OF_A_DATA_SET, Entry, Part, clip_id, videos_in, visible_folders
+from kgclip.data.clip import PARTS_OF_A_DATA_SET, Entry, Part, clip_id, part_named, videos_in, visible_folders
 from kgclip.errors import KgclipError
 from kgclip.kg.names import spelling_key
 
@@ -62,9 +62,8 @@ def _parts_of(root: Path, annotations: Path | None) -> Iterator[tuple[Path, Part
         yield root, None
         return
     for folder in visible_folders(root):
-        part = next((part for part in PARTS_OF_A_DATA_SET if part == folder.name), None)
-        if part is not None:
-            yield folder, part
+        if folder.name in PARTS_OF_A_DATA_SET:
+            yield folder, part_named(folder.name, str(folder))
         elif not _same(folder, annotations):
             raise KgclipError(
                 f"{folder}: lies beside train/, so that it is no class; expected train/, val/ and test/ only, "

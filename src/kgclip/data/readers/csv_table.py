@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from kgclip.data.clip import PARTS_OF_A_DATA_SET, Entry, Part, clip_id
+from kgclip.data.clip import Entry, clip_id, part_named
 from kgclip.data.readers.class_names import named_labels
 from kgclip.data.readers.files import ListedFiles
 from kgclip.data.tables import read_table
 from kgclip.errors import KgclipError
-
-_OTHER_WORDS: dict[str, Part] = {"validate": "val", "validation": "val", "valid": "val", "training": "train"}
 
 
 def recognizes(path: Path) -> bool:
@@ -39,17 +37,3 @@ def read(path: Path, annotations: Path | None) -> list[Entry]:
         label, file = names.get(row["label"]), files.find(row["video"])
         entries.append(Entry(clip_id(row["video"]), file, label, part, row.get("source") or None))
     return entries
-
-
-def part_named(word: str, where: str) -> Part | None:
-    """The part that a cell names, None for an empty one.
-
-    Raises:
-        KgclipError: it is another word.
-    """
-    for part in PARTS_OF_A_DATA_SET:
-        if part == _OTHER_WORDS.get(word.lower(), word.lower()):
-            return part
-    if word:
-        raise KgclipError(f"{where} has split {word!r}; expected train, val, test or nothing")
-    return None

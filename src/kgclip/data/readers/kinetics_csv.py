@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from kgclip.data.clip import VIDEO_EXTENSIONS, Entry, is_foreign
+from kgclip.data.clip import VIDEO_EXTENSIONS, Entry, is_foreign, part_named
 from kgclip.data.readers import csv_table
 from kgclip.data.tables import read_lines, read_table
 from kgclip.errors import KgclipError
@@ -35,7 +35,7 @@ def read(path: Path, annotations: Path | None) -> list[Entry]:
         if not row["youtube_id"]:
             raise KgclipError(f"{where} has no youtube_id; fill the cell or remove the row")
         name = f"{row['youtube_id']}_{start:06d}_{end:06d}"
-        part = csv_table.part_named(row.get("split", ""), where)
+        part = part_named(row.get("split", ""), where)
         file = files.get(name, path.parent / f"{name}.mp4")
         entries.append(Entry(name, file, row.get("label") or None, part, row["youtube_id"]))
     return entries

@@ -19,5 +19,8 @@ def read(path: Path, annotations: Path | None) -> list[Entry]:
         KgclipError: a video lies outside of the class folders, or a class has no clip.
     """
     folders: list[tuple[Path, Part | None]] = [(path / f"{part}_videos", part) for part in PARTS_OF_A_DATA_SET]
-    present = [(folder, part) for folder, part in folders if folder.is_dir()]
-    return read_classes(present, annotations, lambda file: unicodedata.normalize("NFC", file.stem))
+    return read_classes(
+        [pair for pair in folders if pair[0].is_dir()],
+        annotations,
+        lambda file: unicodedata.normalize("NFC", file.stem),
+    )
