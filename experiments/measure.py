@@ -9,8 +9,8 @@ from torch import Tensor
 
 from experiments.ranking import filtered_ranks, ranking_metrics
 from experiments.setting import Fitted, Setting
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet
-from kgclip.data.kinetics_tps import read_observations
 from kgclip.engine.metrics import (
     harmonic_mean,
     macro_f1,

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from kgclip.config import ModelConfig, PromptConfig, TrainConfig
-from kgclip.data.dataset import VIDEO_EXTENSIONS
+from kgclip.data.clip import VIDEO_EXTENSIONS
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, check_device
 from kgclip.engine.extract import FrameEncoder, backbone_encoder

@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kgclip.config import TrainConfig
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
-from kgclip.data.kinetics_tps import read_observations
 from kgclip.data.loader import FeatureSource
 from kgclip.data.splits import Split, make_split, without_validation
 from kgclip.errors import KgclipError

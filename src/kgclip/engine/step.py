@@ -53,7 +53,8 @@ class TrainingStep(nn.Module):
             rows = {kind: wanted[kind].nonzero()[:, 0].cpu() for kind in kinds}
         names = [[self.targets.names[kind][i] for i in rows[kind].tolist()] for kind in kinds]
         prompts = [self.prompts.around(kind, few) for kind, few in zip(kinds, names, strict=True)]
-        embeddings = nn.functional.normalize(self.backbone.encode_text([prompt for few in prompts for prompt in few]), dim=-1)
+        texts = self.backbone.encode_text([prompt for few in prompts for prompt in few])
+        embeddings = nn.functional.normalize(texts, dim=-1)
         parts = embeddings.split([len(few) for few in names])
         return {kind: (part, rows[kind]) for kind, part in zip(kinds, parts, strict=True)}
 
