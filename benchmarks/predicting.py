@@ -24,7 +24,7 @@ from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, build_model
 from kgclip.engine.extract import read_segments
 from kgclip.engine.predict import Recognizer
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.video.transforms import preprocess
 from tools.random_clip import PATCH_SIZES, RandomClip, write_random_clip
 

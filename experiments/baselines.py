@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from experiments.setting import Fitted, Setting
 from kgclip.engine.metrics import negative_log_likelihood
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.propagation import propagate
 from kgclip.models.ridge import fit_ridge
 from kgclip.models.statistics import ClipStatistics

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from experiments.setting import Setting
-from kgclip.models.backbone import Backbone, load_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.path import discriminant_weights
 from kgclip.synthetic.actions import actions as scripts
 

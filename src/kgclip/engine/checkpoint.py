@@ -18,7 +18,8 @@ from kgclip.errors import KgclipError
 from kgclip.files import read_json, save_tensors, write_json
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.movement import part_index
-from kgclip.models.backbone import Backbone, build_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import build_backbone
 from kgclip.models.kgclip import KGCLIP
 
 FORMAT = 1

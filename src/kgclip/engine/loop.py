@@ -25,7 +25,7 @@ from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.waiting import Waited
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.options import LossWeights
 from kgclip.models.path import fuse
@@ -73,8 +73,9 @@ def parameter_groups(model: KGCLIP, config: TrainConfig) -> list[dict[str, Any]]
     """
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     vectors = {id(p) for p in model.triplet.parameters()} if model.triplet is not None else set()
-    # The text tower of a features backbone is as new as the rest.
-    pretrained = {id(p) for p in model.backbone.parameters()} if "image" in model.backbone.towers() else set()
+    # The text tower beside ready-made features, or beside an encoder that is never tuned, is as new as the rest.
+    image = model.backbone.towers().get("image")
+    pretrained = set() if image is None or image.frozen else {id(p) for p in model.backbone.parameters()}
     for parameter in model.parameters():
         if parameter.requires_grad:
             lr = config.optim.lr_backbone if id(parameter) in pretrained else config.optim.lr_new

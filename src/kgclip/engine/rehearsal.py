@@ -21,7 +21,7 @@ from kgclip.engine.loop import Sources, Trainer, trains
 from kgclip.engine.prepare import Prepared, graph_targets
 from kgclip.engine.state import TrainingState
 from kgclip.engine.train import CACHED_PER_FRAME, open_sources, start
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.tuning import set_trainable
 
 # Clips on which the closed-form start is timed, and those on which decoding and encoding are.

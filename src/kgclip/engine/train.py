@@ -17,7 +17,8 @@ from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_
 from kgclip.engine.start import StartTexts, closed_form_start, fit_readout
 from kgclip.engine.state import TrainingState
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone, load_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.tuning import merge_lora, set_trainable
 

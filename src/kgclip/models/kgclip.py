@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.losses import triplet_loss, two_sided
 from kgclip.models.options import Epsilon, LossWeights, PoolingKind, Subspace
 from kgclip.models.readout import MovementReadout
