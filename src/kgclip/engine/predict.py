@@ -11,9 +11,10 @@ from torch import Tensor
 
 from kgclip.data.dataset import VIDEO_EXTENSIONS
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import FrameEncoder, backbone_encoder, read_segments
+from kgclip.engine.extract import FrameEncoder, backbone_encoder
 from kgclip.engine.scoring import Scorer, Scores
 from kgclip.errors import KgclipError
+from kgclip.video.frames import read_clip
 
 # A movement is looked for in windows of this many of the sampled frames, since many are visible only over time.
 WINDOW = 4
@@ -70,9 +71,8 @@ class Recognizer:
             KgclipError: the file cannot be read.
         """
         num_frames = frames or self.checkpoint.config.frames
-        images, indices, fps = read_segments(Path(file), num_frames, threads=torch.get_num_threads())
-        times = [round(float(i) / fps, 2) for i in indices]
-        return self.predict_frames(str(file), images, times, top=top)
+        clip = read_clip(Path(file), num_frames, threads=torch.get_num_threads())
+        return self.predict_frames(str(file), clip.images, clip.times_s.tolist(), top=top)
 
     def predict_frames(
         self, file: str, images: UInt8[np.ndarray, "T H W 3"], times: Sequence[float], *, top: int = 5
@@ -118,7 +118,7 @@ class Recognizer:
                 {
                     "movement": self.checkpoint.movements[m],
                     "evidence": float(evidence[m]),
-                    "time_s": [times[first], times[last]],
+                    "time_s": [round(times[first], 2), round(times[last], 2)],
                 }
             )
         return rows

@@ -19,7 +19,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from kgclip.errors import KgclipError
 from kgclip.video.container import check_file, declared_bytes
@@ -44,7 +44,7 @@ class VideoInfo:
 
     Attributes:
         num_frames: frames that can be read.
-        duration_s: `num_frames` / `fps`, in seconds.
+        duration_s: from the first frame to the end of the last, in seconds.
         fps: mean frames per second; the true mean where the rate varies.
         width: of the frames as displayed, after rotation, in pixels.
         height: of the frames as displayed, after rotation, in pixels.
@@ -137,16 +137,38 @@ class Video:
         """Length, rate, size and rotation; decodes the first frame, which `num_frames` alone does not."""
         height, width = self.read([0]).shape[1:3]
         orientation = self._orientation or Orientation()
-        duration_s = self.num_frames / self.fps
-        return VideoInfo(self.num_frames, duration_s, self.fps, width, height, orientation.rotation_deg)
+        return VideoInfo(self.num_frames, self.duration_s, self.fps, width, height, orientation.rotation_deg)
 
-    @property
+    @cached_property
     def fps(self) -> float:
         """Mean frames per second; decodes nothing."""
-        period, tick_s = self._index and self._index.mean_period, self._stream.time_base
-        if period and tick_s:
-            return 1 / (period * float(tick_s))
+        end_s = self._ticks([self.num_frames - 1])
+        if end_s is not None and self.num_frames > 1:
+            return (self.num_frames - 1) / float(end_s[0])
         return float(self._stream.average_rate or self._stream.guessed_rate or DEFAULT_FPS)
+
+    @cached_property
+    def duration_s(self) -> float:
+        """Seconds from the first frame to the end of the last; decodes nothing."""
+        last_s = float(self.times_s([self.num_frames - 1])[0])
+        tick_s = float(self._stream.time_base or 0)
+        return last_s + ((self._index.last_duration * tick_s if self._index else 0) or 1 / self.fps)
+
+    def times_s(self, indices: Sequence[int] | np.ndarray) -> Float64[np.ndarray, " T"]:
+        """The presentation times of frames in seconds from the first frame; index / fps where the file has none."""
+        times_s = self._ticks(indices)
+        return np.array(indices) / self.fps if times_s is None else times_s
+
+    def _ticks(self, indices: Sequence[int] | np.ndarray) -> Float64[np.ndarray, " T"] | None:
+        """Presentation times in seconds, or None where the file has none."""
+        if self._index is None or not self._stream.time_base:
+            return None
+        try:
+            return self._index.ticks(indices) * float(self._stream.time_base)
+        except IndexFaultError:
+            index = self._index_from_packets()
+            self._index = index if index and index.num_frames == self.num_frames else None
+            return self._ticks(indices)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "T H W 3"]:
         """The frames at 0-based display-order `indices`, in the order asked for; RGB, 0 to 255, as displayed.
@@ -203,7 +225,9 @@ class Video:
                 return None
         if not keys or not stamps or len(set(stamps)) != len(stamps):
             return None
-        return FrameIndex.from_stamps(stamps, *zip(*keys, strict=True))
+        last_duration = max(packets, key=lambda p: p.pts or 0).duration
+        key_stamps, key_times = zip(*keys, strict=True)
+        return FrameIndex.from_stamps(stamps, key_stamps, key_times, last_duration)
 
     def _is_doubtful(self, stamps: list[int], first_key: int) -> bool:
         """Whether the packets may not be the frames that come out of the decoder, by presentation time."""
@@ -346,7 +370,7 @@ def _known(stamps: list[int | None]) -> list[int]:
 
 
 def _stamp(packet: Packet) -> PacketStamp:
-    return PacketStamp(packet.pts, packet.dts, packet.is_keyframe, not packet.is_discard)
+    return PacketStamp(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe, not packet.is_discard)
 
 
 def _sound_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
