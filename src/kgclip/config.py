@@ -135,7 +135,7 @@ class TrainConfig:
         data: a Kinetics-TPS root, a folder of class folders, or a CSV file.
         out: the model folder to write; with the tensorboard extra installed, curves go to a folder beside it.
         graph: a graph built before, from the same split; None builds it from the training clips.
-        parsings: a YAML file of action parsings to merge into the graph.
+        definitions: a YAML file of action definitions to merge into the graph.
         annotations: part annotations of a folder or CSV data set.
         features: cached features in place of pixels (see `kgclip data features`).
         frames: T, frames a clip.
@@ -149,7 +149,7 @@ class TrainConfig:
     data: Path
     out: Path
     graph: Path | None = None
-    parsings: Path | None = None
+    definitions: Path | None = None
     annotations: Path | None = None
     features: Path | None = None
     frames: int = 8

@@ -14,7 +14,7 @@ from rich.progress import track
 from kgclip.data.annotation_files import clip_folders, frame_number
 from kgclip.data.dataset import PARTS_OF_A_DATA_SET, Clip, DataSet, read_table
 from kgclip.errors import KgclipError
-from kgclip.kg.lint import Finding, Severity
+from kgclip.kg.inspect import Finding, Severity
 from kgclip.video.decode import VideoInfo, probe
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

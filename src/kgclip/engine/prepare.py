@@ -17,7 +17,8 @@ from kgclip.data.kinetics_tps import read_observations
 from kgclip.data.loader import FeatureSource
 from kgclip.data.splits import Split, make_split
 from kgclip.errors import KgclipError
-from kgclip.kg.build import MovementRule, build_graph, merge, read_parsings
+from kgclip.kg.build import MovementRule, build_graph, merge
+from kgclip.kg.formats.definitions import read_definitions
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.movement import mirror
 
@@ -44,13 +45,19 @@ class Prepared:
 
 
 def graph_of_split(
-    dataset: DataSet, split: Split, rule: MovementRule, *, workers: int, keep_going: bool, parsings: Path | None = None
+    dataset: DataSet,
+    split: Split,
+    rule: MovementRule,
+    *,
+    workers: int,
+    keep_going: bool,
+    definitions: Path | None = None,
 ) -> KnowledgeGraph:
-    """The graph of the training clips: their labels where the split allows them, their annotations, and parsings.
+    """The graph of the training clips: their labels where the split allows them, their annotations, and definitions.
 
     Raises:
-        KgclipError: broken annotations (unless ``keep_going``), a broken parsing file, or a parsing for an action that
-            the data does not have.
+        KgclipError: broken annotations (unless ``keep_going``), a broken definitions file, or a definition of an action
+            that the data does not have.
     """
     observations = None
     if dataset.annotations is not None:
@@ -61,20 +68,20 @@ def graph_of_split(
         clip: dataset.by_id[clip].action if clip in labelled else None for clip in split.train
     }
     graph = build_graph(labels, observations, rule, split_hash=split.hash)
-    return graph if parsings is None else merge(graph, parsings_of(dataset, parsings))
+    return graph if definitions is None else merge(graph, definitions_of(dataset, definitions))
 
 
-def parsings_of(dataset: DataSet, file: Path) -> KnowledgeGraph:
-    """The written parsings of a data set's actions.
+def definitions_of(dataset: DataSet, file: Path) -> KnowledgeGraph:
+    """The written definitions of a data set's actions.
 
     Raises:
-        KgclipError: the file is broken, or parses an action that the data does not have.
+        KgclipError: the file is broken, or defines an action that the data does not have.
     """
-    graph = read_parsings(file)
+    graph = read_definitions(file)
     unknown = sorted(set(graph.entities("action")) - set(dataset.actions))
     if unknown:
         raise KgclipError(
-            f"{file}: parses {unknown[0]!r}, which is no action of {dataset.root}; correct the name or remove the entry"
+            f"{file}: defines {unknown[0]!r}, which is no action of {dataset.root}; correct the name or remove it"
         )
     return graph
 
@@ -95,19 +102,19 @@ def prepare(config: TrainConfig) -> Prepared:
             config.rule,
             workers=config.workers,
             keep_going=config.keep_going,
-            parsings=config.parsings,
+            definitions=config.definitions,
         )
     else:
         graph = KnowledgeGraph.load(config.graph)
-        if config.parsings is not None:
-            graph = merge(graph, parsings_of(dataset, config.parsings))
+        if config.definitions is not None:
+            graph = merge(graph, definitions_of(dataset, config.definitions))
         check_same_split(graph, split, config.graph)
     graph.check_no_leakage(split.val, "validation")
     graph.check_no_leakage(split.test, "test")
     if config.model.graph and not graph.entities("movement"):
         raise KgclipError(
             f"{config.data}: no movement is known for these clips, so there is no graph to train on; give "
-            "--annotations or --parsings, or train CLIP only with --model.no-graph"
+            "--annotations or --definitions, or train CLIP only with --model.no-graph"
         )
     return Prepared(dataset, split, graph)
 

@@ -66,7 +66,7 @@ class Scorer:
         self.parts = checkpoint.parts().to(device)
         shares, shown = checkpoint.shares().to(device), checkpoint.shown().to(device)
         # Without path in the fusion the movements are still read, for the explanation. Where no clip is annotated
-        # (a graph of written parsings alone) there is no readout, and the names' embeddings must do.
+        # (a graph of written definitions alone) there is no readout, and the names' embeddings must do.
         self.form = (checkpoint.config.fusion.path or "shares") if len(shown) > 1 else "log"
         # The share that a movement has in the average clip is evidence for nothing.
         self.baseline = torch.zeros_like(shares[0])
