@@ -17,9 +17,10 @@ from jaxtyping import Float, Shaped
 from sklearn.linear_model import RidgeClassifier
 
 from kgclip.cli.output import print_table
-from kgclip.data.dataset import DataSet, open_dataset, read_table
-from kgclip.data.kinetics_tps import read_observations
+from kgclip.data.annotations import read_observations
+from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import group_folds
+from kgclip.data.tables import read_table
 from kgclip.pose.keypoints import ClipPose, read_keypoints
 from kgclip.pose.motion import GRID_RATE
 from kgclip.pose.numbers import clip_numbers

@@ -75,19 +75,19 @@ def _people(word: str) -> range:
 
 def _clips(path: Path) -> dict[str, Path]:
     """Video files by clip id: one file, the files in a folder, or those of a data set in any layout."""
-    from kgclip.data.dataset import VIDEO_EXTENSIONS, open_dataset
+    from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in
+    from kgclip.data.dataset import open_dataset
 
     if path.suffix.lower() in VIDEO_EXTENSIONS and not path.is_dir():
-        return {path.stem: path}
-    inside = sorted(path.iterdir()) if path.is_dir() else []
-    files = [file for file in inside if file.suffix.lower() in VIDEO_EXTENSIONS and not file.name.startswith(".")]
+        return {clip_id(path.name): path}
+    files = list(videos_in(path)) if path.is_dir() else []
     if not files:
         return {clip.id: clip.path for clip in open_dataset(path).clips}
     clips: dict[str, Path] = {}
     for file in files:
-        if clips.setdefault(file.stem, file) is not file:
+        if clips.setdefault(clip_id(file.name), file) is not file:
             raise KgclipError(
-                f"{file}: has the same name as {clips[file.stem]}; a clip is known by its file name without the "
-                "extension, so rename one of the two"
+                f"{file}: has the same name as {clips[clip_id(file.name)]}; a clip is known by its file name without "
+                "the extension, so rename one of the two"
             )
     return clips

@@ -66,9 +66,9 @@ class CheckCommand:
 def check(argv: Sequence[str]) -> int:
     """Run `kgclip data check`."""
     command = parse(CheckCommand, argv, "data check")
+    from kgclip.data.annotations import read_observations
     from kgclip.data.check import check_dataset
     from kgclip.data.dataset import open_dataset
-    from kgclip.data.kinetics_tps import read_observations
 
     dataset = open_dataset(command.data, command.annotations)
     findings = check_dataset(dataset, workers=command.workers)
@@ -132,7 +132,7 @@ def features(argv: Sequence[str]) -> int:
     from kgclip.data.dataset import open_dataset
     from kgclip.engine.checkpoint import check_device
     from kgclip.engine.extract import backbone_encoder, extract_features, load_encoder
-    from kgclip.models.backbone import load_backbone
+    from kgclip.models.backbones.registry import load_backbone
 
     dataset = open_dataset(command.data)
     if command.encoder is not None:

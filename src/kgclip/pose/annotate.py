@@ -11,6 +11,7 @@ import torch
 from jaxtyping import UInt8
 
 from kgclip.errors import KgclipError
+from kgclip.files import digest, lock
 from kgclip.parallel import map_in_workers
 from kgclip.pose.brought import BroughtKeypoints, is_keypoints
 from kgclip.pose.estimators.estimator import open_estimator
@@ -62,6 +63,24 @@ def annotate(
     Raises:
         KgclipError: the folder belongs to other annotations, or a clip cannot be read; all others are then written.
     """
+    with lock(out):
+        poses, faults = _collect(clips, out, source, workers, advance)
+        write_vocabulary(out)
+        for clip in clips.keys() & poses.keys():
+            # An id may start with "..", where a list of clips lies beside them.
+            inside = [word for word in Path(clip).parts if word not in ("..", "/")]
+            write_frames(out.joinpath(*inside), poses[clip], people)
+    if faults:
+        raise KgclipError(
+            f"{len(faults)} of {len(clips)} clips are not annotated, the others are; the first: {faults[0]}"
+        )
+    return {clip: poses[clip] for clip in clips}
+
+
+def _collect(
+    clips: Mapping[str, Path], out: Path, source: PoseSource, workers: int, advance: Callable[[int], None]
+) -> tuple[dict[str, ClipPose], list[str]]:
+    """The people of all clips, saved as they are found, and what is wrong with clips that cannot be read."""
     file, origin = out / KEYPOINTS_FILE, _origin(source)
     poses = _continued(out, origin)
     todo = [(clip, path) for clip, path in clips.items() if clip not in poses]
@@ -82,29 +101,27 @@ def annotate(
     finally:
         if poses:
             write_keypoints(file, poses, origin)
-    write_vocabulary(out)
-    for clip in clips.keys() & poses.keys():
-        write_frames(out / clip, poses[clip], people)
-    if faults:
-        raise KgclipError(
-            f"{len(faults)} of {len(clips)} clips are not annotated, the others are; the first: {faults[0]}"
-        )
-    return {clip: poses[clip] for clip in clips}
+    return poses, faults
 
 
-def observe(path: Path, source: PoseSource) -> ClipPose:
+def observe(clip: str, path: Path, source: PoseSource) -> ClipPose:
     """The people of one clip.
+
+    Args:
+        clip: its id, by which keypoints that the user brings are found.
+        path: the video.
+        source: where keypoints come from.
 
     Raises:
         KgclipError: the video or the estimator cannot be read, or the keypoints brought lack the clip.
     """
     if is_keypoints(source.pose):
-        return _brought(source.pose).of_clip(path)
+        return _brought(source.pose).of_clip(clip, path)
     estimator = _estimator(source.pose, source.detector)
     with open_video(path) as video:
         indices = np.arange(0, video.num_frames, source.every)
         people = list(estimator(_frames(video, indices)))
-        time_s = video.times(indices)
+        time_s = video.times_s(indices)
         info = video.info
     return ClipPose(indices.astype(np.int32), time_s, info.width, info.height, link_tracks(people, time_s))
 
@@ -116,7 +133,7 @@ def _look(task: tuple[str, Path], source: PoseSource, alone: bool) -> ClipPose |
     if not is_keypoints(source.pose):
         _estimator(source.pose, source.detector)  # a model that cannot be loaded is no fault of the clip
     try:
-        return observe(task[1], source)
+        return observe(*task, source)
     except KgclipError as error:
         return str(error)
 
@@ -129,10 +146,12 @@ def _frames(video: Video, indices: np.ndarray) -> Iterator[UInt8[np.ndarray, "H 
 
 
 def _origin(source: PoseSource) -> dict[str, object]:
-    origin: dict[str, object] = {"pose": Path(source.pose).name or source.pose}
-    if is_keypoints(source.pose):
-        return origin
-    return origin | {"detector": source.detector, "every": source.every}
+    """What keypoints depend on, for the file that holds them."""
+    path = Path(source.pose)
+    origin: dict[str, object] = {"pose": path.name if path.exists() else source.pose}
+    if path.is_file():
+        origin["sha256"] = digest(path)
+    return origin if is_keypoints(source.pose) else origin | {"detector": source.detector, "every": source.every}
 
 
 def _continued(out: Path, origin: dict[str, object]) -> dict[str, ClipPose]:

@@ -54,16 +54,17 @@ class BroughtKeypoints:
         elif not path.is_dir():
             raise KgclipError(f"{path}: no such file or folder; expected keypoints (docs/pose.md)")
 
-    def of_clip(self, video: Path) -> ClipPose:
-        """The people of one clip, joined into tracks; the clip's id is its file name without the extension.
+    def of_clip(self, clip: str, video: Path) -> ClipPose:
+        """The people of one clip, joined into tracks; they are looked for by its id, then by its file name.
 
         Raises:
             KgclipError: there are none of it, they do not fit the video, or one of the two cannot be read.
         """
-        clip = video.stem
-        if clip in self._poses:
-            return self._poses[clip]
-        frames = self._frames[clip] if clip in self._frames else self._read(clip)
+        names = (clip, video.stem)
+        for name in names:
+            if name in self._poses:
+                return self._poses[name]
+        frames = next(filter(None, (self._frames.get(name) or self._read(name) for name in names)), None)
         if not frames:
             raise KgclipError(f"{self.path}: has no keypoints of {clip}; expected {clip}.json or a folder {clip}")
         numbers = sorted(frames)
@@ -76,14 +77,14 @@ class BroughtKeypoints:
                     f"{self.path}: has keypoints of frame {numbers[-1]} of {clip}, whose video has "
                     f"{opened.num_frames} frames; give the video that they were made from"
                 )
-            time_s, info = opened.times(indices), opened.info
+            time_s, info = opened.times_s(indices), opened.info
         return ClipPose(indices.astype(np.int32), time_s, info.width, info.height, link_tracks(people, time_s))
 
     def _read(self, clip: str) -> Frames:
         """The people of a clip in a file or a folder of its own."""
         file, folder = self.path / f"{clip}.json", self.path / clip
         if file.is_file():
-            return _read_document(file).get(clip, {})
+            return _read_document(file).get(file.stem, {})
         frames: Frames = {}
         for frame in sorted(folder.glob("*.json")) if folder.is_dir() else ():
             frames[_number(frame.stem, frame)] = _parsed(frame, lambda value: [_pose(p) for p in _instances(value)])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from jaxtyping import Float
+from jaxtyping import Float, Int8
 
 from kgclip.kg import movement
 from kgclip.pose.keypoints import ClipPose
@@ -63,7 +63,7 @@ def write_vocabulary(folder: Path) -> None:
 def _parts(
     joints: Float[np.ndarray, "17 3"],
     torso_px: float,
-    codes: Float[np.ndarray, " 9"],
+    codes: Int8[np.ndarray, " 9"],
     confidence: Float[np.ndarray, " 9"],
     pose: ClipPose,
 ) -> dict[str, dict[str, Any]]:

@@ -79,10 +79,10 @@ def test_a_crop_larger_than_the_frame_is_the_whole_frame():
 
 def test_a_cut_is_black_beyond_the_frame_and_scaled():
     frame = np.full((100, 100, 3), 200, np.uint8)
-    image = movenet.cut(frame, movenet.Square(0, 50, 50), 20)
+    image = movenet.cut(frame, movenet.Square(0.0, 50.0, 50.0), 20)
     assert (image[:, :9] == 0).all()
     assert (image[:, 11:] == 200).all()
-    assert (movenet.cut(frame, movenet.Square(-500, 50, 50), 20) == 0).all()
+    assert (movenet.cut(frame, movenet.Square(-500.0, 50.0, 50.0), 20) == 0).all()
 
 
 def test_joints_come_back_in_pixels_of_the_frame():
@@ -104,7 +104,7 @@ def test_the_mirrored_pass_swaps_sides():
         pose[9, 1], pose[10, 1] = 0.2, 0.6
         return pose
 
-    pose = movenet.MoveNet(network, 64)._infer(np.zeros((100, 100, 3), np.uint8), movenet.Square(50, 50, 50))
+    pose = movenet.MoveNet(network, 64)._infer(np.zeros((100, 100, 3), np.uint8), movenet.Square(50.0, 50.0, 50.0))
     # Left wrist: 0.2 here, and 1 - 0.6 in the mirrored pass.
     assert pose[9, 0] == pytest.approx(100 * (0.2 + 0.4) / 2)
     assert pose[10, 0] == pytest.approx(100 * (0.6 + 0.8) / 2)

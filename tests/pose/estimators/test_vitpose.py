@@ -1,5 +1,6 @@
 """ViTPose and RT-DETR on small random weights in the published layout, and parity with transformers' own processors."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +61,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         decoder_layers=1,
         decoder_attention_heads=2,
         num_queries=30,
-        id2label={0: "dog", 1: "person"},
+        id2label={0: "person", 1: "dog"},
     )
     RTDetrForObjectDetection(detector).save_pretrained(root / "detector")
+    # What published configurations of earlier versions of transformers name besides.
+    file = root / "detector" / "config.json"
+    old = {"backbone": "PekingU/elsewhere", "use_timm_backbone": True, "torch_dtype": "float32"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | old))
     return root / "pose", root / "detector"
 
 
@@ -101,7 +106,7 @@ def test_boxes_are_those_of_transformers(estimator: vitpose.ViTPose):
         found = estimator.detector(**inputs)
         mine = estimator.boxes(pixels_of(frame))
     theirs = RTDetrImageProcessorPil().post_process_object_detection(found, 0.0, [frame.shape[:2]])[0]
-    people = theirs["boxes"][theirs["labels"] == 1][: vitpose.MOST_PEOPLE]
+    people = theirs["boxes"][theirs["labels"] == 0][: vitpose.MOST_PEOPLE]
     corners = torch.cat([mine[:, :2] - mine[:, 2:] / 2, mine[:, :2] + mine[:, 2:] / 2], dim=1)
     assert len(people) >= 3
     assert torch.allclose(corners[: len(people)], people, atol=0.5)
@@ -137,11 +142,13 @@ def test_peaks_are_those_of_transformers_and_true():
 
 def test_mistakes_end_in_one_sentence(folders: tuple[Path, Path], tmp_path: Path):
     assert kind_of(str(folders[0])) == "vitpose"
-    with pytest.raises(KgclipError, match="is a model of type 'rt_detr', expected 'vitpose'"):
+    with pytest.raises(KgclipError, match="is of model type 'rt_detr', expected 'vitpose'"):
         open_estimator(str(folders[1]), str(folders[1]))
     with pytest.raises(KgclipError, match="no such file or folder; expected"):
         open_estimator(str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / "config.json").write_text('{"model_type": "vitpose"}')
+    (tmp_path / "empty" / "config.json").write_text(
+        '{"model_type": "vitpose", "backbone_config": {"model_type": "vitpose_backbone"}}'
+    )
     with pytest.raises(KgclipError, match=r"model\.safetensors: no such file"):
         open_estimator(str(tmp_path / "empty"))

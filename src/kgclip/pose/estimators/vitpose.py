@@ -11,9 +11,16 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 from kgclip.errors import KgclipError
-from kgclip.models.hub import check_weight_files, find_folder, first_line, no_progress_bar, read_json
+from kgclip.models.backbones.pretrained import find_folder, first_line, no_progress_bar, read_object, read_weights
 from kgclip.pose.skeleton import NUM_JOINTS, People
 
+# Type of a published model → its class, and the type of the backbone inside.
+MODELS = {
+    "vitpose": ("VitPoseForPoseEstimation", "vitpose_backbone"),
+    "rt_detr": ("RTDetrForObjectDetection", "rt_detr_resnet"),
+}
+OTHER_PLACES = {"backbone", "backbone_kwargs", "use_timm_backbone", "use_pretrained_backbone"}
+"""Of a stored configuration: where else to load from."""
 DETECTOR = "PekingU/rtdetr_r50vd_coco_o365"
 DETECTOR_SIDE = 640
 """Side of the square that RT-DETR is published for, in pixels."""
@@ -36,28 +43,41 @@ def open_vitpose(pose: str, detector: str | None = None) -> "ViTPose":
     Raises:
         KgclipError: a model is missing, incomplete, or of another kind.
     """
-    return ViTPose(
-        _load(pose, "vitpose", "VitPoseForPoseEstimation"),
-        _load(detector or DETECTOR, "rt_detr", "RTDetrForObjectDetection"),
-    )
+    return ViTPose(_load(pose, "vitpose"), _load(detector or DETECTOR, "rt_detr"))
 
 
-def _load(name: str, model_type: str, class_name: str) -> Any:
-    """A model in evaluation mode."""
+def _load(name: str, kind: str) -> Any:
+    """A model in evaluation mode, of nothing but the configuration and the weights in its folder."""
     import transformers
 
     if not Path(name).is_dir() and (name.count("/") != 1 or name[0] in "./"):
         raise KgclipError(f"{name}: no such file or folder; expected a .tflite file, a model, or keypoints")
     folder = find_folder(name)
-    written = read_json(folder / "config.json").get("model_type")
-    if written != model_type:
-        raise KgclipError(f"{name}: is a model of type {written!r}, expected {model_type!r}; give another model")
-    check_weight_files(folder)
+    config = read_object(folder / "config.json")
+    class_name, backbone = MODELS[kind]
+    towers = config.get("backbone_config")
+    for written, expected in ((config, kind), (towers if isinstance(towers, dict) else {}, backbone)):
+        if written.get("model_type") != expected:
+            raise KgclipError(
+                f"{name}: is of model type {written.get('model_type')!r}, expected {expected!r}; give another model"
+            )
+    sizes = {key: value for key, value in config.items() if key not in OTHER_PLACES}
+    weights = read_weights(folder)
     try:
         with no_progress_bar():
-            return getattr(transformers, class_name).from_pretrained(folder).eval()
-    except (OSError, ValueError, RuntimeError) as error:
+            model, info = getattr(transformers, class_name).from_pretrained(
+                None,
+                config=transformers.AutoConfig.for_model(**sizes),
+                state_dict=weights,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise KgclipError(f"{name}: cannot be loaded ({first_line(error)}); download it again") from error
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        raise KgclipError(f"{name}: {len(missing)} weights are missing, e.g. {missing[0]}; download it again")
+    return model.eval()
 
 
 class ViTPose:
@@ -74,13 +94,14 @@ class ViTPose:
         height, width = model.config.backbone_config.image_size
         self._size = int(height), int(width)
 
-    @torch.inference_mode()
     def __call__(self, frames: Iterable[Frame]) -> Iterator[People]:
         """The people of each frame; see `Estimator`."""
         for frame in frames:
             pixels = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float() / 255
-            boxes = self.boxes(pixels)
-            yield self.joints(pixels, boxes) if len(boxes) else np.empty((0, NUM_JOINTS, 3), np.float32)
+            with torch.inference_mode():
+                boxes = self.boxes(pixels)
+                people = self.joints(pixels, boxes) if len(boxes) else np.empty((0, NUM_JOINTS, 3), np.float32)
+            yield people
 
     def boxes(self, pixels: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "N 4"]:
         """Center x and y, width and height of the people in a frame, in pixels, the surest first."""
