@@ -2,21 +2,20 @@
 
     python -m tools.pose_check ANNOTATIONS/keypoints.parquet DATA
 
-Prints, for each part and state, how often the states that rules read agree with the given ones, and the accuracy of a
-ridge on pose numbers alone, on source-grouped folds. Groups of clips stand apart if `train_labels.csv` has a column
+Prints docs/generated/pose.md: for each part and state, how often the states that rules read agree with the given ones,
+and the accuracy of a ridge on pose numbers alone, on source-grouped folds. Groups of clips stand apart if `train_labels.csv` has a column
 `pose_source`: there the given states come from joints that other means found.
 """
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from sklearn.linear_model import RidgeClassifier
 
-from kgclip.cli.output import print_table
 from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import group_folds
@@ -54,20 +53,34 @@ def compare(dataset: DataSet, poses: Mapping[str, ClipPose], groups: Mapping[str
     return pairs
 
 
-def agreement_rows(pairs: Pairs, group: str) -> list[list[object]]:
-    """Part, state, given, read, precision, recall; parts that were left out do not count."""
-    rows: list[list[object]] = []
+def agreement_table(pairs: Pairs, group: str) -> Iterator[str]:
+    """The lines of a table: given, read, precision and recall of each part's states, of parts that were read."""
+    mine = {key[1:]: n for key, n in pairs.items() if key[0] == group}
+    counted = {key: n for key, n in mine.items() if key[2] != NOT_READ}
+    yield f"## {group}: {_share_right(counted):.3f} of {sum(counted.values()):,} parts agree"
+    yield ""
+    yield f"{sum(counted.values()) / max(sum(mine.values()), 1):.3f} of the annotated parts were read."
+    yield ""
+    yield "| part | state | given | read | precision | recall |"
+    yield "|---|---|---:|---:|---:|---:|"
     for kind in dict.fromkeys(part.split()[-1] for part in PARTS):
-        mine = {(given, read): n for (g, p, given, read), n in pairs.items() if (g, p) == (group, kind)}
-        counted = {pair: n for pair, n in mine.items() if pair[1] != NOT_READ}
-        right = sum(n for (given, read), n in counted.items() if given == read)
-        total = sum(counted.values())
-        rows.append([kind, "all", total, total, right / max(total, 1), total / max(sum(mine.values()), 1)])
-        for state in sorted({word for pair in counted for word in pair}):
-            given, read = (sum(n for pair, n in counted.items() if pair[i] == state) for i in (0, 1))
-            hits = counted.get((state, state), 0)
-            rows.append([kind, state, given, read, hits / read if read else None, hits / given if given else None])
-    return rows
+        part = {key[1:]: n for key, n in counted.items() if key[0] == kind}
+        total = sum(part.values())
+        yield f"| **{kind}** | all | {total} | {total} | **{_share_right(part):.2f}** | **{_share_right(part):.2f}** |"
+        for state in sorted({word for pair in part for word in pair}):
+            given, read = (sum(n for pair, n in part.items() if pair[i] == state) for i in (0, 1))
+            hits = part.get((state, state), 0)
+            yield f"| {kind} | {state} | {given} | {read} | {_ratio(hits, read)} | {_ratio(hits, given)} |"
+    yield ""
+
+
+def _share_right(counts: Mapping[tuple[str, ...], int]) -> float:
+    right = sum(n for key, n in counts.items() if key[-2] == key[-1])
+    return right / max(sum(counts.values()), 1)
+
+
+def _ratio(part: int, whole: int) -> str:
+    return f"{part / whole:.2f}" if whole else "–"
 
 
 def ridge_accuracy(dataset: DataSet, poses: Mapping[str, ClipPose], groups: Mapping[str, str]) -> dict[str, float]:
@@ -103,20 +116,20 @@ def main(keypoints: Path, data: Path) -> None:
     dataset = open_dataset(data)
     poses, origin = read_keypoints(keypoints)
     labels = data / "train_labels.csv"
-    rows: list[dict[str, Shaped]] = read_table(labels) if labels.is_file() else []
+    rows = read_table(labels) if labels.is_file() else []
     groups = dict.fromkeys(poses, "all clips") | {
         row["video"]: f"joints by {row['pose_source']}" for row in rows if "pose_source" in row
     }
-    print(", ".join(f"{key} {value}" for key, value in origin.items()))
+    print("# How good poses are\n")
+    print("Written by `python -m tools.pose_check`; what it counts stands in docs/pose.md.\n")
+    print("Keypoints: " + ", ".join(f"{key} {value}" for key, value in origin.items() if value) + ".\n")
     pairs = compare(dataset, poses, groups)
     for group in dict.fromkeys(groups.values()):
-        counted = {key: n for key, n in pairs.items() if key[0] == group and key[3] != NOT_READ}
-        share = sum(n for key, n in counted.items() if key[2] == key[3]) / max(sum(counted.values()), 1)
-        title = f"{group}: {share:.3f} of {sum(counted.values())} parts agree"
-        columns = ["part", "state", "given", "read", "precision", "recall (all: share read)"]
-        print_table(title, columns, agreement_rows(pairs, group))
+        print("\n".join(agreement_table(pairs, group)))
+    print("## Actions from pose numbers alone\n")
+    print(f"A ridge on {NUM_FOLDS} source-grouped folds, {len(SEEDS)} seeds.\n\n| clips | top-1 |\n|---|---:|")
     for group, accuracy in ridge_accuracy(dataset, poses, groups).items():
-        print(f"ridge on pose numbers, {group}: top-1 {100 * accuracy:.1f}")
+        print(f"| {group} | {100 * accuracy:.1f} |")
 
 
 if __name__ == "__main__":
