@@ -3,8 +3,8 @@
     python -m tools.pose_check ANNOTATIONS/keypoints.parquet DATA
 
 Prints docs/generated/pose.md: for each part and state, how often the states that rules read agree with the given ones,
-and the accuracy of a ridge on pose numbers alone, on source-grouped folds. Groups of clips stand apart if `train_labels.csv` has a column
-`pose_source`: there the given states come from joints that other means found.
+and the accuracy of a ridge on pose numbers alone, on source-grouped folds. Groups of clips stand apart if
+`train_labels.csv` has a column `pose_source`, which names the joints that the given states come from.
 """
 
 import sys

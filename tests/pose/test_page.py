@@ -13,7 +13,7 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "pose.md").read_text(enco
 
 
 def test_every_rule_has_its_row():
-    rows = re.findall(r"^\| ([a-z, ]+) \| ([a-z ]+) \| ", PAGE, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (?!part)([a-z, ]+) \| ([a-z ]+) \| ", PAGE, flags=re.MULTILINE)
     written = {(part, state) for parts, state in rows for part in parts.split(", ")}
     assert written == {(part, state) for part, (named, rest) in RULES.items() for state in (*dict(named), rest)}
 

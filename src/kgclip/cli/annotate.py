@@ -36,8 +36,8 @@ class AnnotateCommand:
     """a MoveNet .tflite file; the name or folder of a ViTPose model; or keypoints: .parquet, .json or a folder"""
     detector: str | None = None
     """name or folder of the person detector of a ViTPose model (default: PekingU/rtdetr_r50vd_coco_o365)"""
-    every: int = 4
-    """look at every Nth frame"""
+    every: int | None = None
+    """look at every Nth frame (default: 4); keypoints that you bring come as they are"""
     person: str = "subject"
     """who is annotated: subject, all, or a number from 1, as in keypoints.parquet (1 is the subject)"""
     workers: int = 2
@@ -48,13 +48,18 @@ def annotate(argv: Sequence[str]) -> int:
     """Run `kgclip annotate`."""
     command = parse(AnnotateCommand, argv, "annotate")
     people = _people(command.person)
-    if command.every < 1:
-        raise KgclipError(f"--every {command.every}: is too small; give a number from 1")
+    every = 4 if command.every is None else command.every
+    if every < 1:
+        raise KgclipError(f"--every {every}: is too small; give a number from 1")
     from kgclip.pose import annotate as work
+    from kgclip.pose.brought import is_keypoints
     from kgclip.progress import progress_bar
 
+    for option, value in (("--detector", command.detector), ("--every", command.every)):
+        if value is not None and is_keypoints(command.pose):
+            raise KgclipError(f"{option} {value}: {command.pose} holds keypoints already; leave the option out")
     clips = _clips(command.clips)
-    source = work.PoseSource(command.pose, command.detector, command.every)
+    source = work.PoseSource(command.pose, command.detector, every)
     with progress_bar("Annotating", len(clips), "clips") as advance:
         poses = work.annotate(clips, command.out, source, people=people, workers=command.workers, advance=advance)
     nobody = sum(not pose.tracks for pose in poses.values())
