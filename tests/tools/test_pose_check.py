@@ -1,4 +1,4 @@
-"""The measure of poses: precision and recall by hand, unknown numbers at the mean, and the whole on a small data set."""
+"""The measure of poses: precision and recall by hand, unknown numbers at the mean, and states at the right time."""
 
 import json
 from collections import Counter
