@@ -156,7 +156,7 @@ def test_helpers_open_files_as_carefully(encode, monkeypatch) -> None:
     monkeypatch.setattr(av, "open", lambda *args, **kwargs: options.append(kwargs) or original(*args, **kwargs))
     with open_video(path, threads=2) as video:
         assert np.array_equal(video.read(range(0, 60, 6)), read_frames(path, range(0, 60, 6)))
-        list(video._file.decode_all())
+        list(video.file.decode_all())
     assert len(options) >= 4
     expected = {"container_options": container.OPTIONS, "metadata_errors": "replace"}
     assert all(given == expected for given in options)
