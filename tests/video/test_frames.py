@@ -106,6 +106,18 @@ def test_many_clips_come_in_order_with_their_faults(workers: int, encode, tmp_pa
     assert list(read_clips({}, 4, workers)) == []
 
 
+def test_sentences_that_are_held_hold_no_file_open(tmp_path: Path) -> None:
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("counts open files by /proc")
+    broken = tmp_path / "broken.gif"
+    broken.write_bytes(b"GIF89a\xff\xff\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;")  # 65535 x 1 pixels
+    before = len(list(folder.iterdir()))
+    held = list(read_clips({str(number): broken for number in range(20)}, 4, 2))
+    assert all(isinstance(fault, KgclipError) and fault.__traceback__ is None for _, fault in held)
+    assert len(list(folder.iterdir())) <= before
+
+
 def test_reading_ahead_is_bounded_and_ends_with_its_reader(encode, monkeypatch) -> None:
     path = encode("clip.mp4", num_frames=5)
     started: list[Path] = []
