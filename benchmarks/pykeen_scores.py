@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from benchmarks.harness import Row, compare, markdown
-from kgclip.kg.build import read_triples
+from kgclip.kg.formats.triples import read_triples
 from kgclip.models.triplet import TripletEncoder
 
 # Entities of the published Kinetics-TPS graph (clips, actions and movements).

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
+from kgclip.engine.scoring import Embedded
 from torch import Tensor
 
 from experiments.family import TrainedFit, trained
 from experiments.setting import Fitted, Setting
 from kgclip.data.annotations import read_observations
-from kgclip.engine.scoring import Embedded
 from kgclip.errors import KgclipError
 from kgclip.kg.build import build_graph
 from kgclip.kg.graph import KnowledgeGraph

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from experiments.ranking import filtered_ranks, ranking_metrics
 from experiments import ranking
+from experiments.ranking import filtered_ranks, ranking_metrics
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "ranks.json").read_text())
 

@@ -13,7 +13,7 @@ from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip
 from kgclip.data.dataset import DataSet
 from kgclip.data.tables import read_table
 from kgclip.errors import KgclipError
-from kgclip.kg.lint import Finding, Severity
+from kgclip.kg.inspect import Finding, Severity
 from kgclip.progress import progress_bar
 from kgclip.video.decode import VideoInfo, probe
 

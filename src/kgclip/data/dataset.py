@@ -14,7 +14,7 @@ from kgclip.data.readers.registry import layouts, reader_of
 from kgclip.data.sources import compile_pattern, find_sources, sources_in_table
 from kgclip.data.vocabulary import Vocabulary, find_vocabulary
 from kgclip.errors import KgclipError
-from kgclip.kg.lint import Finding
+from kgclip.kg.inspect import Finding
 from kgclip.kg.names import one_spelling, plain_name
 
 logger = logging.getLogger(__name__)

@@ -92,7 +92,8 @@ class SplitOptions:
     file: Path | None = None
     """A saved split (JSON); it is taken as it is, and the three options on training clips apply to it."""
     val_fraction: float = 0.15
-    """Share of the training clips kept for validation, unless the data set has a validation part."""
+    """Share of the training clips kept for validation where something is chosen on them, unless the data set has a
+    validation part; a head that is solved in closed form chooses nothing on them and takes all."""
     test_fraction: float = 0.0
     """Share of the clips kept for the test, unless the data set has a test part."""
     train_fraction: float = 1.0
@@ -119,13 +120,18 @@ class SplitOptions:
             raise KgclipError(f"seed: got {self.seed}, expected 0 or more")
 
 
-def make_split(dataset: DataSet, options: SplitOptions) -> Split:
+def make_split(dataset: DataSet, options: SplitOptions, *, validate: bool = True) -> Split:
     """Split a data set.
 
     A test or validation part that the data set prescribes is kept. Otherwise it is carved from the rest, stratified by
     action and, with ``group_by_source``, a source at a time. Validation and test do not depend on ``train_fraction``,
     ``shots`` and ``label_fraction``, and every action keeps a labeled training clip where it has one. Clips without an
     action are never carved for validation or test.
+
+    Args:
+        dataset: what is split.
+        options: how.
+        validate: False leaves no validation part; its clips, also those that the data set prescribes, train.
 
     Raises:
         KgclipError: the saved split does not fit the data set, or no clip is left for training.
@@ -140,18 +146,26 @@ def make_split(dataset: DataSet, options: SplitOptions) -> Split:
         if not test and options.test_fraction > 0:
             test = carve(pool, options.test_fraction, options.group_by_source, _rng(options.seed, _TEST_STREAM))
             pool = without(pool, test)
-        if not val and options.val_fraction > 0:
+        if validate and not val and options.val_fraction > 0:
             val = carve(pool, options.val_fraction, options.group_by_source, _rng(options.seed, _VAL_STREAM))
             pool = without(pool, val)
         split = _split_of(pool, val, test)
         if options.group_by_source:
             _warn_of_shared_sources(split, dataset)
+    if not validate:
+        split = without_validation(split, dataset)
     split = _narrow(split, dataset, options)
     if not split.train:
         raise KgclipError(
             f"{dataset.root}: no clip is left for training; lower the other fractions, or label some clips"
         )
     return split
+
+
+def without_validation(split: Split, dataset: DataSet) -> Split:
+    """The split with its validation clips among the training clips, their labels among those that may be used."""
+    labeled = tuple(clip for clip in split.val if dataset.by_id[clip].action is not None)
+    return Split(split.train + split.val, (), split.test, split.labelled + labeled)
 
 
 def group_folds(dataset: DataSet, num_folds: int, seed: int, val_fraction: float = 0.15) -> list[Split]:
