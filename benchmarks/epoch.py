@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from kgclip.engine.rehearsal import Rehearsal
 
 from benchmarks.harness import Row, limit
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
@@ -14,6 +13,7 @@ from kgclip.data.dataset import DataSet
 from kgclip.data.features import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared
+from kgclip.engine.rehearsal import Rehearsal
 from kgclip.engine.train import start
 from kgclip.kg.graph import Edge, KnowledgeGraph
 
