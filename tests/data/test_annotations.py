@@ -248,7 +248,10 @@ def test_words_in_another_unicode_form(tps, annotate):
     ("parts", "reason"),
     [
         ([], "their 1 annotated frames name no body part"),
-        ([part("hip", "none", obj_class="barbell"), part("head", "others")], "all 2 states in their annotations are 'none' or 'others'"),
+        (
+            [part("hip", "none", obj_class="barbell"), part("head", "others")],
+            "all 2 states in their annotations are 'none' or 'others'",
+        ),
     ],
 )
 def test_why_there_is_no_movement(tps, annotate, parts, reason):
