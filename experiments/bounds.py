@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
-from kgclip.engine.scoring import Embedded
 from torch import Tensor
 
 from experiments.family import TrainedFit, trained

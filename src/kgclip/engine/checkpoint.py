@@ -15,7 +15,8 @@ from kgclip.data.splits import Split
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, read_json, save_tensors, write_json
 from kgclip.kg.graph import KnowledgeGraph
-from kgclip.models.backbone import Backbone, build_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import build_backbone
 from kgclip.models.closed_form import ClosedForm, HeadShape
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions

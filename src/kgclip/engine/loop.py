@@ -20,7 +20,7 @@ from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.gradient import GradientHead
 from kgclip.models.options import LossWeights
 from kgclip.progress import progress_bar
@@ -38,8 +38,9 @@ def parameter_groups(backbone: Backbone, head: GradientHead, config: TrainConfig
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     vectors = {id(p) for p in head.triplet.parameters()} if head.triplet is not None else set()
-    # The text tower beside foreign features is as new as the rest.
-    pretrained = {id(p) for p in backbone.parameters()} if "image" in backbone.towers() else set()
+    # The text tower beside ready-made features, or beside an encoder that is never tuned, is as new as the rest.
+    image = backbone.towers().get("image")
+    pretrained = set() if image is None or image.frozen else {id(p) for p in backbone.parameters()}
     for parameter in (*backbone.parameters(), *head.parameters()):
         if parameter.requires_grad:
             lr = config.optim.lr_backbone if id(parameter) in pretrained else config.optim.lr_new

@@ -13,14 +13,15 @@ from kgclip.config import ModelConfig, PromptConfig, TrainConfig
 from kgclip.data.clip import VIDEO_EXTENSIONS
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, check_device
-from kgclip.engine.extract import FrameEncoder, backbone_encoder, read_segments
+from kgclip.engine.extract import FrameEncoder, backbone_encoder
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.closed_form import ClosedForm, HeadShape
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import KGCLIP, Score
+from kgclip.video.frames import read_clip
 
 # A movement is looked for in windows of this many of the sampled frames, since many are visible only over time.
 WINDOW = 4
@@ -93,9 +94,8 @@ class Recognizer:
             KgclipError: the file cannot be read, or an action is none of the model's.
         """
         num_frames = self.checkpoint.config.frames if frames is None else frames
-        images, indices, fps = read_segments(Path(file), num_frames, threads=torch.get_num_threads())
-        times = [round(float(i) / fps, 2) for i in indices]
-        return self.predict_frames(str(file), images, times, top=top, actions=actions)
+        clip = read_clip(Path(file), num_frames, threads=torch.get_num_threads())
+        return self.predict_frames(str(file), clip.images, clip.times_s.tolist(), top=top, actions=actions)
 
     @torch.no_grad()
     def predict_frames(

@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from kgclip.config import PromptConfig
 from kgclip.engine.prepare import GraphTargets
 from kgclip.kg.schema import RELATIONS
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import Frames, frame_embeddings
 from kgclip.models.options import LossWeights
 
 
 class TrainingStep(nn.Module):
-    """From a batch to the terms of the loss (Eq. 5): the clips against the names of the graph, each encoded once.
+    """From a batch to the terms of the loss (Eq. 8): the clips against the names of the graph, each encoded once.
 
     Args:
         backbone: image and text towers.
@@ -53,7 +53,8 @@ class TrainingStep(nn.Module):
             rows = {kind: wanted[kind].nonzero()[:, 0].cpu() for kind in kinds}
         names = [[self.targets.names[kind][i] for i in rows[kind].tolist()] for kind in kinds]
         prompts = [self.prompts.around(kind, few) for kind, few in zip(kinds, names, strict=True)]
-        embeddings = nn.functional.normalize(self.backbone.encode_text(sum(prompts, [])), dim=-1)
+        texts = self.backbone.encode_text([prompt for few in prompts for prompt in few])
+        embeddings = nn.functional.normalize(texts, dim=-1)
         parts = embeddings.split([len(few) for few in names])
         return {kind: (part, rows[kind]) for kind, part in zip(kinds, parts, strict=True)}
 

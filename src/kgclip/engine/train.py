@@ -21,7 +21,8 @@ from kgclip.engine.solve import SolvedModel, solve
 from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone, load_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.tuning import merge_lora, set_trainable

@@ -21,7 +21,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import write_json
 from kgclip.kg.lint import lint
 from kgclip.kg.stats import graph_stats
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.report.page import write_page
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
