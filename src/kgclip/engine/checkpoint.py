@@ -102,6 +102,7 @@ class Checkpoint:
             {
                 "format": FORMAT,
                 "backbone": self.model.backbone.spec,
+                "identity": self.model.backbone.identity,
                 "actions": list(self.actions),
                 "path_weight": self.path_weight,
                 "temperature": self.temperature,
@@ -131,6 +132,7 @@ class Checkpoint:
         missing = {
             "config",
             "backbone",
+            "identity",
             "actions",
             "path_weight",
             "temperature",
@@ -145,6 +147,7 @@ class Checkpoint:
             raise KgclipError(f"{folder}: graph.parquet is not the graph this model was trained on; restore the file")
         model = build_model(config, build_backbone(stored["backbone"], empty=True), graph)
         load_weights(model, folder / MODEL_FILE)
+        model.backbone.image_identity = stored["identity"]["image"]
         return cls(
             model.eval(),
             config,

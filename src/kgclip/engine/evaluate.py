@@ -14,7 +14,7 @@ from kgclip.data.features import FeatureFile
 from kgclip.data.loader import Source, VideoSource, in_order
 from kgclip.engine.calibration import area_under_risk_coverage, coverage_deciles, expected_calibration_error
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import pixels_of
+from kgclip.engine.encoder import pixels_of
 from kgclip.engine.metrics import classification_report
 from kgclip.engine.prepare import feature_source
 from kgclip.engine.scoring import Scorer, Scores
@@ -93,11 +93,7 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
     """
     features, backbone = evaluation.features, checkpoint.model.backbone
     if features is not None:
-        if features.feature_dim != backbone.frame_dim:
-            raise KgclipError(
-                f"{features.path}: has {features.feature_dim} features a frame, the model takes {backbone.frame_dim}; "
-                "give features of the encoder it was trained on"
-            )
+        features.check_encoder(backbone.image_identity, backbone.frame_dim)
         return feature_source(features, evaluation.clips, num_frames)
     if "image" not in backbone.towers():
         raise KgclipError("the model takes features of frames, not pixels; give --features FILE (kgclip data features)")

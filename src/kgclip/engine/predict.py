@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kgclip.data.dataset import VIDEO_EXTENSIONS
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import FrameEncoder, backbone_encoder
+from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
 from kgclip.engine.scoring import Scorer, Scores
 from kgclip.errors import KgclipError
 from kgclip.video.frames import read_clip
@@ -41,6 +41,8 @@ class Recognizer:
                     "the model takes features of frames, not pixels; give the encoder that made them with --encoder"
                 )
             encoder = backbone_encoder(backbone)
+        else:
+            check_encoder(encoder, backbone)
         self.encoder = encoder
         self.shares = checkpoint.shares()
 

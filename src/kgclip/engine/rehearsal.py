@@ -16,7 +16,8 @@ import torch
 from kgclip.config import TrainConfig
 from kgclip.data.loader import Batch, FeatureSource, Source, in_order
 from kgclip.engine.checkpoint import build_model
-from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.extract import extract_features
 from kgclip.engine.loop import Sources, Trainer, trains
 from kgclip.engine.prepare import Prepared, graph_targets
 from kgclip.engine.state import TrainingState
@@ -237,7 +238,9 @@ class Rehearsal:
         num_frames, workers = CACHED_PER_FRAME * self.config.frames, self.config.workers
 
         def encode() -> None:
-            extract_features(encoder, paths, num_frames, self.folder / "sample", workers=workers, progress=False)
+            sample = self.folder / "sample"
+            sample.unlink(missing_ok=True)
+            extract_features(encoder, paths, num_frames, sample, workers=workers, progress=False)
 
         return median_s(encode) / len(paths) * (self.num_clips + len(split.val))
 

@@ -11,7 +11,8 @@ from kgclip.config import TrainConfig, to_json
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import VideoSource
 from kgclip.engine.checkpoint import Checkpoint, build_model, check_device
-from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
+from kgclip.engine.encoder import backbone_encoder, pixels_of
+from kgclip.engine.extract import extract_features
 from kgclip.engine.loop import Sources, Trainer, embed_frames, trains
 from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_targets, prepare
 from kgclip.engine.start import StartTexts, closed_form_start, fit_readout
@@ -135,11 +136,8 @@ def open_sources(
         if not frozen:
             raise KgclipError(f"{file}: features are of a frozen encoder; set --model.tuning to frozen or text")
         features = FeatureFile(file)
-        if features.feature_dim != backbone.frame_dim:
-            raise KgclipError(
-                f"{file}: has {features.feature_dim} features a frame, {config.model.backbone} takes "
-                f"{backbone.frame_dim}; name the backbone features:{features.feature_dim}"
-            )
+        features.check_encoder(backbone.image_identity, backbone.frame_dim)
+        backbone.image_identity = features.encoder
         return Sources(
             feature_source(features, split.train, config.frames, training=True, seed=config.seed),
             feature_source(features, split.train, config.frames),
