@@ -65,7 +65,7 @@ def test_a_model_of_ready_made_features_takes_those_of_its_encoder_alone(
     Recognizer(checkpoint, encoder=same)
     with pytest.raises(KgclipError, match="makes 7 features a frame, the model takes 256"):
         Recognizer(checkpoint, encoder=FrameEncoder(OTHER, lambda frames: torch.zeros(len(frames), 7)))
-    with pytest.raises(KgclipError, match="--encoder: is another .*, the model was trained on features by other"):
+    with pytest.raises(KgclipError, match=r"--encoder: is another .*, the model was trained on features by other"):
         Recognizer(checkpoint, encoder=FrameEncoder(OTHER | {"name": "another", "weights": "00"}, same.function))
 
 
