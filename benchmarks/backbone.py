@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from kgclip.engine.rehearsal import RandomFrames
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.harness import Row, compare, once_s
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig, without_graph
-from kgclip.data.dataset import Clip, DataSet
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import build_model
 from kgclip.engine.loop import Sources, Trainer
 from kgclip.engine.prepare import Prepared, graph_targets
-from kgclip.engine.rehearsal import RandomFrames
 from kgclip.engine.state import TrainingState
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.models.backbones.base import Backbone

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from kgclip.engine.rehearsal import Rehearsal
 
 from benchmarks.harness import Row, limit
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
-from kgclip.data.dataset import Clip, DataSet
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet
 from kgclip.data.feature_writer import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared
-from kgclip.engine.rehearsal import Rehearsal
 from kgclip.engine.train import start
 from kgclip.identity import Identity
 from kgclip.kg.graph import Edge, KnowledgeGraph

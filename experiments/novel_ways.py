@@ -6,12 +6,12 @@ from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float
+from kgclip.models.path import discriminant_weights
 from torch import Tensor
 
 from experiments.setting import Setting
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
-from kgclip.models.path import discriminant_weights
 from kgclip.synthetic.actions import actions as scripts
 
 # From this share on somebody who knows the action would mention the movement.
