@@ -98,8 +98,9 @@ def check(argv: Sequence[str]) -> int:
 class FeaturesCommand:
     """Encode frames once and keep the features, so that training takes minutes and any encoder can be used.
 
-    An encoder of your own is a Python file with a function that takes the path of its weights and returns a callable
-    from uint8 RGB frames [T, H, W, 3] to features [T, F].
+    A run that was ended goes on where it stopped when it is started again. An encoder of your own is a Python file
+    with a function that takes the path of its weights and returns a callable from uint8 RGB frames [T, H, W, 3] to
+    features [T, F]; see docs/data.md.
 
     Examples:
 
@@ -111,7 +112,7 @@ class FeaturesCommand:
     data: Positional[Path]
     """Kinetics-TPS root, folder of class folders, or CSV file"""
     out: Path
-    """safetensors file to write"""
+    """safetensors file to write; one that is there is never replaced"""
     backbone: str = "synthetic"
     """whose image tower encodes: figure, or the name or folder of a CLIP or SigLIP model"""
     encoder: str | None = None
@@ -124,6 +125,10 @@ class FeaturesCommand:
     """threads that decode"""
     device: str = "cpu"
     """where a backbone runs"""
+    keep_going: bool = False
+    """leave out clips that cannot be read, and report them"""
+    json: bool = False
+    """print one JSON object"""
 
 
 def features(argv: Sequence[str]) -> int:
@@ -131,9 +136,12 @@ def features(argv: Sequence[str]) -> int:
     command = parse(FeaturesCommand, argv, "data features")
     if command.frames < 1:
         raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
+    if command.encoder is None and command.encoder_weights is not None:
+        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     from kgclip.data.dataset import open_dataset
     from kgclip.engine.checkpoint import check_device
-    from kgclip.engine.extract import backbone_encoder, extract_features, load_encoder
+    from kgclip.engine.encoder import backbone_encoder, load_encoder
+    from kgclip.engine.extract import extract_features
     from kgclip.models.backbones.registry import load_backbone
 
     dataset = open_dataset(command.data)
@@ -143,5 +151,13 @@ def features(argv: Sequence[str]) -> int:
         check_device(command.device)
         encoder = backbone_encoder(load_backbone(command.backbone).to(command.device))
     paths = {clip.id: clip.path for clip in dataset.clips}
-    extract_features(encoder, paths, command.frames, command.out, workers=command.workers)
+    done = extract_features(
+        encoder, paths, command.frames, command.out, workers=command.workers, keep_going=command.keep_going
+    )
+    if command.json:
+        print_json({"file": str(command.out), "encoder": encoder.identity} | asdict(done))
+    else:
+        for clip, reason in done.skipped.items():
+            print(f"skipped  {clip:<24} {reason}")
+        print(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
     return 0

@@ -49,7 +49,7 @@ def predict(argv: Sequence[str]) -> int:
         raise KgclipError("predict: no file given; name at least one video file or folder")
     if min(command.top, command.frames or 1) < 1:
         raise KgclipError("predict: --top and --frames need at least 1")
-    from kgclip.engine.extract import load_encoder
+    from kgclip.engine.encoder import load_encoder
     from kgclip.engine.predict import Recognizer
 
     encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
