@@ -53,7 +53,9 @@ class TrainingStep(nn.Module):
             rows = {kind: wanted[kind].nonzero()[:, 0].cpu() for kind in kinds}
         names = [[self.targets.names[kind][i] for i in rows[kind].tolist()] for kind in kinds]
         prompts = [self.prompts.around(kind, few) for kind, few in zip(kinds, names, strict=True)]
-        embeddings = nn.functional.normalize(self.backbone.encode_text(sum(prompts, [])), dim=-1)
+        embeddings = nn.functional.normalize(
+            self.backbone.encode_text([text for few in prompts for text in few]), dim=-1
+        )
         parts = embeddings.split([len(few) for few in names])
         return {kind: (part, rows[kind]) for kind, part in zip(kinds, parts, strict=True)}
 
