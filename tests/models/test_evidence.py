@@ -1,35 +1,25 @@
-"""Path evidence against plain loops: probabilities within parts, weights, and the fusion by z-scores."""
-
-import math
-from typing import Literal
+"""Path evidence against plain loops: weights, the fusion by z-scores, and actions known by their definition alone."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
-from kgclip.models import path as path_module
-from kgclip.models.path import (
-    COVARIANCE_FLOOR,
-    LOG_FLOOR,
-    action_weights,
-    discriminant_weights,
-    fuse,
-    part_softmax,
-    path_evidence,
-)
+from kgclip.models import evidence
+from kgclip.models.evidence import COVARIANCE_FLOOR, PathEvidence, discriminant_weights
 
-PARTS = torch.tensor([4, 0, 4, 7, 0, 4])  # six movements of three parts, out of order
-SHARES = torch.tensor([[0.5, 0.0, 0.25, 0.0, 1.0, 0.0], [0.0] * 6, [0.1, 0.9, 0.0, 0.3, 0.0, 0.7]])
-Form = Literal["plain", "log"]
-FORMS: list[Form] = ["plain", "log"]
+DEFINITIONS = torch.tensor([[0.5, 0.0, 0.25, 0.0, 1.0, 0.0], [0.0] * 6, [0.1, 0.9, 0.0, 0.3, 0.0, 0.7]])
+SHOWN = torch.rand(12, 6, generator=torch.Generator().manual_seed(4))
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def fitted(weight: float = 0.5, definitions: Tensor = DEFINITIONS) -> PathEvidence:
+    path = PathEvidence(*definitions.shape)
+    path.fit(definitions, SHOWN, weight)
+    return path
 
 
 def z_scores(row: list[float]) -> np.ndarray:
@@ -37,94 +27,7 @@ def z_scores(row: list[float]) -> np.ndarray:
     return (values - values.mean()) / values.std()
 
 
-def test_part_softmax_divides_by_the_movements_of_the_same_part():
-    logits = random(3, 6)
-    probability = part_softmax(logits, PARTS)
-    for b in range(3):
-        row = logits[b].tolist()
-        for m, part in enumerate(PARTS.tolist()):
-            total = sum(math.exp(row[j]) for j in range(6) if PARTS[j] == part)
-            assert probability[b, m].item() == pytest.approx(math.exp(row[m]) / total, rel=1e-5)
-    assert (probability[:, 3] == 1).all()  # the only movement of its part
-
-
-@given(
-    hnp.arrays(np.float32, (2, 6), elements=st.floats(-1e4, 1e4, width=32)),
-    st.lists(st.integers(0, 9), min_size=6, max_size=6),
-)
-def test_part_softmax_sums_to_one_within_each_part_for_any_logits(values: np.ndarray, parts: list[int]):
-    probability = part_softmax(torch.from_numpy(values), torch.tensor(parts))
-    assert probability.isfinite().all()
-    assert probability.min() >= 0
-    for part in set(parts):
-        columns = [m for m in range(6) if parts[m] == part]
-        torch.testing.assert_close(probability[:, columns].sum(dim=1), torch.ones(2))
-
-
-def test_part_softmax_ignores_a_shift_of_a_part_and_other_parts():
-    logits = random(2, 6)
-    shifted = logits + 1000.0 * PARTS
-    torch.testing.assert_close(part_softmax(shifted, PARTS), part_softmax(logits, PARTS), atol=1e-3, rtol=0)
-    changed = torch.where(PARTS == 4, logits, -logits)
-    torch.testing.assert_close(part_softmax(changed, PARTS)[:, PARTS == 4], part_softmax(logits, PARTS)[:, PARTS == 4])
-
-
-def test_a_graph_without_movements_gives_no_evidence():
-    nothing = part_softmax(torch.zeros(2, 0), torch.zeros(0, dtype=torch.int64))
-    assert nothing.shape == (2, 0)
-    for form in FORMS:
-        assert (path_evidence(nothing, action_weights(torch.zeros(3, 0), form)) == 0).all()
-
-
-def test_plain_weights_of_an_action_sum_to_one():
-    weights = action_weights(SHARES, "plain")
-    assert weights.sum(dim=1).tolist() == pytest.approx([1, 0, 1])  # nothing is known of the second action
-    for a in (0, 2):
-        total = sum(SHARES[a].tolist())
-        assert weights[a].tolist() == pytest.approx([share / total for share in SHARES[a].tolist()])
-
-
-def test_log_weights_are_logs_of_shares_about_the_mean_over_known_actions():
-    weights = action_weights(SHARES, "log")
-    logs = [[math.log(share + LOG_FLOOR) for share in row] for row in SHARES.tolist()]
-    for m in range(6):
-        center = (logs[0][m] + logs[2][m]) / 2
-        assert weights[:, m].tolist() == pytest.approx([logs[0][m] - center, 0, logs[2][m] - center], abs=1e-6)
-
-
-def test_centering_the_logs_changes_no_difference_between_known_actions():
-    shares = SHARES[[0, 2]]
-    evidence = part_softmax(random(4, 6), PARTS)
-    path = path_evidence(evidence, action_weights(shares, "log"))
-    for b in range(4):
-        raw = [
-            sum(p * math.log(share + 0.05) for p, share in zip(evidence[b].tolist(), row, strict=True))
-            for row in shares.tolist()
-        ]
-        assert (path[b, 0] - path[b, 1]).item() == pytest.approx(raw[0] - raw[1], abs=1e-5)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_path_evidence_is_a_sum_over_movements(form: Form):
-    evidence, weights = random(4, 6), action_weights(SHARES, form)
-    path = path_evidence(evidence, weights)
-    for b in range(4):
-        for a in range(3):
-            by_hand = sum(w * e for w, e in zip(weights[a].tolist(), evidence[b].tolist(), strict=True))
-            assert path[b, a].item() == pytest.approx(by_hand, abs=1e-5)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_showing_what_only_one_action_consists_of_speaks_for_it(form: Form):
-    shares = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    path = path_evidence(torch.tensor([[0.7, 0.3]]), action_weights(shares, form))
-    assert path[0, 0] > path[0, 1]
-
-
-SHOWN = torch.rand(12, 6, generator=torch.Generator().manual_seed(4))
-
-
-def test_shares_weights_rank_by_the_cosine_of_whitened_shares():
+def test_weights_rank_by_the_cosine_of_whitened_shares():
     """Whitened by hand through the eigenvectors of the covariance, in float64."""
     shown = SHOWN.double().numpy()
     mean = shown.mean(axis=0)
@@ -133,15 +36,27 @@ def test_shares_weights_rank_by_the_cosine_of_whitened_shares():
         covariance += np.outer(row - mean, row - mean) / len(shown)
     values, vectors = np.linalg.eigh(covariance + COVARIANCE_FLOOR * np.eye(6))
     whiten = vectors @ np.diag(values**-0.5) @ vectors.T
-    known = [0, 2]
-    path = path_evidence(SHOWN - SHOWN.mean(dim=0), discriminant_weights(SHARES, SHOWN))
+    path = fitted()(SHOWN)
     for i, row in enumerate(shown):
         clip = whiten @ (row - mean)
-        for a in known:
-            action = whiten @ (SHARES[a].double().numpy() - mean)
+        for a in (0, 2):
+            action = whiten @ (DEFINITIONS[a].double().numpy() - mean)
             cosine = clip @ action / np.linalg.norm(clip) / np.linalg.norm(action)
             assert path[i, a].item() == pytest.approx(cosine * np.linalg.norm(clip), abs=1e-4)
         assert path[i, 1] == 0  # of the second action nothing is known
+
+
+def test_path_evidence_is_a_sum_over_movements():
+    path, shares = fitted(), random(4, 6)
+    for b in range(4):
+        for a in range(3):
+            by_hand = sum(
+                w * (e - p)
+                for w, e, p in zip(path.weights[a].tolist(), shares[b].tolist(), path.baseline.tolist(), strict=True)
+            )
+            assert path(shares)[b, a].item() == pytest.approx(by_hand, abs=1e-5)
+    # The average clip is evidence for nothing.
+    assert path(SHOWN.mean(dim=0, keepdim=True)).abs().max() < 1e-6
 
 
 def test_what_every_clip_shows_counts_nothing():
@@ -161,64 +76,108 @@ def test_movements_that_always_come_together_count_about_once():
     assert doubled[0, :2].sum().item() == pytest.approx(single[0, 0].item(), rel=0.1)
 
 
-def test_without_clips_to_learn_a_covariance_from_the_weights_are_plain():
-    for shown in (torch.zeros(0, 6), SHOWN[:1]):
-        assert torch.equal(discriminant_weights(SHARES, shown), action_weights(SHARES, "plain"))
-
-
-@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
-def test_fusion_ranks_as_the_sum_of_z_scores(weight: float):
-    output, path = 0.1 * random(5, 7, seed=1), 40 * random(5, 7, seed=2)
-    fused, _ = fuse(output, path, weight)
-    for b in range(5):
-        by_hand = z_scores(output[b].tolist()) + weight * z_scores(path[b].tolist())
-        assert fused[b].argsort().tolist() == by_hand.argsort().tolist()
-        values = np.array(output[b].tolist())  # the unit is that of the output
-        assert fused[b].tolist() == pytest.approx((values.mean() + values.std() * by_hand).tolist(), abs=1e-5)
-
-
-def test_contributions_of_movements_add_up_to_the_fused_value():
-    output, evidence = random(3, 3, seed=1), part_softmax(random(3, 6), PARTS)
-    weights = action_weights(SHARES, "log")
-    path = path_evidence(evidence, weights)
-    fused, factor = fuse(output, path, 0.8)
-    for b in range(3):
-        mean = sum(path[b].tolist()) / 3
-        for a in range(3):
-            contributions = [
-                factor[b, 0].item() * w * e for w, e in zip(weights[a].tolist(), evidence[b].tolist(), strict=True)
-            ]
-            total = output[b, a].item() + sum(contributions) - factor[b, 0].item() * mean
-            assert fused[b, a].item() == pytest.approx(total, abs=1e-5)
-
-
-def test_path_evidence_that_says_the_same_of_all_actions_changes_nothing():
-    output = random(3, 4)
-    for constant in (torch.zeros(3, 4), torch.full((3, 4), 0.3), torch.tensor([[0.1], [-2.0], [5.0]]).expand(3, 4)):
-        fused, factor = fuse(output, constant, 1.0)
-        torch.testing.assert_close(fused, output)
-        assert (factor == 0).all()
-
-
-def test_a_single_action_and_a_weight_of_zero_change_nothing():
-    output = random(3, 1)
-    assert torch.equal(fuse(output, random(3, 1, seed=1), 1.0)[0], output)
-    output = random(3, 4)
-    assert torch.equal(fuse(output, random(3, 4, seed=1), 0.0)[0], output)
-
-
-def test_a_clip_is_fused_on_its_own():
-    output, path = random(5, 4, seed=1), random(5, 4, seed=2)
-    fused, factor = fuse(output, path, 1.0)
-    for b in range(5):
-        alone, own_factor = fuse(output[b : b + 1], path[b : b + 1], 1.0)
-        torch.testing.assert_close(alone[0], fused[b])
-        torch.testing.assert_close(own_factor[0], factor[b])
-
-
 @pytest.mark.parametrize("num_clips", [2, 5, 40])
 def test_many_movements_are_weighed_as_few(num_clips: int, monkeypatch: pytest.MonkeyPatch):
     shares, shown = torch.rand(3, 12).double(), torch.rand(num_clips, 12).double()
     direct = discriminant_weights(shares, shown)
-    monkeypatch.setattr(path_module, "FEW_MOVEMENTS", 0)
+    monkeypatch.setattr(evidence, "FEW_MOVEMENTS", 0)
     torch.testing.assert_close(discriminant_weights(shares, shown), direct, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("clips", [0, 1])
+def test_fewer_than_two_annotated_clips_teach_nothing(clips: int):
+    path = PathEvidence(3, 6)
+    path.fit(DEFINITIONS, SHOWN[:clips], 0.5)
+    assert not path.readable
+    assert torch.equal(path.definitions, DEFINITIONS)
+    assert fitted().readable
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0, 3.0])
+def test_fusion_ranks_as_the_sum_of_z_scores(weight: float):
+    output, evidence = 0.1 * random(5, 7, seed=1), 40 * random(5, 7, seed=2)
+    factor = fitted(weight).factor(output, evidence)
+    total = output + factor * (evidence - evidence.mean(dim=1, keepdim=True))
+    for b in range(5):
+        by_hand = z_scores(output[b].tolist()) + weight * z_scores(evidence[b].tolist())
+        values = np.array(output[b].tolist())  # the unit is that of the output
+        assert total[b].tolist() == pytest.approx((values.mean() + values.std() * by_hand).tolist(), abs=1e-5)
+
+
+def test_evidence_that_is_the_same_for_all_actions_and_a_weight_of_zero_change_nothing():
+    output = random(3, 4)
+    for constant in (torch.zeros(3, 4), torch.full((3, 4), 0.3), torch.tensor([[0.1], [-2.0], [5.0]]).expand(3, 4)):
+        assert (fitted(1.0).factor(output, constant) == 0).all()
+    assert (fitted(0.0).factor(output, random(3, 4, seed=1)) == 0).all()
+    assert (fitted(1.0).factor(output, random(3, 4, seed=1)) > 0).all()
+
+
+def test_contributions_sum_to_what_the_path_adds():
+    path, shares, output = fitted(0.8), random(9, 6), random(9, 3, seed=1)
+    evidence = path(shares)
+    factor = path.factor(output, evidence)
+    added = factor * (evidence - evidence.mean(dim=1, keepdim=True))
+    for a in range(3):
+        contributions = path.contributions(shares, factor, a)
+        torch.testing.assert_close(contributions.sum(dim=1), added[:, a], atol=1e-5, rtol=0)
+        for m, w in enumerate(path.weights[a].tolist()):
+            by_hand = (w - path.weights[:, m].mean().item()) * (shares[0, m] - path.baseline[m]).item()
+            assert contributions[0, m].item() == pytest.approx(factor[0].item() * by_hand, abs=1e-5)
+
+
+@pytest.fixture
+def defined() -> tuple[PathEvidence, Tensor, Tensor, Tensor]:
+    """The last of four actions has no clips: path, S_output, S_path and labels of 40 clips."""
+    definitions = torch.cat([DEFINITIONS, DEFINITIONS[:1].flip(1)])
+    path = fitted(0.5, definitions)
+    output = random(40, 4, seed=1) * 0.3 + 2
+    performs = torch.eye(4)[torch.arange(40) % 3]
+    output[performs > 0] += 50  # clips of an action say nothing of how it scores the clips of others
+    output[:, 3] = -99
+    evidence = path(random(40, 6, seed=2))
+    path.fit_defined(torch.tensor([False, False, False, True]), output, evidence, performs)
+    return path, output, evidence, performs
+
+
+def test_a_defined_action_has_mean_and_deviation_of_the_others(defined: tuple[PathEvidence, Tensor, Tensor, Tensor]):
+    path, output, evidence, performs = defined
+    whole = path.with_defined(output, evidence)
+    assert torch.equal(whole[:, :3], output[:, :3])
+    others = np.array([output[i, a].item() for i in range(40) for a in range(3) if performs[i, a] == 0])
+    assert whole[:, 3].mean().item() == pytest.approx(others.mean(), abs=1e-4)
+    assert whole[:, 3].std(correction=0).item() == pytest.approx(others.std(), abs=1e-4)
+    # It ranks clips as its path evidence does.
+    assert torch.equal(whole[:, 3].argsort(), evidence[:, 3].argsort())
+    assert path.gain[:3].tolist() == path.offset[:3].tolist() == [0, 0, 0]
+
+
+def test_contributions_to_a_defined_action_are_all_that_speaks_for_it(
+    defined: tuple[PathEvidence, Tensor, Tensor, Tensor],
+):
+    path = defined[0]
+    shares, output = random(9, 6, seed=5), random(9, 4, seed=6)
+    evidence = path(shares)
+    output = path.with_defined(output, evidence)
+    factor = path.factor(output, evidence)
+    total = output + factor * (evidence - evidence.mean(dim=1, keepdim=True))
+    contributions = path.contributions(shares, factor, 3).sum(dim=1)
+    torch.testing.assert_close(contributions, total[:, 3] - path.offset[3], atol=1e-5, rtol=0)
+
+
+def test_where_every_action_is_defined_alone_the_path_ranks_them():
+    path = fitted()
+    evidence = path(SHOWN)
+    nothing = torch.zeros(12, 3)
+    path.fit_defined(torch.ones(3, dtype=torch.bool), nothing, evidence, nothing)
+    output = path.with_defined(nothing, evidence)
+    assert output[:, 0].std(correction=0).item() == pytest.approx(1, abs=1e-4)
+    assert torch.equal(output[:, 0].argsort(), evidence[:, 0].argsort())
+
+
+def test_it_is_saved_whole(defined: tuple[PathEvidence, Tensor, Tensor, Tensor]):
+    fresh = PathEvidence(4, 6)
+    fresh.load_state_dict(defined[0].state_dict())
+    shares = random(3, 6)
+    assert torch.equal(fresh(shares), defined[0](shares))
+    assert torch.equal(fresh.with_defined(fresh(shares), fresh(shares)), defined[0].with_defined(*[fresh(shares)] * 2))
+    assert not list(fresh.parameters())

@@ -54,9 +54,9 @@ def test_left_out_is_what_a_fit_without_the_source_gives(width: int):
     fit = fit_ridge(x, y, SOURCES)
     center, mean = x.double().mean(dim=0).numpy(), y.double().mean(dim=0).numpy()
     for source in SOURCES.unique():
-        without, of = (SOURCES != source).numpy(), (SOURCES == source).numpy()
+        of = torch.isin(SOURCES, source).numpy()
         solver = Ridge(alpha=penalty_of(x), fit_intercept=False)
-        solver.fit(x.double().numpy()[without] - center, y.double().numpy()[without] - mean)
+        solver.fit(x.double().numpy()[~of] - center, y.double().numpy()[~of] - mean)
         expected = np.atleast_2d(solver.predict(x.double().numpy()[of] - center)) + mean
         np.testing.assert_allclose(fit.left_out.numpy()[of], expected, atol=1e-4)
 
