@@ -57,6 +57,8 @@ class CheckCommand:
     """Kinetics-TPS root, folder of class folders, or CSV file"""
     annotations: Path | None = None
     """part annotations of a folder or CSV data set"""
+    source_pattern: str | None = None
+    """regular expression whose group is the source in a clip's id, e.g. "^[^/]+/([a-z]+)_" """
     workers: int = 2
     """threads that open videos"""
     json: bool = False
@@ -66,16 +68,16 @@ class CheckCommand:
 def check(argv: Sequence[str]) -> int:
     """Run `kgclip data check`."""
     command = parse(CheckCommand, argv, "data check")
-    from kgclip.data.annotations import read_observations
+    from kgclip.data.annotations import read_observations, without_movements
     from kgclip.data.check import check_dataset
     from kgclip.data.dataset import open_dataset
 
-    dataset = open_dataset(command.data, command.annotations)
+    dataset = open_dataset(command.data, command.annotations, command.source_pattern)
     findings = check_dataset(dataset, workers=command.workers)
     words = None
     if dataset.annotations is not None:
         try:
-            read_observations(dataset, workers=command.workers)
+            words = without_movements(read_observations(dataset, workers=command.workers))
         except KgclipError as error:
             words = str(error)
     if command.json:

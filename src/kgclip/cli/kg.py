@@ -39,6 +39,8 @@ class BuildCommand:
     """YAML file of action parsings"""
     annotations: Path | None = None
     """part annotations of a folder or CSV data set"""
+    source_pattern: str | None = None
+    """regular expression whose group is the source in a clip's id"""
     keep_going: bool = False
     """skip broken annotations with a warning"""
     workers: int = 2
@@ -57,7 +59,7 @@ def build(argv: Sequence[str]) -> int:
         from kgclip.data.dataset import open_dataset
         from kgclip.engine.prepare import graph_of_split
 
-        dataset = open_dataset(command.tps, command.annotations)
+        dataset = open_dataset(command.tps, command.annotations, command.source_pattern)
         graphs.append(
             graph_of_split(
                 dataset,

@@ -24,6 +24,7 @@ from kgclip.engine.metrics import (
 )
 from kgclip.engine.prepare import feature_source
 from kgclip.errors import KgclipError, LeakageError
+from kgclip.kg.names import did_you_mean
 from kgclip.models.kgclip import KGCLIP, Score
 
 Part = Literal["test", "val"]
@@ -77,14 +78,16 @@ def open_evaluation(
     """
     # The annotations of the training may lie inside a folder of class folders; they are no class.
     annotations = checkpoint.config.annotations
-    dataset = open_dataset(data, annotations if annotations is not None and annotations.is_dir() else None)
+    annotations = annotations if annotations is not None and annotations.is_dir() else None
+    dataset = open_dataset(data, annotations, checkpoint.config.source_pattern, checkpoint.actions)
+    dataset.warn()
     clips = choose_clips(checkpoint, dataset, part)
     position = {name: index for index, name in enumerate(checkpoint.actions)}
     unknown = sorted({str(dataset.by_id[c].action) for c in clips} - position.keys())
     if unknown:
         raise KgclipError(
-            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}; the model "
-            f"knows {', '.join(checkpoint.actions[:5])} …"
+            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], checkpoint.actions)}; the model knows {', '.join(checkpoint.actions[:5])} …"
         )
     labels = torch.tensor([position[str(dataset.by_id[c].action)] for c in clips])
     paths = tuple(dataset.by_id[c].path for c in clips)
