@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from kgclip.engine.start import complete_performs, orthonormal_map
+from kgclip.models.path import discriminant_weights, fuse, path_evidence
 from torch.nn import functional as F
 
 from benchmarks.epoch import random_rehearsal, write_random_features
@@ -20,7 +22,6 @@ from kgclip.engine.encoder import FrameEncoder
 from kgclip.engine.extract import extract_features
 from kgclip.engine.metrics import classification_report
 from kgclip.engine.prepare import GraphTargets, feature_source
-from kgclip.engine.start import complete_performs, orthonormal_map
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.train import start
 from kgclip.identity import Identity
@@ -30,7 +31,6 @@ from kgclip.kg.observations import FRAMES_SCHEMA, PARTS_SCHEMA, Observations
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.options import LossWeights
-from kgclip.models.path import discriminant_weights, fuse, path_evidence
 from kgclip.models.triplet import TripletEncoder
 from kgclip.video.encode import write_video
 

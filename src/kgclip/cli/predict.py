@@ -70,15 +70,16 @@ def describe(result: dict[str, Any]) -> str:
         return f"{result['file']}\n  error: {result['error']}\n"
     lines = [result["file"]]
     for row in result["actions"]:
-        tri = "    –" if row["s_tri"] is None else f"{row['s_tri']:5.2f}"
-        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} S_mm {row['s_mm']:5.2f}  S_tri {tri}")
+        parts = ("    –" if row[part] is None else f"{row[part]:5.2f}" for part in ("s_mm", "s_tri", "s_path"))
+        values = "  ".join(f"{name} {value}" for name, value in zip(("S_mm", "S_tri", "S_path"), parts, strict=True))
+        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} {values}")
     if result["triplets"]:
         lines.append(f"  because {result['actions'][0]['action']} consists of, and the clip shows:")
     for row in result["triplets"][:5]:
         lines.append(
-            f"    {row['movement']:<34} seen {row['evidence']:4.2f}  share {row['share']:4.2f}  "
+            f"    {row['movement']:<34} share of the clip {row['share']:4.2f}, of the action {row['definition']:4.2f}, "
             f"adds {row['contribution']:+.3f}"
         )
     for row in result["movements"][:5]:
-        lines.append(f"  sees {row['movement']:<34} {row['evidence']:4.2f} at {row['time_s'][0]}–{row['time_s'][1]} s")
+        lines.append(f"  sees {row['movement']:<34} {row['share']:4.2f} at {row['time_s'][0]}–{row['time_s'][1]} s")
     return "\n".join(lines) + "\n"

@@ -98,7 +98,7 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
     """The clips' frames: cached features where given, else decoded pixels.
 
     Raises:
-        KgclipError: the model takes features and none are given, or they are of another encoder or lack a clip.
+        KgclipError: the model takes features and none are given, or they are of another encoder, or lack a clip.
     """
     features, backbone = evaluation.features, checkpoint.model.backbone
     if features is not None:
