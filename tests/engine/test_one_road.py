@@ -9,8 +9,8 @@ import torch
 
 from kgclip.data.dataset import open_dataset
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.evaluate import evaluate, open_evaluation
 from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.evaluate import evaluate, open_evaluation
 from kgclip.engine.extract import extract_features
 from kgclip.engine.predict import Recognizer
 from kgclip.models.backbones.registry import load_backbone
