@@ -15,7 +15,7 @@ from torch import Tensor
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
 from kgclip.errors import KgclipError
-from kgclip.files import read_json, save_tensors, write_json
+from kgclip.files import atomic_folder, read_json, save_tensors, write_json
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.movement import part_index
 from kgclip.models.backbone import Backbone, build_backbone
@@ -89,30 +89,26 @@ class Checkpoint:
             folder: must not exist.
             extra: a file to take along (the training log).
         """
-        temporary = folder.with_name(folder.name + ".tmp")
-        if temporary.exists():
-            shutil.rmtree(temporary)
-        temporary.mkdir(parents=True)
-        save_tensors(self.model.state_dict(), temporary / MODEL_FILE)
-        self.graph.save(temporary / "graph.parquet")
-        self.split.save(temporary / "split.json")
-        write_json(
-            temporary / CONFIG_FILE,
-            {
-                "format": FORMAT,
-                "backbone": self.model.backbone.spec,
-                "actions": list(self.actions),
-                "path_weight": self.path_weight,
-                "temperature": self.temperature,
-                "split_hash": self.split.hash,
-                "graph_hash": self.graph.hash,
-                "summary": self.summary,
-                "config": to_json(self.config),
-            },
-        )
-        if extra is not None:
-            shutil.copy(extra, temporary / extra.name)
-        temporary.rename(folder)
+        with atomic_folder(folder) as temporary:
+            save_tensors(self.model.state_dict(), temporary / MODEL_FILE)
+            self.graph.save(temporary / "graph.parquet")
+            self.split.save(temporary / "split.json")
+            write_json(
+                temporary / CONFIG_FILE,
+                {
+                    "format": FORMAT,
+                    "backbone": self.model.backbone.spec,
+                    "actions": list(self.actions),
+                    "path_weight": self.path_weight,
+                    "temperature": self.temperature,
+                    "split_hash": self.split.hash,
+                    "graph_hash": self.graph.hash,
+                    "summary": self.summary,
+                    "config": to_json(self.config),
+                },
+            )
+            if extra is not None:
+                shutil.copy(extra, temporary / extra.name)
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
@@ -164,6 +160,18 @@ def check_device(device: str | torch.device) -> None:
     """
     if str(device).startswith("cuda") and not torch.cuda.is_available():
         raise KgclipError(f"--device {device}: torch finds no CUDA device here; give --device cpu")
+
+
+def choose_device(device: str) -> str:
+    """The device that "auto" stands for, or the given one if this machine has it.
+
+    Raises:
+        KgclipError: CUDA is asked for, and there is none.
+    """
+    check_device(device)
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load(folder: str | Path) -> Checkpoint:

@@ -25,6 +25,7 @@ from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.waiting import Waited
 from kgclip.errors import KgclipError
+from kgclip.files import atomic_path
 from kgclip.models.backbone import Backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.options import LossWeights
@@ -308,9 +309,8 @@ class Trainer:
         """Drop lines of epochs whose state was not saved; they will be run again."""
         file = self.state.log_file
         lines = file.read_text().splitlines() if file.exists() else []
-        temporary = file.with_name(file.name + ".tmp")
-        temporary.write_text("".join(line + "\n" for line in lines[:epoch]))
-        temporary.replace(file)
+        with atomic_path(file) as temporary:
+            temporary.write_text("".join(line + "\n" for line in lines[:epoch]))
 
 
 def choose_path_weight(scorer: Scorer, clips: Embedded, labels: Int[Tensor, " B"]) -> float:

@@ -10,13 +10,14 @@ import torch
 from kgclip.config import TrainConfig, to_json
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import VideoSource
-from kgclip.engine.checkpoint import Checkpoint, build_model, check_device
+from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, build_model, check_device
 from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
 from kgclip.engine.loop import Sources, Trainer, embed_frames, trains
 from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_targets, prepare
 from kgclip.engine.start import StartTexts, closed_form_start, fit_readout
 from kgclip.engine.state import TrainingState
 from kgclip.errors import KgclipError
+from kgclip.files import free_output, lock
 from kgclip.models.backbone import Backbone, load_backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.tuning import merge_lora, set_trainable
@@ -43,15 +44,17 @@ def train(
     """
     check_device(config.device)
     folder = state_folder(config.out)
-    _check_folders(config.out, folder, resume)
-    fresh = not folder.exists()
-    try:
-        return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
-    except KgclipError:
-        # Bad input that shows late (a broken video) leaves nothing behind, unless there are epochs to go on from.
-        if fresh and not any(folder.glob("epoch-*")):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with lock(config.out):
+        _check_folders(config.out, folder, resume)
+        fresh = not folder.exists()
+        try:
+            return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
+        except (KgclipError, OSError):
+            # Bad input that shows late (a broken video) and a full disk leave nothing behind, unless there are epochs
+            # to go on from.
+            if fresh and not any(folder.glob("epoch-*")):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def state_folder(out: Path) -> Path:
@@ -100,8 +103,9 @@ def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progre
 
 
 def _check_folders(out: Path, state: Path, resume: bool) -> None:
-    if out.exists():
-        raise KgclipError(f"{out}: exists already; choose another --out or remove it")
+    if resume and (out / CONFIG_FILE).is_file():
+        raise KgclipError(f"{out}: this run has ended and its model is there; nothing is left to --resume")
+    free_output(out)
     if state.exists() and not resume:
         raise KgclipError(f"{state}: a run that did not end left its state here; add --resume to go on, or remove it")
 
