@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.harness import Row, compare, once_s
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig, without_graph
-from kgclip.data.dataset import Clip, DataSet
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import build_model
 from kgclip.engine.loop import Sources, Trainer

@@ -8,7 +8,8 @@ import torch
 
 from benchmarks.harness import Row, limit
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
-from kgclip.data.dataset import Clip, DataSet
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet
 from kgclip.data.features import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared

@@ -5,8 +5,8 @@ from multiprocessing import active_children
 from pathlib import Path
 from threading import Event, Thread
 
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import open_dataset
-from kgclip.data.kinetics_tps import read_observations
 
 
 def peak_gib(root: Path, workers: int) -> float:

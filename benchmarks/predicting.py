@@ -22,9 +22,9 @@ from benchmarks.harness import Row, compare, markdown
 from kgclip.config import ModelConfig, TrainConfig
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, build_model
-from kgclip.engine.extract import read_segments
 from kgclip.engine.predict import Recognizer
 from kgclip.models.backbone import load_backbone
+from kgclip.video.frames import read_clip
 from kgclip.video.transforms import preprocess
 from tools.random_clip import PATCH_SIZES, RandomClip, write_random_clip
 
@@ -58,7 +58,7 @@ def process(*words: str | Path) -> None:
 
 def check_same(recognizer: Recognizer, clip: Path, features: Tensor) -> None:
     """Stop unless all look at the same frames, and predict says of the clip what the bare backbone's features say."""
-    if not np.array_equal(read_segments(clip, xclip.FRAMES)[0], xclip.read_video(clip)):
+    if not np.array_equal(read_clip(clip, xclip.FRAMES).images, xclip.read_video(clip)):
         raise SystemExit("X-CLIP reads other frames: this is no fair comparison")
     expected = recognizer.scorer.score(recognizer.scorer.embed(features[None])).fused[0]
     told = {row["action"]: row["fused"] for row in recognizer.predict(clip, top=len(expected))["actions"]}
@@ -76,9 +76,9 @@ def rows_of(folder: Path, clip: Path, arch: Arch) -> list[Row]:
     recognizer = Recognizer.from_pretrained(model)
     xclip.write(theirs, backbone, PATCH_SIZES[arch], list(recognizer.checkpoint.actions))
     tower = recognizer.checkpoint.model.backbone
-    images, indices, fps = read_segments(clip, xclip.FRAMES)
+    frames = read_clip(clip, xclip.FRAMES)
+    images, times = frames.images, frames.times_s.tolist()
     pixels = preprocess(torch.from_numpy(images), tower.image_size, tower.mean, tower.std)
-    times = (indices / fps).tolist()
 
     @torch.no_grad()
     def bare() -> Tensor:

@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.harness import Row, compare, in_new_process, limit, markdown
 from benchmarks.memory_watch import peak_gib
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import open_dataset
-from kgclip.data.kinetics_tps import read_observations
 
 FILES, FRAMES_PER_CLIP = 575_000, 150
 WORKERS = 2

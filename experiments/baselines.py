@@ -12,16 +12,16 @@ from typing import Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
+from kgclip.models.statistics import ClipStatistics
 from torch import Tensor
 from torch.nn import functional as F
 
+from experiments.propagation import propagate
 from experiments.setting import Fitted, Setting
 from kgclip.engine.metrics import negative_log_likelihood
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import load_backbone
-from kgclip.models.propagation import propagate
 from kgclip.models.ridge import fit_ridge
-from kgclip.models.statistics import ClipStatistics
 
 Pooling = Literal["mean", "statistics"]
 FittedT = TypeVar("FittedT", bound=Fitted)

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from experiments.family import TrainedFit, trained
 from experiments.setting import Fitted, Setting
-from kgclip.data.kinetics_tps import read_observations
-from kgclip.engine.scoring import Embedded
+from kgclip.data.annotations import read_observations
 from kgclip.errors import KgclipError
 from kgclip.kg.build import build_graph
 from kgclip.kg.graph import KnowledgeGraph

@@ -11,9 +11,9 @@ from pathlib import Path
 from experiments.protocol import DataSpec, Point
 from experiments.setting import Setting
 from kgclip.config import ModelConfig, TrainConfig, to_json
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
-from kgclip.data.kinetics_tps import read_observations
 from kgclip.data.splits import Split, SplitOptions, group_folds, read_published_split
 from kgclip.engine.extract import backbone_encoder, extract_features
 from kgclip.engine.prepare import Prepared, prepare

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Float
+from kgclip.engine.scoring import Embedded, Scorer
 from torch import Tensor
 
 from experiments.setting import Arm, Fitted, Setting
@@ -13,7 +14,6 @@ from kgclip.data.loader import Source, VideoSource, in_order
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.extract import pixels_of
 from kgclip.engine.prepare import Prepared, feature_source
-from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.train import train
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.video.augmentation import Augmentation

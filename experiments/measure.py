@@ -4,13 +4,13 @@ from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
+from kgclip.engine.calibration import area_under_risk_coverage, expected_calibration_error, fit_temperature
 from torch import Tensor
 
 from experiments.ranking import filtered_ranks, ranking_metrics
 from experiments.setting import Fitted, Setting
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet
-from kgclip.data.kinetics_tps import read_observations
-from kgclip.engine.calibration import area_under_risk_coverage, expected_calibration_error, fit_temperature
 from kgclip.engine.metrics import (
     harmonic_mean,
     macro_f1,

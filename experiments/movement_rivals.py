@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
+from kgclip.models.temporal import dropout
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,7 +26,6 @@ from kgclip.data.loader import epoch_order
 from kgclip.engine.loop import learning_rate_factor
 from kgclip.engine.prepare import feature_source
 from kgclip.models.ridge import fit_ridge
-from kgclip.models.temporal import dropout
 
 # Width of the embedding that actions and movements share.
 EMBEDDING = 512

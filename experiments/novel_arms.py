@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from kgclip.models.statistics import ClipStatistics
 from torch import Tensor
 
 from experiments.novel_ways import (
@@ -29,7 +30,6 @@ from experiments.setting import Arm, Fitted, Setting
 from kgclip.engine.metrics import harmonic_mean
 from kgclip.errors import KgclipError
 from kgclip.models.ridge import fit_ridge
-from kgclip.models.statistics import ClipStatistics
 
 # Weights of names beside parsings that class-wise cross-validation chooses from.
 NAME_WEIGHTS = (0.0, 0.3, 0.6, 1.0)

@@ -6,11 +6,11 @@ from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float
+from kgclip.models.path import discriminant_weights
 from torch import Tensor
 
 from experiments.setting import Setting
 from kgclip.models.backbone import Backbone, load_backbone
-from kgclip.models.path import discriminant_weights
 from kgclip.synthetic.actions import actions as scripts
 
 # From this share on somebody who knows the action would mention the movement.

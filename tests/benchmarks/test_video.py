@@ -9,10 +9,10 @@ import pytest
 
 from kgclip.data.dataset import open_dataset
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import read_segments
 from kgclip.engine.predict import Recognizer
 from kgclip.synthetic.dataset import SyntheticOptions
 from kgclip.video.decode import open_video, read_frames
+from kgclip.video.frames import read_clip
 from kgclip.video.sampling import segment_indices
 
 SIZE = (64, 48)
@@ -87,7 +87,7 @@ def test_predict_says_of_a_clip_what_the_features_say(kg_model: Path, figures: P
     frames = recognizer.checkpoint.config.frames
     monkeypatch.setattr(xclip, "FRAMES", frames)
     clip = open_dataset(figures).clips[0].path
-    features = recognizer.encoder.encode(read_segments(clip, frames)[0])
+    features = recognizer.encoder.encode(read_clip(clip, frames).images)
     predicting.check_same(recognizer, clip, features)
     with pytest.raises(SystemExit, match="differs from the backbone's features"):
         predicting.check_same(recognizer, clip, features.flip(1))

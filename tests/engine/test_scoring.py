@@ -8,13 +8,12 @@ import torch
 
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, evaluate, open_evaluation
-from kgclip.engine.extract import read_segments
 from kgclip.engine.predict import Recognizer, find_videos
 from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.step import embed_names
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.models.options import PathForm
-from kgclip.video.decode import probe
+from kgclip.video.frames import read_clip
 
 
 @pytest.fixture
@@ -112,10 +111,8 @@ def test_a_file_is_ranked_as_in_evaluation(kg_checkpoint: Checkpoint, evaluation
 def test_frames_decoded_before_and_by_several_threads_give_the_same(kg_model: Path, evaluation: Evaluation):
     recognizer = Recognizer.from_pretrained(kg_model)
     path = evaluation.paths[0]
-    images, indices, fps = read_segments(path, recognizer.checkpoint.config.frames, threads=2)
-    times = [round(float(i) / fps, 2) for i in indices]
-    assert recognizer.predict_frames(str(path), images, times) == recognizer.predict(path)
-    assert fps == probe(path).fps
+    clip = read_clip(path, recognizer.checkpoint.config.frames, threads=2)
+    assert recognizer.predict_frames(str(path), clip.images, clip.times_s.tolist()) == recognizer.predict(path)
 
 
 def test_without_graph_there_is_no_explanation(clip_only_model: Path, evaluation: Evaluation):

@@ -66,9 +66,9 @@ class CheckCommand:
 def check(argv: Sequence[str]) -> int:
     """Run `kgclip data check`."""
     command = parse(CheckCommand, argv, "data check")
+    from kgclip.data.annotations import read_observations
     from kgclip.data.check import check_dataset
     from kgclip.data.dataset import open_dataset
-    from kgclip.data.kinetics_tps import read_observations
     from kgclip.kg.inspect import Finding
 
     dataset = open_dataset(command.data, command.annotations)

@@ -1,16 +1,13 @@
 """Features of frames: computed once by a backbone or by a user's own encoder, cached for head-only training."""
 
 import importlib.util
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from kgclip.data.features import write_features
@@ -18,8 +15,7 @@ from kgclip.data.loader import Pixels
 from kgclip.errors import KgclipError
 from kgclip.models.backbone import Backbone
 from kgclip.progress import progress_bar
-from kgclip.video.decode import open_video
-from kgclip.video.sampling import segment_indices
+from kgclip.video.frames import read_clips
 from kgclip.video.transforms import preprocess
 
 
@@ -81,40 +77,6 @@ def load_encoder(spec: str, weights: Path | None = None) -> FrameEncoder:
     return FrameEncoder(name, factory() if weights is None else factory(weights))
 
 
-def read_segments(
-    path: Path, num_frames: int, *, threads: int = 1
-) -> tuple[UInt8[np.ndarray, "T H W 3"], Int[np.ndarray, " T"], float]:
-    """The frames at the centers of equal segments, their indices, and the frame rate.
-
-    A video of fewer frames gives each of them once: repeating them would only cost time.
-
-    Args:
-        path: a video.
-        num_frames: how many segments.
-        threads: that decode this one file.
-
-    Raises:
-        KgclipError: the file cannot be read.
-    """
-    with open_video(path, threads=threads) as video:
-        indices = segment_indices(video.num_frames, min(num_frames, video.num_frames))
-        return video.read(indices), indices, video.fps
-
-
-def _decoded(paths: Mapping[str, Path], num_frames: int, workers: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Clips decoded ahead in threads (decoding releases the interpreter lock), in order and bounded in memory."""
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        todo = iter(paths.items())
-        ahead = deque(
-            (clip, pool.submit(read_segments, path, num_frames)) for clip, path in islice(todo, 4 * max(1, workers))
-        )
-        while ahead:
-            clip, future = ahead.popleft()
-            frames, indices, _ = future.result()
-            ahead.extend((c, pool.submit(read_segments, p, num_frames)) for c, p in islice(todo, 1))
-            yield clip, frames, indices
-
-
 def extract_features(
     encoder: FrameEncoder,
     paths: Mapping[str, Path],
@@ -140,8 +102,12 @@ def extract_features(
 
     def encoded() -> Iterator[tuple[str, Tensor, np.ndarray]]:
         with progress_bar("encoding frames", len(paths), "clips", show=progress) as advance:
-            for clip, frames, indices in _decoded(paths, num_frames, workers):
-                yield clip, encoder.encode(frames), indices
+            for clip, result in read_clips(paths, num_frames, max(1, workers)):
+                if isinstance(result, KgclipError):
+                    raise result
+                # A clip of few frames repeats them; each is encoded and stored once.
+                frames = result.distinct()
+                yield clip, encoder.encode(frames.images), frames.indices
                 advance(1)
 
     write_features(out, encoded(), encoder=encoder.name)

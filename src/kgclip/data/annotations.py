@@ -5,14 +5,13 @@ import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from jaxtyping import Int32
-from rich.console import Console
-from rich.progress import track
 
-from kgclip.data.annotation_files import clip_folders, fingerprint
+from kgclip.data.annotation_files import clip_folders, fingerprint, foreign_format, json_names
 from kgclip.data.dataset import DataSet
 from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, read_folders
 from kgclip.data.observation_cache import ObservationCache
@@ -20,6 +19,7 @@ from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import Observations
 from kgclip.parallel import map_in_workers
+from kgclip.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +51,11 @@ def read_observations(
     where = " and ".join(str(folder) for folder in dataset.annotation_folders) or str(dataset.root)
     folders, problems = _find_folders(dataset)
     if not folders and not problems.counts:
-        raise KgclipError(f"{where}: holds no frame annotation; expected [<class>/]<clip>/img_00001.json")
-    kept = ObservationCache(dataset, folders) if cache else None
-    observations = kept.find(lambda places: _fingerprints(dataset, places, workers)) if kept else None
+        raise KgclipError(
+            f"{where}: holds no frame annotation{_other_files(dataset)}; expected [<class>/]<clip>/img_00001.json"
+        )
+    store = ObservationCache(dataset, folders) if cache else None
+    observations = store.find(lambda places: _fingerprints(dataset, places, workers)) if store else None
     if observations is None:
         of_files = Problems()
         fingerprints, tables = [], [_tables([], FrameColumns())]
@@ -62,15 +64,25 @@ def read_observations(
             fingerprints += columns.fingerprints
             of_files.merge(columns.problems)
         observations = Observations(*(pl.concat(pieces) for pieces in zip(*tables, strict=True)))
-        if kept and not of_files.counts:
-            kept.store(observations, fingerprints)
+        if store and not of_files.counts:
+            store.store(observations, fingerprints)
         problems.merge(of_files)
     if problems.counts:
         sentence = f"{where}: {_listing(problems)}"
         if not keep_going or observations.frames.is_empty():
-            raise KgclipError(f"{sentence}; mend them, or leave these records out with --keep-going")
+            raise KgclipError(f"{sentence}; correct them, or leave these records out with --keep-going")
         logger.warning("%s; these records are left out", sentence)
     return observations
+
+
+def why_no_movement(observations: Observations) -> str:
+    """Why annotations that hold no movement, or none that the movement rule takes, hold none."""
+    parts = observations.parts
+    if parts.is_empty():
+        return f"their {len(observations.frames)} annotated frames name no body part"
+    if set(parts["state"].unique()) <= {"none", "others"} and parts["object"].null_count() == len(parts):
+        return f"all {len(parts)} states in their annotations are 'none' or 'others', which are no movements"
+    return "the movement rule drops all of them (lower --rule.min-support or raise --rule.max-clip-share)"
 
 
 def _find_folders(dataset: DataSet) -> tuple[dict[str, str], Problems]:
@@ -78,32 +90,46 @@ def _find_folders(dataset: DataSet) -> tuple[dict[str, str], Problems]:
     folders: dict[str, str] = {}
     problems = Problems()
     for root in dataset.annotation_folders:
-        for clip, folder in clip_folders(root):
+        for _, folder in clip_folders(root):
             place = os.path.relpath(folder, root.parent)
-            if clip not in dataset.by_id:
-                problems.add("annotations of a clip that the data set lacks", place)
+            clip = dataset.clip_of_folder(os.path.relpath(folder, root))
+            if clip is None:
+                problems.add(*_stray_folder(folder, place))
             elif folders.setdefault(clip, folder) != folder:
                 problems.add("a second folder of annotations for one clip", place)
     return {clip: folders[clip] for clip in sorted(folders)}, problems
 
 
+def _stray_folder(folder: str, place: str) -> tuple[str, str]:
+    """What is wrong with a folder of JSON files that is no clip's, and where."""
+    name = min(json_names(folder)[0])
+    layout = foreign_format(Path(folder, name))
+    if layout:
+        return f"a file in the format of {layout}", f"{place}/{name}"
+    return "annotations of a clip that the data set lacks", place
+
+
+def _other_files(dataset: DataSet) -> str:
+    """What lies in place of frame annotations, where that is known."""
+    for folder in dataset.annotation_folders:
+        for file in sorted(folder.glob("*.xml")):
+            if layout := foreign_format(file):
+                return f", but {file.name} in the format of {layout}"
+    return ""
+
+
 def _read(
     dataset: DataSet, folders: Mapping[str, str], workers: int, progress: bool
 ) -> Iterator[tuple[list[str], FrameColumns]]:
-    """Some clips at a time with what is in their folders."""
+    """A few clips at a time with what is in their folders."""
     root = _common_root(dataset)
     read = partial(read_folders, root=root, allowed=_allowed_words(dataset))
     clips, tasks = _pieces(list(folders)), _pieces(list(folders.values()))
-    console = Console(stderr=True)
-    results = track(
-        map_in_workers(read, tasks, workers if len(folders) > _FEW_FOLDERS else 1, place=root),
-        description="Reading annotations",
-        total=len(tasks),
-        console=console,
-        transient=True,
-        disable=not (progress and console.is_terminal),
-    )
-    yield from zip(clips, results, strict=True)
+    results = map_in_workers(read, tasks, workers if len(folders) > _FEW_FOLDERS else 1, place=root)
+    with progress_bar("Reading annotations", len(folders), "clips", show=progress) as advance:
+        for names, columns in zip(clips, results, strict=True):
+            yield names, columns
+            advance(len(names))
 
 
 def _pieces(items: list[str]) -> list[list[str]]:
@@ -131,7 +157,7 @@ def _tables(clips: Sequence[str], columns: FrameColumns) -> tuple[pl.DataFrame, 
     clip_of_frame = _owners(_array(columns.frames_per_folder))
     humans_per_frame = _array(columns.humans_per_frame)
     frame_of_human = _owners(humans_per_frame)
-    # A human's number in its frame is its number overall less that of the frame's first human.
+    # A human's number in its frame is its number overall minus that of the frame's first human.
     first_human = np.cumsum(humans_per_frame, dtype=np.int32) - humans_per_frame
     human = np.arange(len(frame_of_human), dtype=np.int32) - first_human[frame_of_human]
     human_of_record = _owners(_array(columns.records_per_human))

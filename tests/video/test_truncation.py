@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kgclip.video.container import declared_bytes
+from kgclip.video.truncation import declared_bytes
 
 
 @pytest.mark.parametrize("name", ["clip.mkv", "clip.webm", "clip.avi"])

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgclip.data.annotation_files import clip_folders, fingerprint, frame_number
+from kgclip.data.annotations import read_observations, why_no_movement
 from kgclip.data.dataset import open_dataset
 from kgclip.data.frame_annotations import AllowedWords, _FrameReader, read_folders
-from kgclip.data.kinetics_tps import read_observations
 from kgclip.errors import KgclipError
 
 HAND = {"number": 1, "name": "left_hand", "box": [1, 2, 3, 4], "verb": "hold", "obj_class": "little_ball"}
@@ -126,7 +126,7 @@ def test_annotations_beside_class_folders(tmp_path, videos, annotate):
     annotate(tmp_path, "a/img_00001.json", [human(part("hip", "wiggle", obj_class="hula_hoop"))])
     dataset = open_dataset(tmp_path / "mine", tmp_path / "train_annotations")
     observations = read_observations(dataset, cache=False)
-    assert observations.parts.rows() == [("a", 1, 0, "hip", "wiggle", "hula hoop")]
+    assert observations.parts.rows() == [("lunge/a", 1, 0, "hip", "wiggle", "hula hoop")]
 
 
 def test_without_a_vocabulary_the_parts_are_still_known(tmp_path, videos, annotate):
@@ -162,6 +162,13 @@ PROBLEMS = [
     ("img_00001.json", b"", "malformed JSON"),
     ("img_00001.json", b'{"humans": "\xff"}', "malformed JSON"),
     ("frame_00001.json", [], "a file name other than img_<number>.json"),
+    ("img_00000.json", [], "a frame number of 0, where frames count from 1 (img_00001.json is the first)"),
+    ("img_00001.json", {"images": [], "annotations": [], "categories": []}, "a file in the format of COCO"),
+    ("img_00001.json", b'[{"image_id": 1, "category_id": 1, "bbox": []}]', "a file in the format of COCO results"),
+    ("img_00001.json", {"version": 0, "tags": [], "shapes": [], "tracks": []}, "a file in the format of CVAT"),
+    ("img_00001.json", b'[{"id": 1, "data": {}, "annotations": []}]', "a file in the format of Label Studio"),
+    ("img_00001.json", {"version": "5.0.1", "shapes": [], "imagePath": "a.jpg"}, "a file in the format of LabelMe"),
+    ("img_00001.json", {"version": 1.3, "people": []}, "a file in the format of OpenPose"),
     ("img_2.json", [], "a second file for one frame"),
 ]
 
@@ -175,7 +182,7 @@ def test_problems_are_named_and_can_be_left_out(tps, annotate, caplog, name, con
     expected = f"1 time {problem} (train_annotations/push_up/b/b/"
     assert expected in str(caught.value)
     assert str(caught.value).startswith(f"{tps / 'train_annotations'}: ")
-    assert str(caught.value).endswith("; mend them, or leave these records out with --keep-going")
+    assert str(caught.value).endswith("; correct them, or leave these records out with --keep-going")
     with caplog.at_level(logging.WARNING):
         observations = read(tps, keep_going=True)
     assert expected in caplog.text
@@ -198,8 +205,78 @@ def test_problems_are_counted_with_three_examples(tps, annotate):
 def test_many_kinds_of_problems_are_cut_short(tps, annotate):
     words = [f"fly{number}" for number in range(20)]
     annotate(tps, "push_up/a/a/img_00001.json", [human(part("hip", words))])
-    with pytest.raises(KgclipError, match="and 8 more kinds of problem; mend them"):
+    with pytest.raises(KgclipError, match="and 8 more kinds of problem; correct them"):
         read(tps)
+
+
+def test_a_byte_order_mark_is_passed_over(tps, annotate):
+    content = json.dumps({"humans": [human(HAND)]}).encode("utf-8-sig")
+    annotate(tps, "push_up/a/a/img_00001.json", content)
+    assert read(tps).parts.rows() == [("a", 1, 0, "left hand", "hold", "little ball")]
+
+
+def test_files_of_macos_are_passed_over(tps, annotate):
+    annotate(tps, "push_up/a/a/img_00001.json", [human(HAND)])
+    annotate(tps, "push_up/a/a/._img_00001.json", b"\x00\x05\x16\x07")
+    annotate(tps, "__MACOSX/a/img_00002.json", [human(HAND)])
+    assert read(tps).frames.rows() == [("a", 1)]
+
+
+def test_one_file_of_another_tool(tps, annotate):
+    annotate(tps, "instances.json", {"images": [], "annotations": [], "categories": []})
+    with pytest.raises(KgclipError, match=r"1 time a file in the format of COCO \(train_annotations/instances\.json\)"):
+        read(tps)
+    with pytest.raises(KgclipError, match=r"instances\.json: is a file in the format of COCO; give the folder"):
+        open_dataset(tps, tps / "train_annotations/instances.json")
+
+
+def test_one_xml_file_of_another_tool(tps):
+    (tps / "train_annotations").mkdir()
+    (tps / "train_annotations/annotations.xml").write_text('<?xml version="1.0"?>\n<annotations><version>1.1</version>')
+    with pytest.raises(KgclipError, match=r"holds no frame annotation, but annotations\.xml in the format of CVAT XML"):
+        read(tps)
+
+
+def test_words_in_another_unicode_form(tps, annotate):
+    with (tps / "list/object.txt").open("a", encoding="utf-8") as file:
+        file.write("caf\u00e9\n")
+    annotate(tps, "push_up/a/a/img_00001.json", [human(part("hip", "hold", obj_class="cafe\u0301"))])
+    assert read(tps).parts["object"].to_list() == ["caf\u00e9"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([], "their 1 annotated frames name no body part"),
+        ([part("hip", "none"), part("head", "others")], "all 2 states in their annotations are 'none' or 'others'"),
+        ([part("hip", "bend")], "the movement rule drops all of them"),
+        ([part("hip", "none", obj_class="barbell")], "the movement rule drops all of them"),
+    ],
+)
+def test_why_there_is_no_movement(tps, annotate, parts, reason):
+    annotate(tps, "push_up/a/a/img_00001.json", [human(*parts)])
+    assert why_no_movement(read(tps)).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("folder", "clip"),
+    [("golf/1", "golf/1"), ("golf/1/1", "golf/1"), ("deep/swim/1", "swim/1"), ("swim/2", "swim/2"), ("2", "swim/2")],
+)
+def test_folders_of_clips_with_equal_file_names(tmp_path, videos, annotate, folder, clip):
+    videos(tmp_path / "mine", ["golf/1.mp4", "swim/1.mp4", "swim/2.mp4"])
+    annotate(tmp_path, f"{folder}/img_00001.json", [human(HAND)])
+    dataset = open_dataset(tmp_path / "mine", tmp_path / "train_annotations")
+    assert read_observations(dataset, cache=False).frames.rows() == [(clip, 1)]
+
+
+def test_a_folder_that_could_be_of_two_clips(tmp_path, videos, annotate):
+    videos(tmp_path / "mine", ["golf/1.mp4", "swim/1.mp4"])
+    annotate(tmp_path, "1/img_00001.json", [human(HAND)])
+    dataset = open_dataset(tmp_path / "mine", tmp_path / "train_annotations")
+    with pytest.raises(
+        KgclipError, match=r"1 time annotations of a clip that the data set lacks \(train_annotations/1\)"
+    ):
+        read_observations(dataset, cache=False)
 
 
 def test_annotations_of_unknown_clips(tps, annotate, caplog):
@@ -268,7 +345,7 @@ def test_processes_read_the_same_as_one(tps, videos, annotate):
 
 def test_a_process_that_dies(tps, videos, annotate, monkeypatch):
     many_clips(tps, videos, annotate, 300)
-    monkeypatch.setattr("kgclip.data.kinetics_tps.read_folders", _die)
+    monkeypatch.setattr("kgclip.data.annotations.read_folders", _die)
     with pytest.raises(
         KgclipError, match=f"{tps}: a worker process ended early, perhaps for want of memory; use one worker"
     ):
@@ -305,9 +382,9 @@ def test_rows_equal_a_plain_reading(tmp_path_factory, clips):
                 ]
             }
             (root / f"annotations/{name}/img_{number:05d}.json").write_text(json.dumps(content))
-            expected_frames.append((name, number))
+            expected_frames.append((f"lunge/{name}", number))
             expected += [
-                (name, number, person, p.replace("_", " "), v, None if o == "none" else o)
+                (f"lunge/{name}", number, person, p.replace("_", " "), v, None if o == "none" else o)
                 for person, parts in enumerate(humans)
                 for p, v, o in parts
             ]
@@ -329,7 +406,6 @@ def test_real_annotations(shared_data, tmp_path, monkeypatch):
     assert observations.parts["object"].null_count() == 36537
     share = observations.parts.filter(pl.col("state") == "none").height / 36537
     assert share == pytest.approx(0.34, abs=0.01)
-    assert not (shared_data / "jhmdb-tps/.kgclip").exists()
     assert len(list((tmp_path / "kgclip").glob("observations-*.parquet"))) == 1
     again = read_observations(dataset, progress=False)
     assert again.parts.equals(observations.parts)
