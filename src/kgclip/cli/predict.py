@@ -115,15 +115,22 @@ def describe(result: dict[str, Any]) -> str:
         return f"{result['file']}\n  error: {result['error']}\n"
     lines = [result["file"]]
     for row in result["actions"]:
-        tri = "    –" if row["s_tri"] is None else f"{row['s_tri']:5.2f}"
-        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} S_mm {row['s_mm']:5.2f}  S_tri {tri}")
+        parts = (f"{name} {_number(row[key])}" for name, key in (("S_mm", "s_mm"), ("S_tri", "s_tri")))
+        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} {'  '.join(parts)}")
     if result["triplets"]:
-        lines.append(f"  because {result['actions'][0]['action']} consists of, and the clip shows:")
+        lines.append(f"  what speaks for {result['actions'][0]['action']}, by movement:")
     for row in result["triplets"][:5]:
         lines.append(
-            f"    {row['movement']:<34} seen {row['evidence']:4.2f}  share {row['share']:4.2f}  "
+            f"    {row['movement']:<34} share of clip {row['share']:4.2f}, of action {row['definition']:4.2f}, "
             f"adds {row['contribution']:+.3f}"
         )
     for row in result["movements"][:5]:
-        lines.append(f"  sees {row['movement']:<34} {row['evidence']:4.2f} at {row['time_s'][0]}–{row['time_s'][1]} s")
+        first, last = row["time_s"]
+        lines.append(
+            f"  sees {row['movement']:<34} {row['share']:4.2f} (average {row['average']:4.2f}) at {first}–{last} s"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "    –" if value is None else f"{value:5.2f}"
