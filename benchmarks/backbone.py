@@ -21,7 +21,8 @@ from kgclip.engine.prepare import Prepared, graph_targets
 from kgclip.engine.rehearsal import RandomFrames
 from kgclip.engine.state import TrainingState
 from kgclip.kg.graph import Edge, KnowledgeGraph
-from kgclip.models.backbone import Backbone, build_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import build_backbone
 from kgclip.models.tuning import set_trainable
 
 FRAMES = 8

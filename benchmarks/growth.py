@@ -27,7 +27,7 @@ from benchmarks.head_memory import HeadMemory, head_memory
 from benchmarks.page import DOCS, fill
 from kgclip.engine.rehearsal import peak_memory, reset_peak_memory
 from kgclip.files import atomic_path
-from kgclip.models.memory import keep_freed_memory
+from kgclip.memory import keep_freed_memory
 
 TIMES = (1, 3, 10, 30, 100)
 # Exponents are those of the upper end, where a constant part no longer hides them.
@@ -111,7 +111,7 @@ def measure(position: int, number: int) -> Point:
     """One size of one work; to be called in a process that has done nothing else."""
     growth, device = GROWTHS[position], torch.device("cpu")
     torch.manual_seed(0)
-    keep_freed_memory()  # as every model does when it is made
+    keep_freed_memory()  # as the kgclip command does
     with tempfile.TemporaryDirectory() as directory:
         small, folder = Path(directory) / "small", Path(directory) / "full"
         small.mkdir()

@@ -25,7 +25,7 @@ from kgclip.engine.train import start
 from kgclip.kg.build import MovementRule, build_graph
 from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import FRAMES_SCHEMA, PARTS_SCHEMA, Observations
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.options import LossWeights
 from kgclip.models.path import discriminant_weights, fuse, path_evidence

@@ -23,7 +23,7 @@ from kgclip.config import ModelConfig, TrainConfig
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, build_model
 from kgclip.engine.predict import Recognizer
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.video.frames import read_clip
 from kgclip.video.transforms import preprocess
 from tools.random_clip import PATCH_SIZES, RandomClip, write_random_clip

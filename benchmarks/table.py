@@ -20,6 +20,8 @@ TABLE = DOCS / "performance.json"
 PEERS = ("reading", "decoding", "loader", "waiting", "predicting", "training_step", "estimates")
 PART = """
 import dataclasses, importlib, json, pathlib, sys
+from kgclip.memory import keep_freed_memory
+keep_freed_memory()  # as the kgclip command does
 found = importlib.import_module(sys.argv[1]).benchmark(*map(pathlib.Path, sys.argv[2:]))
 print(json.dumps([dataclasses.asdict(row) for row in found]))
 """

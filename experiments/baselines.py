@@ -20,7 +20,7 @@ from experiments.propagation import propagate
 from experiments.setting import Fitted, Setting
 from kgclip.engine.metrics import negative_log_likelihood
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.ridge import fit_ridge
 
 Pooling = Literal["mean", "statistics"]

@@ -19,7 +19,7 @@ from kgclip.engine.extract import backbone_encoder, extract_features
 from kgclip.engine.prepare import Prepared, prepare
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 # Frames of each clip that are encoded and kept; no point of a protocol takes more.

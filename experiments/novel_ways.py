@@ -10,7 +10,8 @@ from kgclip.models.path import discriminant_weights
 from torch import Tensor
 
 from experiments.setting import Setting
-from kgclip.models.backbone import Backbone, load_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.actions import actions as scripts
 
 # From this share on somebody who knows the action would mention the movement.

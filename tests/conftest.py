@@ -14,7 +14,7 @@ from kgclip.data.dataset import open_dataset
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.extract import backbone_encoder, extract_features
 from kgclip.engine.train import train
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 # The tests run in one process a core: more threads would only get in each other's way.

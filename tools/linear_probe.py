@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kgclip.data.dataset import open_dataset
 from kgclip.data.loader import Pixels, load_clip
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.statistics import frame_statistics
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kgclip.models.backbone import SYNTHETIC_WEIGHTS, SyntheticBackbone
+from kgclip.models.backbones.synthetic import WEIGHTS, SyntheticBackbone
 from kgclip.synthetic.encoders import ImageConfig, TextConfig
 from tools.coarse_captions import Routines, draw_frames, draw_routines
 from tools.linear_probe import embed_frames, make_probe_clips, probe
@@ -63,7 +63,7 @@ class Pretraining:
     warmup: int = 50
     seed: int = 0
     probe_seed: int = 1000
-    weights: Path = SYNTHETIC_WEIGHTS
+    weights: Path = WEIGHTS
     docs: Path = DOCS
 
 

@@ -8,7 +8,7 @@ import torch
 from benchmarks import backbone as bench_backbone
 from benchmarks import harness
 from benchmarks.backbone import FRAMES, Shape, benchmark, flops, products, random_clip, training_step
-from kgclip.models.backbone import TransformersBackbone
+from kgclip.models.backbones.transformers import TransformersBackbone
 
 TINY = Shape(patch=16, image=32, width=128, text_width=64, embedding=32, layers=2, vocabulary=1100)
 

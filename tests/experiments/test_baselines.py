@@ -27,7 +27,7 @@ from kgclip.config import TrainConfig
 from kgclip.engine.metrics import top_k
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.ridge import fit_ridge
 
 ARMS = (ridge_mean, ridge_statistics, probe_mean, probe_statistics, pseudo_labels)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kgclip.models.backbone import Backbone, build_backbone, load_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import build_backbone, load_backbone
 from kgclip.models.kgclip import CONSISTS_OF, KGCLIP, MAX_SCALE, PERFORMS, SHOWS, Adjacency
 from kgclip.models.losses import triplet_loss, two_sided
 from kgclip.models.options import Epsilon, LossWeights, PoolingKind, Subspace

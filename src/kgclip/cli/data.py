@@ -123,7 +123,7 @@ def features(argv: Sequence[str]) -> int:
     from kgclip.data.dataset import open_dataset
     from kgclip.engine.checkpoint import check_device
     from kgclip.engine.extract import backbone_encoder, extract_features, load_encoder
-    from kgclip.models.backbone import load_backbone
+    from kgclip.models.backbones.registry import load_backbone
 
     dataset = open_dataset(command.data)
     if command.encoder is not None:

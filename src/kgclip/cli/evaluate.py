@@ -17,7 +17,7 @@ CALIBRATION = {"ece": "calibration error", "aurc": "area under risk-coverage"}
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Measure a model on clips it never saw: accuracy, macro F1, calibration; both halves alone and fused.
+    """Measure a model on clips it never saw: accuracy, macro F1, calibration; of the score and of each part alone.
 
     Examples:
 
@@ -68,7 +68,7 @@ def evaluate(argv: Sequence[str]) -> int:
     # With several numbers of frames, the figures at the top are those of the most frames.
     report = max(reports, key=lambda r: r["frames"])
     if len(reports) > 1:
-        keys = ("frames", *ACCURACY, *CALIBRATION, "halves", "path", "ms_per_clip")
+        keys = ("frames", *ACCURACY, *CALIBRATION, "parts", "output", "ms_per_clip")
         report |= {"by_frames": [{key: r[key] for key in keys} for r in reports]}
     if command.out is not None:
         _write(command.out, report, checkpoint.actions)
@@ -95,9 +95,7 @@ def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
         (
             r["frames"],
             *(r[figure] for figure in ACCURACY),
-            r["halves"]["mm"],
-            r["halves"]["tri"],
-            r["path"],
+            *(r["parts"][part] for part in ("mm", "tri", "path")),
             r["ms_per_clip"],
         )
         for r in reports

@@ -8,6 +8,7 @@ import os
 import sys
 
 from kgclip.errors import KgclipError
+from kgclip.memory import keep_freed_memory
 
 # Command → module and function; modules are imported when their command runs, so that help and errors come at once.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -89,6 +90,7 @@ def main() -> None:
     # torch and transformers make hundreds of thousands of objects that stay: looking through them for garbage, which
     # Python does again and again while they grow and once more at the end, takes two seconds.
     gc.set_threshold(50_000)
+    keep_freed_memory()
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

@@ -115,8 +115,8 @@ def describe(result: dict[str, Any]) -> str:
         return f"{result['file']}\n  error: {result['error']}\n"
     lines = [result["file"]]
     for row in result["actions"]:
-        parts = (f"{name} {_number(row[key])}" for name, key in (("S_mm", "s_mm"), ("S_tri", "s_tri")))
-        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} {'  '.join(parts)}")
+        parts = "  ".join(f"{name} {_number(row[name.lower()])}" for name in ("S_mm", "S_tri", "S_path"))
+        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} {parts}")
     if result["triplets"]:
         lines.append(f"  what speaks for {result['actions'][0]['action']}, by movement:")
     for row in result["triplets"][:5]:

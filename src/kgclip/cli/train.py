@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from kgclip.cli.output import Switch, parse, print_json, print_table, short
-from kgclip.config import TrainConfig, preset
+from kgclip.config import TrainConfig, check_options, preset
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ def train(argv: Sequence[str]) -> int:
         object.__setattr__(default.config, required, tyro.MISSING)
     command = parse(TrainCommand, argv, "train", default)
     config = command.config
+    check_options(config, preset(name, config.data, config.out))
     if command.batch == "auto":
-        from kgclip.engine.batch_size import with_batch_size
-        from kgclip.engine.train import state_folder
+        from kgclip.engine.dry_run import with_batch_size
 
-        config = with_batch_size(config, state_folder(config.out) if command.resume else None)
+        config = with_batch_size(config)
     if command.dry_run:
         return dry_run(config, as_json=command.json)
     from kgclip.engine.train import train as run_training
@@ -81,20 +81,18 @@ def train(argv: Sequence[str]) -> int:
 
 def dry_run(config: TrainConfig, *, as_json: bool) -> int:
     """Print what the run would take."""
-    from kgclip.engine.estimate import estimate
+    from kgclip.engine.dry_run import estimate
 
-    expected = estimate(config)
+    expected = estimate(config).to_json()
     if as_json:
-        print_json(expected.to_json())
+        print_json(expected)
         return 0
-    print(
-        f"{config.out}: {expected.train_clips} training and {expected.val_clips} validation clips, "
-        f"{config.epochs} epochs, {expected.steps} steps of {expected.batch_size} clips"
-    )
-    print(f"trained parameters: {expected.trained_parameters:,} of {expected.parameters:,}")
-    print(f"time: {duration(expected.wall_s)}, {expected.step_s:.3g} s a step")
-    print_table("time by phase", ("phase", "time"), [(name, duration(s)) for name, s in expected.seconds.items()])
-    print(f"memory: {expected.memory_bytes / 2**30:.2f} GiB")
+    print(f"{config.out}: {expected['train_clips']} training and {expected['val_clips']} validation clips", end="")
+    print(f", {expected['steps']} steps of {config.optim.batch_size} clips" if config.trains else ", solved")
+    print(f"trained parameters: {expected['trained_parameters']:,} of {expected['parameters']:,}")
+    print(f"time: {duration(expected['wall_s'])}")
+    print_table("time by phase", ("phase", "time"), [(name, duration(s)) for name, s in expected["seconds"].items()])
+    print(f"memory: {expected['memory_bytes'] / 2**30:.2f} GiB")
     return 0
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from kgclip.data.features import write_features
 from kgclip.data.loader import Pixels
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.progress import progress_bar
 from kgclip.video.frames import read_clips
 from kgclip.video.transforms import preprocess

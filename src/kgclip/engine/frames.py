@@ -14,7 +14,7 @@ from kgclip.data.loader import Source, VideoSource, in_order
 from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
 from kgclip.engine.prepare import Prepared, feature_source
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.kgclip import frame_embeddings
 
 # Frames cached a clip, for each frame that a step takes: enough for random sampling inside the segments, and for a

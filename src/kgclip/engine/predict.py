@@ -16,7 +16,7 @@ from kgclip.engine.checkpoint import Checkpoint, check_device
 from kgclip.engine.extract import FrameEncoder, backbone_encoder
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.closed_form import ClosedForm, HeadShape
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions

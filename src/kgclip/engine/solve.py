@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kgclip.engine.metrics import fit_temperature, top_k
 from kgclip.engine.prepare import GraphTargets
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import Solved, SolvedTargets, fit_closed_form
 from kgclip.models.completion import complete_labels
 from kgclip.models.evidence import PathEvidence

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from kgclip.config import PromptConfig
 from kgclip.engine.prepare import GraphTargets
 from kgclip.kg.schema import RELATIONS
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import Frames, frame_embeddings
 from kgclip.models.options import LossWeights

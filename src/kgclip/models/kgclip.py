@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import ClosedForm
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead

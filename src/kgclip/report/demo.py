@@ -20,7 +20,7 @@ from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
 from kgclip.kg.inspect import graph_stats, lint
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.report.page import write_page
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from kgclip.models.memory import keep_freed_memory
+from kgclip.memory import keep_freed_memory
 
 # In a process of its own: the setting holds for a whole process. Prints page faults once the heap has found its form.
 FAULTS = """
 import resource, sys, torch
-from kgclip.models.memory import keep_freed_memory
+from kgclip.memory import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else None
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -12,7 +12,9 @@ import torch
 from transformers import AutoModel, AutoTokenizer, CLIPModel, PreTrainedTokenizerFast, SiglipModel
 
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import FeaturesBackbone, TransformersBackbone, build_backbone, load_backbone
+from kgclip.models.backbones.features import FeaturesBackbone
+from kgclip.models.backbones.registry import build_backbone, load_backbone
+from kgclip.models.backbones.transformers import TransformersBackbone
 from kgclip.synthetic.encoders import TextConfig
 
 TEXTS = ["left arm bend", "A person  doing a PUSH-UP", "", "left " * 40]
@@ -173,9 +175,9 @@ def test_truncated_weights_are_told(folder: Path) -> None:
 
 def test_another_kind_of_model_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text('{"model_type": "siglip2"}')
-    with pytest.raises(KgclipError, match="model type 'siglip2', expected clip or siglip"):
+    with pytest.raises(KgclipError, match="model type 'siglip2', expected clip, siglip"):
         load_backbone(str(folder))
-    with pytest.raises(KgclipError, match="unknown backbone kind 'bert'"):
+    with pytest.raises(KgclipError, match="unknown kind of backbone 'bert'"):
         build_backbone({"kind": "bert"})
 
 
@@ -187,7 +189,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path) -> None:
         load_backbone(str(folder))
 
 
-@pytest.mark.parametrize("name", ["/no/such/folder", "./nothing", "synthetic"])
+@pytest.mark.parametrize("name", ["/no/such/folder", "./nothing", "figure"])
 def test_a_missing_folder_is_told(name: str) -> None:
     with pytest.raises(KgclipError, match="no such folder"):
         load_backbone(name)

@@ -13,8 +13,8 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from kgclip.config import ModelConfig
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import build_backbone, load_backbone
-from kgclip.models.sentence import load_sentence_tower
+from kgclip.models.backbones.registry import build_backbone, load_backbone
+from kgclip.models.backbones.sentence import load_sentence_tower
 from kgclip.models.tuning import set_trainable
 
 TEXTS = ["left arm bend", "A person doing a PUSH UP", "left " * 40]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from kgclip.models import attention
-from kgclip.models.attention import attend
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones import attention
+from kgclip.models.backbones.attention import attend
+from kgclip.models.backbones.registry import load_backbone
 
 
 @pytest.mark.parametrize("kind", ["none", "causal", "bool", "float"])

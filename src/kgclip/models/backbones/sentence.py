@@ -1,17 +1,18 @@
 """Sentence encoders in the layout of sentence-transformers: texts embedded by their meaning."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.models.hub import check_weight_files, first_line, new_model, no_progress_bar
+from kgclip.models.backbones.base import Backbone, Tower
+from kgclip.models.backbones.pretrained import TEXT, allowed, load_model, new_model, read_json, read_object
+from kgclip.models.backbones.small_text import SmallTextBackbone
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _MODULES = ("Transformer", "Pooling", "Normalize")
@@ -33,13 +34,11 @@ class SentenceTower(nn.Module):
     encoder: Any
 
     def __init__(self, spec: dict[str, Any], encoder: nn.Module | None = None, *, empty: bool = False):
-        from tokenizers import Tokenizer
-        from transformers import AutoConfig
-
         super().__init__()
-        self.spec = spec
-        config = AutoConfig.for_model(**spec["config"])
-        self.encoder = new_model(config, empty=empty) if encoder is None else encoder
+        self.spec = spec | {"config": allowed(spec["config"], "the sentence encoder's configuration", TEXT)}
+        where = "the sentence encoder's configuration cannot be used"
+        self.encoder = new_model(self.spec["config"], where, empty=empty) if encoder is None else encoder
+        config = self.encoder.config
         self.embedding_dim: int = config.hidden_size
         self.tokenizer = Tokenizer.from_str(spec["tokenizer"])
         self.tokenizer.enable_truncation(spec["max_tokens"])
@@ -68,6 +67,36 @@ class SentenceTower(nn.Module):
         return nn.functional.normalize(pooled, dim=-1) if self.spec["normalize"] else pooled
 
 
+class SentenceBackbone(Backbone):
+    """Frames of a backbone whose own text tower is small, with a frozen sentence encoder for the texts.
+
+    D is the sentence encoder's; frames keep their own dimension, so that pooling maps one to the other.
+    """
+
+    def __init__(self, frames: SmallTextBackbone, sentence: SentenceTower):
+        super().__init__()
+        self.spec = {"kind": "sentence", "frames": frames.spec, "sentence": sentence.spec}
+        self.image_size, self.mean, self.std = frames.image_size, frames.mean, frames.std
+        self.frame_dim, self.logit_scale_init = frames.frame_dim, frames.logit_scale_init
+        self.embedding_dim = sentence.embedding_dim
+        del frames.text_encoder
+        self.frames, self.sentence = frames, sentence
+
+    def encode_image(self, pixels: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D"]:
+        """See `Backbone.encode_image`; rows have `frame_dim` numbers."""
+        return self.frames.encode_image(pixels)
+
+    def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "K D"]:
+        """See `Backbone.encode_text`."""
+        return self.sentence(texts)
+
+    def towers(self) -> dict[str, Tower]:
+        """See `Backbone.towers`; no tuning reaches the sentence encoder."""
+        text = Tower((self.sentence,), (), (), frozen=True)
+        image = self.frames.image_tower()
+        return {"text": text} if image is None else {"image": image, "text": text}
+
+
 def load_sentence_tower(name: str) -> SentenceTower:
     """Load a sentence encoder from a local folder.
 
@@ -78,24 +107,19 @@ def load_sentence_tower(name: str) -> SentenceTower:
     Raises:
         KgclipError: the folder or a file is missing or damaged, or it is another kind of model.
     """
-    from tokenizers import Tokenizer
-
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise KgclipError(f"{name}: no such folder; give the local folder of a sentence encoder, with modules.json")
     pooling, normalize = _read_modules(folder)
-    config = _read_json(folder / "config.json")
-    if "model_type" not in config:
-        raise KgclipError(f"{folder / 'config.json'}: names no model_type; give an encoder that transformers knows")
-    _read_json(folder / "tokenizer.json")
-    check_weight_files(folder)
-    encoder = _load_encoder(folder)
+    config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), TEXT)
+    read_object(folder / "tokenizer.json")
+    encoder = load_model(config, folder)
     settings = folder / "sentence_bert_config.json"
     longest = encoder.config.max_position_embeddings
     if settings.is_file():
-        longest = min(_read_json(settings).get("max_seq_length") or longest, longest)
+        longest = min(read_object(settings).get("max_seq_length") or longest, longest)
     spec = {
-        "config": json.loads(encoder.config.to_json_string(use_diff=False)),
+        "config": config,
         "tokenizer": Tokenizer.from_file(str(folder / "tokenizer.json")).to_str(),
         "pooling": pooling,
         "normalize": normalize,
@@ -107,7 +131,7 @@ def load_sentence_tower(name: str) -> SentenceTower:
 def _read_modules(folder: Path) -> tuple[str, bool]:
     """Which pooling follows the transformer, and whether the result has unit length."""
     file = folder / "modules.json"
-    modules = _read_json(file)
+    modules = read_json(file)
     found = isinstance(modules, list) and all(isinstance(m, dict) and "type" in m and "path" in m for m in modules)
     kinds = [module["type"].rpartition(".")[2] for module in modules] if found else []
     if kinds not in (list(_MODULES[:2]), list(_MODULES)):
@@ -116,36 +140,9 @@ def _read_modules(folder: Path) -> tuple[str, bool]:
             "(the last optional); use another encoder"
         )
     file = folder / modules[1]["path"] / "config.json"
-    chosen = [key for key, value in _read_json(file).items() if key.startswith("pooling_mode_") and value is True]
+    chosen = [key for key, value in read_object(file).items() if key.startswith("pooling_mode_") and value is True]
     if len(chosen) != 1 or chosen[0] not in _POOLINGS:
         raise KgclipError(
             f"{file}: pools by {', '.join(chosen) or 'nothing'}, expected mean or cls; use another encoder"
         )
     return _POOLINGS[chosen[0]], len(kinds) == len(_MODULES)
-
-
-def _load_encoder(folder: Path) -> Any:
-    from transformers import AutoModel
-
-    try:
-        with no_progress_bar():
-            encoder, info = AutoModel.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, local_files_only=True, output_loading_info=True
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise KgclipError(f"{folder}: its weights cannot be read ({first_line(error)}); download it again") from error
-    missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
-    if missing:
-        raise KgclipError(f"{folder}: {len(missing)} weights are missing, e.g. {missing[0]}; download it again")
-    if not hasattr(encoder.config, "max_position_embeddings") or hasattr(encoder.config, "vision_config"):
-        raise KgclipError(f"{folder}: {encoder.config.model_type!r} is no encoder of texts; use a sentence encoder")
-    return encoder
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise KgclipError(f"{path}: no such file; give a folder with a complete sentence encoder") from error
-    except (OSError, ValueError) as error:
-        raise KgclipError(f"{path}: is not JSON ({first_line(error)}); download it again") from error
