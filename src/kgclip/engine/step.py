@@ -14,7 +14,7 @@ from kgclip.models.options import LossWeights
 
 
 class TrainingStep(nn.Module):
-    """From a batch to the terms of the loss (Eq. 5): the clips against the names of the graph, each encoded once.
+    """From a batch to the terms of the loss (Eq. 8): the clips against the names of the graph, each encoded once.
 
     Args:
         backbone: image and text towers.

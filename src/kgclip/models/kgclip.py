@@ -79,7 +79,7 @@ class KGCLIP(nn.Module):
         return self.join(mm, tri, solved.shares)
 
     def join(self, mm: Float[Tensor, "B K"], tri: Float[Tensor, "B K"] | None, shares: Float[Tensor, "B M"]) -> Score:
-        """S_output of both parts (Eq. 6) and path evidence beside it (Eq. 8)."""
+        """S_output of both parts (Eq. 9) and path evidence beside it (Eq. 11)."""
         output = mm if tri is None else 0.5 * (mm + tri)
         if not self.path.readable:
             nothing = output.new_zeros(len(output), 1)
