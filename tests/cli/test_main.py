@@ -16,7 +16,7 @@ from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli_options.json"
-TRAIN = ["--workers", "0", "--device", "cpu", "--frames", "4", "--optim.epochs", "1"]
+TRAIN = ["--workers", "0", "--device", "cpu", "--frames", "4"]
 FEATURES = ["--backbone", "synthetic", "--frames", "4", "--workers", "1"]
 
 
@@ -240,7 +240,7 @@ def test_an_unknown_state(refused: Callable[..., str], figures: Path, tmp_path: 
     assert "bend" in refused("kg", "build", "--data", root, "--out", tmp_path / "g")
 
 
-@pytest.mark.parametrize("text", ["push up: [", "fly to the moon: [left arm bend]", "push up: [left tail wag]", "- a"])
+@pytest.mark.parametrize("text", ["push up: [", "push up: [left tail wag]", "- a"])
 def test_definitions_that_do_not_fit(text: str, refused: Callable[..., str], folder: Path, tmp_path: Path):
     file = tmp_path / "definitions.yaml"
     file.write_text(text)
@@ -266,7 +266,7 @@ def test_features_of_another_encoder_or_other_clips(
 
 
 def test_a_graph_must_be_of_the_same_split(
-    refused: Callable[..., str], figures: Path, synthetic_features: Path, kg_model: Path, tmp_path: Path
+    refused: Callable[..., str], figures: Path, synthetic_features: Path, tmp_path: Path
 ):
     same, other = tmp_path / "same.parquet", tmp_path / "other.parquet"
     for file, seed in ((same, "0"), (other, "5")):
@@ -274,8 +274,12 @@ def test_a_graph_must_be_of_the_same_split(
     words = ["train", "--data", figures, "--features", synthetic_features, *TRAIN]
     assert "built from split" in refused(*words, "--graph", other, "--out", tmp_path / "out")
     assert run([str(word) for word in (*words, "--graph", same, "--out", tmp_path / "out")]) == 0
-    graphs = [KnowledgeGraph.load(p) for p in (same, tmp_path / "out" / "graph.parquet", kg_model / "graph.parquet")]
-    assert len({graph.hash for graph in graphs}) == 1
+    assert KnowledgeGraph.load(same).hash == KnowledgeGraph.load(tmp_path / "out" / "graph.parquet").hash
+    gradient = (*words, "--model.head", "gradient", "--optim.epochs", "1", "--out", tmp_path / "trained")
+    assert "--validation" in refused(*gradient, "--graph", same)
+    held_out = tmp_path / "held-out.parquet"
+    assert run(["kg", "build", "--data", str(figures), "--out", str(held_out), "--validation"]) == 0
+    assert run([str(word) for word in (*gradient, "--graph", held_out)]) == 0
 
 
 def test_json_is_alone_on_stdout(
@@ -298,8 +302,8 @@ def test_json_is_alone_on_stdout(
     assert value("data", "check", figures)["clips"] == 24 * 5
     out = tmp_path / "results"
     report = value("evaluate", kg_model, "--data", figures, "--features", synthetic_features, "--out", out)
-    assert {"top1", "top5", "num_clips", "halves"} <= set(report)
-    assert set(report["halves"]) == {"mm", "tri"}
+    assert {"top1", "top5", "num_clips", "parts"} <= set(report)
+    assert set(report["parts"]) == {"mm", "tri", "path"}
     assert json.loads((out / "report.json").read_text()) == report
     assert (out / "confusion.png").read_bytes().startswith(b"\x89PNG")
     several = value("evaluate", kg_model, "--data", figures, "--features", synthetic_features, "--frames", 1, 2, 4)
@@ -310,4 +314,4 @@ def test_json_is_alone_on_stdout(
     assert set(result) == {"file", "actions", "movements", "triplets"}
     assert {"action", "probability", "s_mm", "s_tri"} <= set(result["actions"][0])
     summary = value("train", "--data", figures, "--features", synthetic_features, "--out", tmp_path / "m", *TRAIN)
-    assert summary["epochs"] == 1
+    assert summary["epochs"] == 0

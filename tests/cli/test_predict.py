@@ -12,7 +12,7 @@ from kgclip.cli.predict import action_names
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
 
-ROW = {"action": "a", "probability": 1.0, "s_mm": 0.5, "s_tri": None}
+ROW = {"action": "a", "probability": 1.0, "s_mm": 0.5, "s_tri": None, "s_path": None}
 
 
 class Recorder:

@@ -20,7 +20,8 @@ from kgclip.kg.io import read_graph, write_graph
 class BuildCommand:
     """Build a graph from part annotations, from written definitions of actions, from other graphs, or from several.
 
-    From annotations only the training clips of the split enter: give `train` the same --split options.
+    From annotations only the training clips of the split enter: give `train` the same --split options, and --validation
+    here if it trains by gradient (--model.head gradient, --model.tuning) and so needs clips to validate on.
 
     Examples:
 
@@ -41,6 +42,8 @@ class BuildCommand:
     """YAML file with the movements of each action"""
     graphs: tuple[Path, ...] = ()
     """graphs in any format that reads: Parquet, folders or files of triples"""
+    validation: Switch = False
+    """leave the validation clips of the split out"""
     keep_going: Switch = False
     """skip broken annotations with a warning"""
     workers: int = 2
@@ -61,7 +64,7 @@ def build(argv: Sequence[str]) -> int:
         from kgclip.engine.prepare import graph_of_split
 
         dataset = open_dataset(command.data, command.annotations)
-        split = make_split(dataset, command.split)
+        split = make_split(dataset, command.split, validate=command.validation)
         options = {"workers": command.workers, "keep_going": command.keep_going}
         graphs.append(graph_of_split(dataset, split, command.rule, **options))
     graphs += [read_graph(path) for path in (*command.graphs, *filter(None, [command.definitions]))]
