@@ -269,8 +269,8 @@ def test_a_graph_must_be_of_the_same_split(
     refused: Callable[..., str], figures: Path, synthetic_features: Path, tmp_path: Path
 ):
     same, other = tmp_path / "same.parquet", tmp_path / "other.parquet"
-    for file, seed in ((same, "0"), (other, "5")):
-        assert run(["kg", "build", "--data", str(figures), "--out", str(file), "--split.seed", seed]) == 0
+    for file, labels in ((same, "1"), (other, "0.5")):
+        assert run(["kg", "build", "--data", str(figures), "--out", str(file), "--split.label-fraction", labels]) == 0
     words = ["train", "--data", figures, "--features", synthetic_features, *TRAIN]
     assert "built from split" in refused(*words, "--graph", other, "--out", tmp_path / "out")
     assert run([str(word) for word in (*words, "--graph", same, "--out", tmp_path / "out")]) == 0

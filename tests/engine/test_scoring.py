@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from kgclip.engine.scoring import Embedded, Scorer
 
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, evaluate, open_evaluation
 from kgclip.engine.predict import Recognizer, find_videos
-from kgclip.engine.scoring import Embedded, Scorer
 from kgclip.engine.step import embed_names
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.models.options import PathForm

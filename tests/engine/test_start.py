@@ -2,15 +2,15 @@
 
 import pytest
 import torch
+from kgclip.engine.start import StartTexts, closed_form_start, complete_performs, fit_readout, orthonormal_map
+from kgclip.models.statistics import frame_statistics
 from torch import Tensor
 from torch.nn import functional as F
 
 from kgclip.engine.prepare import GraphTargets
-from kgclip.engine.start import StartTexts, closed_form_start, complete_performs, fit_readout, orthonormal_map
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.ridge import fit_ridge
-from kgclip.models.statistics import frame_statistics
 
 K, M, N = 3, 4, 18
 
