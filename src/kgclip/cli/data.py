@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse, print_json
+from kgclip.cli.output import Switch, parse, print_findings, print_json
 from kgclip.errors import KgclipError
 from kgclip.synthetic.dataset import SyntheticOptions
 
@@ -61,7 +61,7 @@ class CheckCommand:
     """regular expression whose group is the source in a clip's id, e.g. "^[^/]+/([a-z]+)_" """
     workers: int = 2
     """threads that open videos"""
-    json: bool = False
+    json: Switch = False
     """print one JSON object"""
 
 
@@ -71,27 +71,20 @@ def check(argv: Sequence[str]) -> int:
     from kgclip.data.annotations import read_observations, without_movements
     from kgclip.data.check import check_dataset
     from kgclip.data.dataset import open_dataset
+    from kgclip.kg.inspect import Finding
 
     dataset = open_dataset(command.data, command.annotations, command.source_pattern)
     findings = check_dataset(dataset, workers=command.workers)
-    words = None
     if dataset.annotations is not None:
         try:
-            words = without_movements(read_observations(dataset, workers=command.workers))
+            reason = without_movements(read_observations(dataset, workers=command.workers))
+            if reason is not None:
+                findings = [*findings, Finding("error", "annotations", reason)]
         except KgclipError as error:
-            words = str(error)
-    if command.json:
-        rows = [asdict(finding) for finding in findings]
-        print_json(
-            {"clips": len(dataset.clips), "actions": len(dataset.actions), "findings": rows, "annotations": words}
-        )
-    else:
-        for finding in findings:
-            print(f"{finding.severity:<8} {finding.rule:<24} {finding.message}")
-        if words:
-            print(f"error    annotations              {words}")
-        print(f"{len(dataset.clips)} clips of {len(dataset.actions)} actions, {len(findings) + bool(words)} findings")
-    return 1 if words or any(finding.severity == "error" for finding in findings) else 0
+            findings = [*findings, Finding("error", "annotations", str(error))]
+    about = f"{len(dataset.clips)} clips of {len(dataset.actions)} actions, "
+    counts = {"clips": len(dataset.clips), "actions": len(dataset.actions)}
+    return print_findings(findings, about=about, as_json=counts if command.json else None)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from kgclip.cli.output import parse, print_json, print_table
+from kgclip.cli.output import Switch, parse, print_json, print_table, short
 from kgclip.config import TrainConfig, check_options, preset
 
 
@@ -35,13 +35,13 @@ class TrainCommand:
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
     preset: str = "default"
     """where the defaults come from: default, paper, paper-b16 or paper-b32"""
-    resume: bool = False
+    resume: Switch = False
     """go on with a run that was killed"""
     batch: Literal["auto"] | None = None
-    """auto finds the batch size: the largest that fits, or on a CPU beyond which nothing gets faster"""
-    dry_run: bool = False
-    """predict time, memory and steps; train nothing"""
-    json: bool = False
+    """auto finds the batch size: the largest that fits, or on a CPU beyond which no larger one is faster"""
+    dry_run: Switch = False
+    """predict time, memory and steps, and train no model"""
+    json: Switch = False
     """print the summary (or the prediction) as one JSON object"""
 
 
@@ -51,7 +51,7 @@ def train(argv: Sequence[str]) -> int:
     name = next((a.partition("=")[2] for a in argv if a.startswith("--preset=")), name)
     default = TrainCommand(preset(name, Path(), Path()), preset=name)
     for required in ("data", "out"):
-        # tyro asks for what is missing; the configuration itself takes nothing but paths.
+        # tyro asks for what is missing; the configuration itself takes only paths.
         object.__setattr__(default.config, required, tyro.MISSING)
     command = parse(TrainCommand, argv, "train", default)
     config = command.config
@@ -73,7 +73,11 @@ def train(argv: Sequence[str]) -> int:
         print(f"{command.config.out}: {how}", end="")
         if summary["val_top1"] is not None:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
-        print(f", {summary['wall_s']:.0f} s")
+        if summary["left_out_top1"] is not None:
+            print(f", top-1 {summary['left_out_top1']:.3f} on training clips whose source was left out", end="")
+        print(
+            f", {summary['wall_s']:.0f} s; split {short(checkpoint.split.hash)}, graph {short(checkpoint.graph.hash)}"
+        )
     return 0
 
 

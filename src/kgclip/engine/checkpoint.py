@@ -140,6 +140,18 @@ def check_device(device: str | torch.device) -> None:
         raise KgclipError(f"--device {device}: torch finds no CUDA device here; give --device cpu")
 
 
+def choose_device(device: str) -> str:
+    """The device that "auto" stands for, or the given one if this machine has it.
+
+    Raises:
+        KgclipError: CUDA is asked for, and there is none.
+    """
+    check_device(device)
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def load(folder: str | Path) -> Checkpoint:
     """The trained model in a folder that training wrote.
 

@@ -20,8 +20,7 @@ from kgclip.engine.prepare import graph_of_split
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
-from kgclip.kg.lint import lint
-from kgclip.kg.stats import graph_stats
+from kgclip.kg.inspect import graph_stats, lint
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.report.page import write_page
 from kgclip.synthetic.dataset import SyntheticOptions, generate
