@@ -98,9 +98,17 @@ def test_clips_that_cannot_be_read_are_named_and_the_others_are_written(
     assert sorted(folder.name for folder in (tmp_path / "out" / "clap").iterdir()) == ["a", "c"]
 
 
+def test_where_no_clip_can_be_read_nothing_is_written(clips: dict[str, Path], estimator: Figures, tmp_path: Path):
+    for path in clips.values():
+        path.write_bytes(b"no video")
+    with pytest.raises(KgclipError, match=r"none of 3 clips can be annotated; the first: .*a\.mp4"):
+        annotate(clips, tmp_path / "out", SOURCE)
+    assert not (tmp_path / "out").exists()
+
+
 def test_another_source_or_a_foreign_folder_is_refused(clips: dict[str, Path], estimator: Figures, tmp_path: Path):
     annotate(clips, tmp_path / "out", SOURCE)
-    with pytest.raises(KgclipError, match=r"was made with --pose figures\.tflite, --every 4, asked for is .*--every 2"):
+    with pytest.raises(KgclipError, match=r"was made with pose figures\.tflite, every 4, asked for is .*every 2"):
         annotate(clips, tmp_path / "out", PoseSource("figures.tflite", every=2))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("")

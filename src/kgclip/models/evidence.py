@@ -11,7 +11,7 @@ FEW_MOVEMENTS = 1024
 
 
 def discriminant_weights(shares: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) -> Float[Tensor, "K M"]:
-    """What each movement counts for each action: ``w_a = C⁻¹ (p_a − p̄) / ‖p_a − p̄‖_{C⁻¹}`` (Eq. 7).
+    """What each movement counts for each action: ``w_a = C⁻¹ (p_a − p̄) / ‖p_a − p̄‖_{C⁻¹}`` (Eq. 10).
 
     With e the shares of a clip, ``w_a · (e − p̄)`` ranks the actions by the cosine between the clip's and the action's
     shares after whitening: what every clip shows counts nothing, and movements that come together count once. An
@@ -44,7 +44,7 @@ def _whiten(shown: Float[Tensor, "N M"], values: Float[Tensor, "M K"]) -> Float[
 
 
 class PathEvidence(nn.Module):
-    """``S_path(v, a) = Σ_m w_am · (e_vm − p̄_m)`` (Eq. 7), and its place beside S_output (Eq. 8).
+    """``S_path(v, a) = Σ_m w_am · (e_vm − p̄_m)`` (Eq. 10), and its place beside S_output (Eq. 11).
 
     Args:
         num_actions, num_movements: K and M.
@@ -95,7 +95,7 @@ class PathEvidence(nn.Module):
         """Bring the path evidence of actions without clips to the unit of the others.
 
         It gets the mean and the deviation that S_output of the other actions has over training clips that do not
-        perform them.
+        perform them; where there are no others, 0 and 1.
 
         Args:
             defined: actions known by their definition alone.
@@ -105,9 +105,8 @@ class PathEvidence(nn.Module):
         self.defined.copy_(defined)
         known = ~defined
         others = (performs == 0) & known
-        count = others.sum().clamp(min=1)
-        mean = (output * others).sum() / count
-        spread = (((output - mean).square() * others).sum() / count).sqrt()
+        values = output[others] if others.any() else output.new_tensor([-1.0, 1.0])
+        mean, spread = values.mean(), values.std(correction=0)
         self.gain.copy_(torch.where(defined, spread / path.std(dim=0, correction=0).clamp(min=1e-6), 0.0))
         self.offset.copy_(torch.where(defined, mean - self.gain * path.mean(dim=0), 0.0))
 
@@ -120,7 +119,7 @@ class PathEvidence(nn.Module):
         return torch.where(self.defined, self.gain * path + self.offset, output)
 
     def factor(self, output: Float[Tensor, "B K"], path: Float[Tensor, "B K"]) -> Float[Tensor, "B 1"]:
-        """``w · σ_output / σ_path`` with σ over the actions of a clip (Eq. 8)."""
+        """``w · σ_output / σ_path`` with σ over the actions of a clip (Eq. 11)."""
         spread = path.std(dim=1, correction=0, keepdim=True)
         # Evidence that says the same of every action must not be blown up to noise.
         factor = self.weight * output.std(dim=1, correction=0, keepdim=True) / spread.clamp(min=1e-6)

@@ -33,7 +33,7 @@ class HeadOptions:
 
 
 class GradientHead(nn.Module):
-    """S_mm and S_tri as cosines of embeddings (Eq. 6), and the loss that trains them with the tower (Eq. 5).
+    """S_mm and S_tri as cosines of embeddings (section 5 of docs/method.md), and their loss (Eq. 8).
 
     Args:
         frame_dim: F, dimension of a frame's embedding.
@@ -55,7 +55,7 @@ class GradientHead(nn.Module):
         return self.logit_scale.exp().clamp(max=MAX_SCALE)
 
     def embed(self, embeddings: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
-        """Unit-length embeddings of clips from those of their frames (Eq. 2)."""
+        """Unit-length embeddings of clips from those of their frames (Eq. 3)."""
         return F.normalize(self.pooling(embeddings), dim=-1)
 
     @torch.no_grad()
@@ -80,7 +80,7 @@ class GradientHead(nn.Module):
         edges: Mapping[str, Float[Tensor, "_ _"]],
         weights: LossWeights,
     ) -> dict[str, Float[Tensor, ""]]:
-        """The terms of ``L = Σ_g w_g ( L_tri(g) + λ L_mm(g) )`` (Eq. 5), already weighed; their sum is L.
+        """The terms of ``L = Σ_g w_g ( L_tri(g) + λ L_mm(g) )`` (Eq. 8), already weighed; their sum is L.
 
         Every embedding is computed once by the caller and serves all relations. Relations of weight 0 are left out.
 

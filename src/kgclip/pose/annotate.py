@@ -14,7 +14,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import digest, lock
 from kgclip.parallel import map_in_workers
 from kgclip.pose.brought import BroughtKeypoints, is_keypoints
-from kgclip.pose.estimators.estimator import open_estimator
+from kgclip.pose.estimators.estimator import Estimator, open_estimator
 from kgclip.pose.frames import write_frames, write_vocabulary
 from kgclip.pose.keypoints import ClipPose, read_keypoints, write_keypoints
 from kgclip.pose.tracks import link_tracks
@@ -65,6 +65,8 @@ def annotate(
     """
     with lock(out):
         poses, faults = _collect(clips, out, source, workers, advance)
+        if faults and not poses:
+            raise KgclipError(f"none of {len(clips)} clips can be annotated; the first: {faults[0]}")
         write_vocabulary(out)
         for clip in clips.keys() & poses.keys():
             # An id may start with "..", where a list of clips lies beside them.
@@ -87,7 +89,7 @@ def _collect(
     advance(len(clips) - len(todo))
     faults: list[str] = []
     saved = time.monotonic()
-    look = partial(_look, source=source, alone=workers <= 1)
+    look = partial(_look, source=source, alone=min(workers, len(todo)) <= 1)
     try:
         for (clip, _), result in zip(todo, map_in_workers(look, todo, workers, place=str(out)), strict=True):
             if isinstance(result, ClipPose):
@@ -170,11 +172,11 @@ def _continued(out: Path, origin: dict[str, object]) -> dict[str, ClipPose]:
 
 
 def _in_words(origin: dict[str, object]) -> str:
-    return ", ".join(f"--{option} {value}" for option, value in origin.items() if value is not None)
+    return ", ".join(f"{key} {value}" for key, value in origin.items() if value is not None)
 
 
 @lru_cache(maxsize=1)
-def _estimator(pose: str, detector: str | None):
+def _estimator(pose: str, detector: str | None) -> Estimator:
     return open_estimator(pose, detector)
 
 
