@@ -13,13 +13,12 @@ from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip, Entry, clip_id
 from kgclip.data.readers.registry import layouts, reader_of
 from kgclip.data.sources import compile_pattern, find_sources, sources_in_table
 from kgclip.data.vocabulary import Vocabulary, find_vocabulary
+from kgclip.data.wording import count_of, examples_of, printable
 from kgclip.errors import KgclipError
 from kgclip.kg.inspect import Finding
 from kgclip.kg.names import one_spelling, plain_name
 
 logger = logging.getLogger(__name__)
-
-_NUM_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,9 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
         try:
             f"{entry.path}{entry.label}".encode()
         except UnicodeEncodeError:
-            raise KgclipError(f"{entry.where}: has a name that is not UTF-8; rename the file or folder") from None
+            raise KgclipError(
+                f"{printable(entry.path)}: has a name that is not UTF-8; rename the file or folder"
+            ) from None
         other = by_id.setdefault(entry.id, entry)
         if other is not entry and other.path == entry.path:
             twice.append(str(entry.path))
@@ -153,8 +154,7 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
             )
     if twice:
         raise KgclipError(
-            f"{path}: lists {len(twice)} file{'s'[: len(twice) != 1]} more than once: "
-            f"{', '.join(twice[:_NUM_EXAMPLES])}; keep one line for each"
+            f"{path}: lists {count_of(len(twice), 'file')} more than once: {examples_of(twice)}; keep one line for each"
         )
 
 
@@ -164,9 +164,9 @@ def _doubtful_spellings(spelled: Mapping[str, str]) -> Iterator[Finding]:
         spellings[chosen].append(name)
     several = {chosen: sorted(names) for chosen, names in sorted(spellings.items()) if len(names) > 1}
     if several:
-        examples = [f"{' = '.join(map(repr, names))}, taken as {chosen!r}" for chosen, names in several.items()]
-        sentence = f"{len(several)} actions are spelled in several ways: {'; '.join(examples[:_NUM_EXAMPLES])}"
-        yield Finding("warning", "spelling", sentence)
+        cases = [f"{' = '.join(map(repr, names))} (taken as {chosen!r})" for chosen, names in several.items()]
+        what = f"{count_of(len(cases), 'action')} spelled in several ways: {examples_of(cases)}"
+        yield Finding("warning", "spelling", what)
 
 
 def _unknown_sources(sources: Mapping[str, str | None], pattern: re.Pattern[str] | None) -> Iterator[Finding]:
@@ -179,9 +179,5 @@ def _unknown_sources(sources: Mapping[str, str | None], pattern: re.Pattern[str]
         )
     unmatched = [name for name in sources if pattern and not pattern.search(name)]
     if unmatched:
-        yield Finding(
-            "warning",
-            "unknown-source",
-            f"--source-pattern does not match {len(unmatched)} of {len(sources)} clips: "
-            f"{', '.join(unmatched[:_NUM_EXAMPLES])}",
-        )
+        what = f"--source-pattern does not match {len(unmatched)} of {count_of(len(sources), 'clip')}"
+        yield Finding("warning", "unknown-source", f"{what}: {examples_of(unmatched)}")

@@ -23,6 +23,7 @@ from kgclip.data.annotation_files import (
     problem_of_name,
     trait_of,
 )
+from kgclip.data.wording import printable
 from kgclip.kg.names import plain_name
 
 _NUM_EXAMPLES = 3
@@ -273,7 +274,7 @@ class _FrameReader:
         return None if problems else (part, state, None if item == "none" else item)
 
     def _report(self, kind: str) -> None:
-        self.columns.problems.add(kind, os.path.relpath(f"{self.folder}/{self.name}", self.root))
+        self.columns.problems.add(kind, printable(os.path.relpath(f"{self.folder}/{self.name}", self.root)))
 
 
 def _as_list(value: Any) -> list:
