@@ -161,6 +161,7 @@ PROBLEMS = [
     ("img_00001.json", b'{"humans": [', "malformed JSON"),
     ("img_00001.json", b"", "malformed JSON"),
     ("img_00001.json", b'{"humans": "\xff"}', "malformed JSON"),
+    ("img_00001.json", b'{"humans": [], "x": ' + b"[" * 100_000, "malformed JSON"),
     ("frame_00001.json", [], "a file name other than img_<number>.json"),
     ("img_00000.json", [], "a frame number of 0, where frames count from 1 (img_00001.json is the first)"),
     ("img_00001.json", {"images": [], "annotations": [], "categories": []}, "a file in the format of COCO"),
@@ -464,3 +465,10 @@ def test_names_of_files_that_are_not_utf8_can_be_printed(tps, annotate):
         read(tps)
     assert r"train_annotations/caf\xe9" in str(caught.value)
     assert r"push_up/a/\xe9.json" in str(caught.value)
+
+
+def test_a_named_pipe_in_place_of_a_file(tps, annotate):
+    annotate(tps, "push_up/a/a/img_00001.json", [human(HAND)])
+    os.mkfifo(tps / "train_annotations/push_up/a/a/img_00002.json")
+    with pytest.raises(KgclipError, match=r"1 time malformed JSON \(train_annotations/push_up/a/a/img_00002\.json\)"):
+        read(tps)

@@ -136,7 +136,7 @@ def test_list_file_missing(tps):
 
 def test_list_file_that_is_no_text(tps):
     (tps / "list/object.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(KgclipError, match=r"object\.txt: is no text in UTF-8"):
+    with pytest.raises(KgclipError, match=r"object\.txt: not UTF-8 text"):
         open_dataset(tps)
 
 

@@ -118,19 +118,14 @@ def open_dataset(
         annotations = own_annotations
     pattern = compile_pattern(source_pattern) if source_pattern else None
     sources = find_sources(entries, sources_in_table(root / "train_labels.csv"), pattern)
-    spelled = one_spelling((entry.label for entry in entries if entry.label), actions)
+    labels = [plain_name(entry.label or "") for entry in entries]
+    spelled = one_spelling(filter(None, labels), actions)
     clips = [
-        Clip(
-            entry.id,
-            entry.path,
-            spelled.get(plain_name(entry.label or "")),
-            sources[entry.id] or entry.id,
-            entry.part,
-        )
-        for entry in entries
+        Clip(entry.id, entry.path, spelled.get(label), sources[entry.id] or entry.id, entry.part)
+        for entry, label in zip(entries, labels, strict=True)
     ]
-    findings = [*_doubtful_spellings(spelled), *_unknown_sources(sources, pattern)]
     clips.sort(key=lambda clip: clip.id)
+    findings = [*_doubtful_spellings(spelled), *_unknown_sources(sources, pattern)]
     return DataSet(root, tuple(clips), annotations, find_vocabulary(root, annotations), tuple(findings))
 
 

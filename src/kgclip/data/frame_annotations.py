@@ -46,6 +46,9 @@ class _Frame(msgspec.Struct, gc=False):
     humans: list[_Human] | None = None
 
 
+# Not waiting for a writer: a named pipe in place of a file is then empty.
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK
+
 _DECODER = msgspec.json.Decoder(_Frame)
 
 
@@ -147,7 +150,7 @@ class _FrameReader:
                 self.name = name
                 try:
                     # Relative to the folder, and not by io.open, which takes longer than reading JSON.
-                    descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
+                    descriptor = os.open(name, _FLAGS, dir_fd=directory)
                     try:
                         status = os.fstat(descriptor)
                         content = os.read(descriptor, status.st_size + 1)
@@ -165,7 +168,7 @@ class _FrameReader:
                     continue
                 try:
                     humans = _DECODER.decode(content).humans
-                except (msgspec.MsgspecError, ValueError):
+                except (msgspec.MsgspecError, ValueError, RecursionError):
                     humans = None
                 if humans is None:
                     humans = self._humans_in_another_layout(content)
