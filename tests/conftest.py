@@ -12,7 +12,8 @@ from hypothesis import settings
 from kgclip.config import OptimConfig, TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.extract import extract_features
 from kgclip.engine.train import train
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate

@@ -5,12 +5,14 @@ import pytest
 
 from kgclip.kg.formats.definitions import read_definitions
 from kgclip.kg.graph import Edge
+from kgclip.kg.io import FORMATS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "graph.md"
 
 
 def test_the_snippets_of_the_page_run_and_say_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kgclip.kg.io.FORMATS", dict(FORMATS))
     names: dict = {}
     snippets = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for snippet in snippets:

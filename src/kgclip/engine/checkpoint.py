@@ -24,7 +24,7 @@ from kgclip.models.kgclip import KGCLIP
 
 FORMAT = 2
 MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
-_FIELDS = ("config", "backbone", "landmarks", "actions", "split_hash", "graph_hash", "summary")
+_FIELDS = ("config", "backbone", "identity", "landmarks", "actions", "split_hash", "graph_hash", "summary")
 
 
 def new_head(config: TrainConfig, backbone: Backbone) -> GradientHead:
@@ -75,6 +75,7 @@ class Checkpoint:
                 {
                     "format": FORMAT,
                     "backbone": self.model.backbone.spec,
+                    "identity": self.model.backbone.identity,
                     "landmarks": self.model.solved.landmarks,
                     "actions": list(self.actions),
                     "split_hash": self.split.hash,
@@ -110,6 +111,8 @@ class Checkpoint:
         actions = tuple(stored["actions"])
         model = _empty_model(config, stored, len(actions), graph)
         load_weights(model, folder / MODEL_FILE)
+        # What the features were made by, also where the weights here have been halved or features are ready-made.
+        model.backbone.image_identity = stored["identity"]["image"]
         return cls(model.eval(), config, actions, graph, split, stored["summary"])
 
 
@@ -135,6 +138,18 @@ def check_device(device: str | torch.device) -> None:
     """
     if str(device).startswith("cuda") and not torch.cuda.is_available():
         raise KgclipError(f"--device {device}: torch finds no CUDA device here; give --device cpu")
+
+
+def choose_device(device: str) -> str:
+    """The device that "auto" stands for, or the given one if this machine has it.
+
+    Raises:
+        KgclipError: CUDA is asked for, and there is none.
+    """
+    check_device(device)
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load(folder: str | Path) -> Checkpoint:

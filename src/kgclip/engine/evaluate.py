@@ -14,7 +14,7 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import Source, VideoSource, in_order
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import pixels_of
+from kgclip.engine.encoder import pixels_of
 from kgclip.engine.metrics import (
     area_under_risk_coverage,
     classification_report,
@@ -98,15 +98,11 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
     """The clips' frames: cached features where given, else decoded pixels.
 
     Raises:
-        KgclipError: the model takes features and none are given, or they are of another width, or lack a clip.
+        KgclipError: the model takes features and none are given, or they are of another encoder, or lack a clip.
     """
     features, backbone = evaluation.features, checkpoint.model.backbone
     if features is not None:
-        if features.feature_dim != backbone.frame_dim:
-            raise KgclipError(
-                f"{features.path}: has {features.feature_dim} features a frame, the model takes {backbone.frame_dim}; "
-                "give features of the encoder it was trained on"
-            )
+        features.check_encoder(backbone.image_identity, backbone.frame_dim)
         return feature_source(features, evaluation.clips, num_frames)
     if "image" not in backbone.towers():
         raise KgclipError("the model takes features of frames, not pixels; give --features FILE (kgclip data features)")

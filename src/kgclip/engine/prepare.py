@@ -141,8 +141,8 @@ def check_same_split(graph: KnowledgeGraph, split: Split, path: Path) -> None:
         return
     known = f"split {graph.split_hash}" if graph.split_hash else "no known split"
     raise KgclipError(
-        f"{path}: built from {known}, this run uses split {split.hash}; build the graph with the same --split options, "
-        "or leave --graph out to have it built from the training clips"
+        f"{path}: built from {known}, this run uses split {split.hash}; build the graph with the same --split options "
+        "(and --validation for a run that trains by gradient), or leave --graph out to have it built"
     )
 
 

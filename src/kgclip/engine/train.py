@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kgclip.config import TrainConfig, to_json
-from kgclip.engine.checkpoint import Checkpoint, check_device, new_head
+from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, check_device, new_head
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
 from kgclip.engine.loop import Trainer, loss_weights
 from kgclip.engine.metrics import fit_temperature
@@ -21,6 +21,7 @@ from kgclip.engine.solve import SolvedModel, solve
 from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
+from kgclip.files import free_output, lock
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead
@@ -49,15 +50,17 @@ def train(
     """
     check_device(config.device)
     folder = state_folder(config.out)
-    _check_folders(config.out, folder, resume)
-    fresh = not folder.exists()
-    try:
-        return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
-    except KgclipError:
-        # Bad input that shows late (a broken video) leaves nothing behind, unless there are epochs to go on from.
-        if fresh and not any(folder.glob("epoch-*")):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with lock(config.out):
+        _check_folders(config.out, folder, resume)
+        fresh = not folder.exists()
+        try:
+            return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
+        except (KgclipError, OSError):
+            # Bad input that shows late (a broken video) and a full disk leave nothing behind, unless there are epochs
+            # to go on from.
+            if fresh and not any(folder.glob("epoch-*")):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def state_folder(out: Path) -> Path:
@@ -66,8 +69,9 @@ def state_folder(out: Path) -> Path:
 
 
 def _check_folders(out: Path, state: Path, resume: bool) -> None:
-    if out.exists():
-        raise KgclipError(f"{out}: exists already; choose another --out or remove it")
+    if resume and (out / CONFIG_FILE).is_file():
+        raise KgclipError(f"{out}: this run has ended and its model is there; nothing is left to --resume")
+    free_output(out)
     if state.exists() and not resume:
         raise KgclipError(f"{state}: a run that did not end left its state here; add --resume to go on, or remove it")
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from kgclip.errors import KgclipError
 from kgclip.files import read_text
@@ -108,7 +110,7 @@ class _PlainLoader(yaml.SafeLoader):
         """Refuse aliases, then compose as usual."""
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(problem="aliases are not read; write it out", problem_mark=mark)
+            raise ComposerError(problem="aliases are not read; write it out", problem_mark=mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -118,8 +120,6 @@ class _PlainLoader(yaml.SafeLoader):
             if not isinstance(key_node, yaml.ScalarNode):
                 continue  # PyYAML refuses keys that are no scalars itself
             if key_node.value in keys:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"{key_node.value!r} is given twice", problem_mark=key_node.start_mark
-                )
+                raise ConstructorError(problem=f"{key_node.value!r} is given twice", problem_mark=key_node.start_mark)
             keys.add(key_node.value)
         return super().construct_mapping(node, deep)
