@@ -135,7 +135,7 @@ class _FrameReader:
         return self.columns
 
     def _read_folder(self, folder: str) -> None:
-        """Read the frames of one clip in one loop: with half a million files, the cost of a call for each of them counts."""
+        """Read the frames of one clip, in one loop: with half a million files, a call more for each of them counts."""
         self.folder = folder
         position_of = self.known.__getitem__
         numbers: dict[int, None] = {}
