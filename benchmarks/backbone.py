@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from kgclip.engine.rehearsal import RandomFrames
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -18,7 +19,6 @@ from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import build_model
 from kgclip.engine.loop import Sources, Trainer
 from kgclip.engine.prepare import Prepared, graph_targets
-from kgclip.engine.rehearsal import RandomFrames
 from kgclip.engine.state import TrainingState
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.models.backbones.base import Backbone

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from kgclip.engine.rehearsal import Rehearsal
 
 from benchmarks.harness import Row, limit
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.data.clip import Clip
 from kgclip.data.dataset import DataSet
-from kgclip.data.features import write_features
+from kgclip.data.feature_writer import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared
-from kgclip.engine.rehearsal import Rehearsal
 from kgclip.engine.train import start
+from kgclip.identity import Identity
 from kgclip.kg.graph import Edge, KnowledgeGraph
 
 CLIPS, ANNOTATED, PER_CLIP, ACTIONS, MOVEMENTS = 3047, 1480, 3, 24, 391
@@ -33,10 +34,13 @@ def random_graph(clips: tuple[str, ...], rng: np.random.Generator) -> KnowledgeG
     return KnowledgeGraph.from_edges(edges, isolated={"movement": movements})
 
 
+RANDOM = Identity(name="random", weights="", preprocessing="")
+
+
 def write_random_features(file: Path, num_clips: int, dim: int) -> tuple[str, ...]:
     """Write features of clips that do not exist; returns the clips' names."""
     names, frames = tuple(f"{index:06d}" for index in range(num_clips)), np.arange(FRAMES, dtype=np.int32)
-    write_features(file, ((name, torch.randn(FRAMES, dim).half(), frames) for name in names), encoder="random")
+    write_features(file, ((name, torch.randn(FRAMES, dim).half(), frames) for name in names), encoder=RANDOM)
     return names
 
 

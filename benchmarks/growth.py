@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from kgclip.engine.rehearsal import peak_memory, reset_peak_memory
 
 from benchmarks.growth_work import GROWTHS, Growth
 from benchmarks.harness import machine, once_s, seconds
 from benchmarks.head_memory import HeadMemory, head_memory
 from benchmarks.page import DOCS, fill
-from kgclip.engine.rehearsal import peak_memory, reset_peak_memory
 from kgclip.files import atomic_path
 from kgclip.memory import keep_freed_memory
 

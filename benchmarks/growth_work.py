@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from kgclip.engine.start import complete_performs, orthonormal_map
+from kgclip.models.path import discriminant_weights, fuse, path_evidence
 from torch.nn import functional as F
 
 from benchmarks.epoch import random_rehearsal, write_random_features
@@ -16,19 +18,19 @@ from experiments.ranking import filtered_ranks
 from kgclip.config import PromptConfig
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import in_order
-from kgclip.engine.extract import FrameEncoder, extract_features
+from kgclip.engine.encoder import FrameEncoder
+from kgclip.engine.extract import extract_features
 from kgclip.engine.metrics import classification_report
 from kgclip.engine.prepare import GraphTargets, feature_source
-from kgclip.engine.start import complete_performs, orthonormal_map
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.train import start
+from kgclip.identity import Identity
 from kgclip.kg.build import MovementRule, build_graph
 from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import FRAMES_SCHEMA, PARTS_SCHEMA, Observations
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.options import LossWeights
-from kgclip.models.path import discriminant_weights, fuse, path_evidence
 from kgclip.models.triplet import TripletEncoder
 from kgclip.video.encode import write_video
 
@@ -165,8 +167,14 @@ def extracting(num_clips: int, folder: Path) -> Work:
     """Features of videos, with an encoder that costs nothing."""
     write_video(folder / "clip.mp4", np.random.default_rng(0).integers(0, 255, (12, 64, 64, 3), np.uint8), 12)
     paths = {f"clip{index}": folder / "clip.mp4" for index in range(num_clips)}
-    encoder = FrameEncoder("mean", lambda frames: torch.from_numpy(frames).float().mean(dim=(1, 2)))
-    return lambda: extract_features(encoder, paths, FRAMES, folder / "out", workers=1, progress=False)
+    identity = Identity(name="mean", weights="", preprocessing="")
+    encoder = FrameEncoder(identity, lambda frames: torch.from_numpy(frames).float().mean(dim=(1, 2)))
+
+    def work() -> None:
+        (folder / "out").unlink(missing_ok=True)
+        extract_features(encoder, paths, FRAMES, folder / "out", workers=1, progress=False)
+
+    return work
 
 
 def reading(num_clips: int, folder: Path) -> Work:

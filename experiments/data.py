@@ -15,10 +15,12 @@ from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.splits import Split, SplitOptions, group_folds, read_published_split
-from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.extract import extract_features
 from kgclip.engine.prepare import Prepared, prepare
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
+from kgclip.identity import describe, is_same
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
@@ -142,8 +144,6 @@ def encode(dataset: DataSet, backbone: str, out: Path, *, workers: int, show_pro
         KgclipError: the backbone has no image tower, or a video cannot be read.
     """
     model = load_backbone(backbone)
-    if "image" not in model.towers():
-        raise KgclipError(f"--backbone {backbone}: takes features, not pixels; give --features FILE")
     paths = {clip.id: clip.path for clip in dataset.clips}
     extract_features(backbone_encoder(model), paths, CACHED_FRAMES, out, workers=workers, progress=show_progress)
 
@@ -156,14 +156,14 @@ def backbone_of(spec: DataSpec, features: FeatureFile) -> str:
     """
     if not spec.backbone.startswith("features:"):
         backbone = load_backbone(spec.backbone)
-        if features.encoder == backbone.spec["kind"] and features.feature_dim == backbone.frame_dim:
+        if backbone.image_identity is not None and is_same(features.encoder, backbone.image_identity):
             return spec.backbone
         if spec.backbone == DataSpec.backbone:
             return f"features:{features.feature_dim}"
     elif spec.backbone == f"features:{features.feature_dim}":
         return spec.backbone
     raise KgclipError(
-        f"{features.path}: holds features by {features.encoder!r} with {features.feature_dim} numbers a frame, which "
+        f"{features.path}: holds {features.feature_dim} features a frame by {describe(features.encoder)}, which "
         f"are not those of --backbone {spec.backbone}; leave one of the two options out"
     )
 

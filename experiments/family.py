@@ -12,7 +12,7 @@ from experiments.setting import Arm, Fitted, Setting
 from kgclip.config import FusionConfig, TrainConfig, without_graph
 from kgclip.data.loader import Source, VideoSource, in_order
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import pixels_of
+from kgclip.engine.encoder import pixels_of
 from kgclip.engine.prepare import Prepared, feature_source
 from kgclip.engine.train import train
 from kgclip.kg.graph import KnowledgeGraph

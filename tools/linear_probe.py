@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from kgclip.models.statistics import frame_statistics
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -16,7 +17,6 @@ from torch import Tensor
 from kgclip.data.dataset import open_dataset
 from kgclip.data.loader import Pixels, load_clip
 from kgclip.models.backbones.base import Backbone
-from kgclip.models.statistics import frame_statistics
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 NUM_FRAMES = 8

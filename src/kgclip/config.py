@@ -113,12 +113,13 @@ class TrainConfig:
     """One training run.
 
     Attributes:
-        data: a Kinetics-TPS root, a folder of class folders, or a CSV file.
+        data: a folder of class folders, a Kinetics-TPS root, or a list (docs/data.md).
         out: the model folder to write; with the tensorboard extra installed, curves go to a folder beside it.
         graph: a graph built before, from the same split; None builds it from the training clips.
         definitions: a YAML file of definitions of actions to merge into the graph; actions without clips are learned
             from it alone.
         annotations: part annotations of a folder or CSV data set.
+        source_pattern: a regular expression whose group `source`, or else its first, is the source in a clip's id.
         features: cached features in place of pixels (see `kgclip data features`).
         frames: T, frames a clip.
         seed: of initialization, order and augmentation.
@@ -134,6 +135,7 @@ class TrainConfig:
     graph: Path | None = None
     definitions: Path | None = None
     annotations: Path | None = None
+    source_pattern: str | None = None
     features: Path | None = None
     frames: int = 8
     seed: int = 0

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
@@ -10,12 +9,12 @@ if TYPE_CHECKING:
 
 
 class Identity(TypedDict):
-    """One encoder. The name is for people; two encoders are the same if the rest is equal.
+    """One encoder of frames.
 
     Attributes:
-        name: of the encoder.
-        weights: SHA-256 of its weights, in hex digits.
-        preprocessing: what is done to frames before, or the SHA-256 of the code that does it; empty for texts.
+        name: for people; it tells encoders apart only where the weights are unknown.
+        weights: SHA-256 of its weights, in hex digits; empty if they are unknown.
+        preprocessing: what is done to frames before, or the SHA-256 of the code that does it.
     """
 
     name: str
@@ -24,13 +23,14 @@ class Identity(TypedDict):
 
 
 def is_same(first: Identity, second: Identity) -> bool:
-    """Whether both make the same embeddings of the same input."""
-    return all(first[key] == second[key] for key in ("weights", "preprocessing"))
+    """Whether both make the same features of the same frames."""
+    keys = [(identity["weights"] or identity["name"], identity["preprocessing"]) for identity in (first, second)]
+    return keys[0] == keys[1]
 
 
 def describe(identity: Identity) -> str:
     """The encoder in a message."""
-    return f"{identity['name']} (weights {identity['weights'][:8]}, {identity['preprocessing'][:40]})"
+    return f"{identity['name']} ({identity['weights'][:8] or 'unknown weights'}; {identity['preprocessing'][:60]})"
 
 
 def digest_tensors(tensors: "Iterable[tuple[str, Tensor]]") -> str:
@@ -38,11 +38,5 @@ def digest_tensors(tensors: "Iterable[tuple[str, Tensor]]") -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda item: item[0]):
         digest.update(f"{name} {list(tensor.shape)}\n".encode())
-        digest.update(memoryview(tensor.detach().cpu().float().contiguous().numpy()).cast("B"))
+        digest.update(tensor.detach().cpu().float().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

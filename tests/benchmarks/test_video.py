@@ -36,7 +36,7 @@ def test_a_long_file_is_one_group_of_pictures_over_and_over(tmp_path: Path):
     with open_video(tmp_path / "long.mp4") as video:
         assert video.num_frames == 70
         video.read([45])
-        assert video.num_decoded == 6  # from the key frame on, which is frame 40
+        assert video.file.num_decoded == 6  # from the key frame on, which is frame 40
 
 
 def test_rows_of_a_long_file_name_the_goals_of_the_issue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

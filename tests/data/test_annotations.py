@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgclip.data.annotation_files import clip_folders, fingerprint, frame_number
-from kgclip.data.annotations import read_observations, why_no_movement
+from kgclip.data.annotations import read_observations, without_movements
 from kgclip.data.dataset import open_dataset
 from kgclip.data.frame_annotations import AllowedWords, _FrameReader, read_folders
 from kgclip.errors import KgclipError
@@ -248,14 +248,21 @@ def test_words_in_another_unicode_form(tps, annotate):
     ("parts", "reason"),
     [
         ([], "their 1 annotated frames name no body part"),
-        ([part("hip", "none"), part("head", "others")], "all 2 states in their annotations are 'none' or 'others'"),
-        ([part("hip", "bend")], "the movement rule drops all of them"),
-        ([part("hip", "none", obj_class="barbell")], "the movement rule drops all of them"),
+        (
+            [part("hip", "none", obj_class="barbell"), part("head", "others")],
+            "all 2 states in their annotations are 'none' or 'others'",
+        ),
     ],
 )
 def test_why_there_is_no_movement(tps, annotate, parts, reason):
     annotate(tps, "push_up/a/a/img_00001.json", [human(*parts)])
-    assert why_no_movement(read(tps)).startswith(reason)
+    assert str(without_movements(read(tps))).startswith(reason)
+
+
+@pytest.mark.parametrize("movement", [part("hip", "bend"), part("hip", "others", obj_class="barbell")])
+def test_annotations_with_a_movement(tps, annotate, movement):
+    annotate(tps, "push_up/a/a/img_00001.json", [human(movement, part("head", "none"))])
+    assert without_movements(read(tps)) is None
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
-import json
+import re
 from pathlib import Path
 
 import pytest
 
-from kgclip.data.clip import Entry
 from kgclip.data.dataset import open_dataset
 from kgclip.data.readers import registry
-from kgclip.data.readers.registry import Reader
 from kgclip.data.vocabulary import Vocabulary
 from kgclip.errors import KgclipError
 
@@ -197,18 +195,16 @@ def test_a_folder_that_may_not_be_read(tmp_path, videos, monkeypatch):
         open_dataset(tmp_path)
 
 
-def test_a_reader_from_outside_the_package(tmp_path, monkeypatch):
+def test_the_reader_of_the_docs_is_added_from_outside_the_package(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_added", [])
-    (tmp_path / "clips.json").write_text('{"a.mp4": "Push_Up"}')
-
-    def read_json(path: Path, annotations: Path | None) -> list[Entry]:
-        return [Entry(name, path.parent / name, label) for name, label in json.loads(path.read_text()).items()]
-
-    with pytest.raises(KgclipError, match=r"clips\.json: is a \.json file; expected "):
+    (tmp_path / "clips.json").write_text('{"a": "Push_Up"}')
+    with pytest.raises(KgclipError, match=r"clips\.json: is a \.json file; expected a Kinetics-TPS root"):
         open_dataset(tmp_path / "clips.json")
-    registry.register_reader(Reader("a JSON object", lambda path: path.suffix == ".json", read_json))
+    page = Path(__file__).parents[2] / "docs/data.md"
+    (snippet,) = [s for s in re.findall(r"```python\n(.*?)```", page.read_text(), re.S) if "register_reader(" in s]
+    exec(snippet, {})
     (clip,) = open_dataset(tmp_path / "clips.json").clips
-    assert (clip.id, clip.path, clip.action, clip.source) == ("a.mp4", tmp_path / "a.mp4", "Push Up", "a.mp4")
+    assert (clip.id, clip.path, clip.action, clip.source) == ("a", tmp_path / "a.mp4", "Push Up", "a")
     (tmp_path / "a.mp4").touch()
-    with pytest.raises(KgclipError, match=r"\.mp4: is a \.mp4 file; expected a JSON object, a Kinetics-TPS root"):
+    with pytest.raises(KgclipError, match=r"a\.mp4: is a \.mp4 file; expected a JSON object of labels, a Kinetics-TPS"):
         open_dataset(tmp_path / "a.mp4")

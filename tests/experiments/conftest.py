@@ -17,9 +17,10 @@ from experiments.setting import Fitted, Setting
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.data.clip import Clip
 from kgclip.data.dataset import DataSet
-from kgclip.data.features import write_features
+from kgclip.data.feature_writer import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared
+from kgclip.identity import Identity
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import PARTS
 
@@ -114,7 +115,8 @@ def synthetic(tmp_path: Path) -> Callable[..., Setting]:
                         edges.append(Edge(clip, "performs", action))
                     if part == "train" and number < annotated:
                         edges += [Edge(clip, "shows", movements[m], float(shares[m])) for m in np.flatnonzero(shares)]
-        write_features(tmp_path / "features.safetensors", features, encoder="synthetic")
+        drawn = Identity(name="drawn", weights="", preprocessing="")
+        write_features(tmp_path / "features.safetensors", features, encoder=drawn)
         split = Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]), tuple(usable))
         graph = KnowledgeGraph.from_edges(edges, isolated={"video": parts["train"], "movement": movements})
         config = TrainConfig(

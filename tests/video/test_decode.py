@@ -97,7 +97,7 @@ def test_the_sample_table_gives_the_same_frames(name: str, encode, decode_all, m
 def count_decoded(path: Path, indices: list[int]) -> int:
     with open_video(path) as opened:
         opened.read(indices)
-        return opened.num_decoded
+        return opened.file.num_decoded
 
 
 def test_only_the_needed_frames_are_decoded(encode) -> None:

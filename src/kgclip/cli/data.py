@@ -1,14 +1,14 @@
 """`kgclip data synthetic | check | features`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_findings
+from kgclip.cli.output import Switch, parse, print_findings, print_json
 from kgclip.errors import KgclipError
 from kgclip.synthetic.dataset import SyntheticOptions
 
@@ -57,6 +57,8 @@ class CheckCommand:
     """Kinetics-TPS root, folder of class folders, or CSV file"""
     annotations: Path | None = None
     """part annotations of a folder or CSV data set"""
+    source_pattern: str | None = None
+    """regular expression whose group is the source in a clip's id, e.g. "^[^/]+/([a-z]+)_" """
     workers: int = 2
     """threads that open videos"""
     json: Switch = False
@@ -66,18 +68,19 @@ class CheckCommand:
 def check(argv: Sequence[str]) -> int:
     """Run `kgclip data check`."""
     command = parse(CheckCommand, argv, "data check")
-    from kgclip.data.annotations import read_observations
+    from kgclip.data.annotations import read_observations, without_movements
     from kgclip.data.check import check_dataset
     from kgclip.data.dataset import open_dataset
     from kgclip.kg.inspect import Finding
 
-    dataset = open_dataset(command.data, command.annotations)
+    dataset = open_dataset(command.data, command.annotations, command.source_pattern)
     findings = check_dataset(dataset, workers=command.workers)
     if dataset.annotations is not None:
         try:
-            read_observations(dataset, workers=command.workers)
+            reason = without_movements(read_observations(dataset, workers=command.workers))
         except KgclipError as error:
-            findings = [*findings, Finding("error", "annotations", str(error))]
+            reason = str(error)
+        findings += [Finding("error", "annotations", reason)] if reason else []
     about = f"{len(dataset.clips)} clips of {len(dataset.actions)} actions, "
     counts = {"clips": len(dataset.clips), "actions": len(dataset.actions)}
     return print_findings(findings, about=about, as_json=counts if command.json else None)
@@ -87,8 +90,9 @@ def check(argv: Sequence[str]) -> int:
 class FeaturesCommand:
     """Encode frames once and keep the features, so that training takes minutes and any encoder can be used.
 
-    An encoder of your own is a Python file with a function that takes the path of its weights and returns a callable
-    from uint8 RGB frames [T, H, W, 3] to features [T, F].
+    A run that was ended goes on where it stopped when it is started again. An encoder of your own is a Python file
+    with a function that takes the path of its weights and returns a callable from uint8 RGB frames [T, H, W, 3] to
+    features [T, F]; see docs/data.md.
 
     Examples:
 
@@ -100,9 +104,9 @@ class FeaturesCommand:
     data: Positional[Path]
     """Kinetics-TPS root, folder of class folders, or CSV file"""
     out: Path
-    """safetensors file to write"""
+    """safetensors file to write; one that is there is never replaced"""
     backbone: str = "synthetic"
-    """whose image tower encodes: figure, or the name or folder of a CLIP or SigLIP model"""
+    """whose image tower encodes: synthetic, or the name or folder of a CLIP or SigLIP model"""
     encoder: str | None = None
     """an encoder of your own in place of a backbone: FILE.py:NAME"""
     encoder_weights: Path | None = None
@@ -111,8 +115,12 @@ class FeaturesCommand:
     """frames of each clip, from equal segments"""
     workers: int = 2
     """threads that decode"""
-    device: str = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """where a backbone runs"""
+    keep_going: Switch = False
+    """leave out clips that cannot be read, and report them"""
+    json: Switch = False
+    """print one JSON object"""
 
 
 def features(argv: Sequence[str]) -> int:
@@ -120,17 +128,27 @@ def features(argv: Sequence[str]) -> int:
     command = parse(FeaturesCommand, argv, "data features")
     if command.frames < 1:
         raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
+    if command.encoder is None and command.encoder_weights is not None:
+        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     from kgclip.data.dataset import open_dataset
-    from kgclip.engine.checkpoint import check_device
-    from kgclip.engine.extract import backbone_encoder, extract_features, load_encoder
+    from kgclip.engine.checkpoint import choose_device
+    from kgclip.engine.encoder import backbone_encoder, load_encoder
+    from kgclip.engine.extract import extract_features
     from kgclip.models.backbones.registry import load_backbone
 
     dataset = open_dataset(command.data)
     if command.encoder is not None:
         encoder = load_encoder(command.encoder, command.encoder_weights)
     else:
-        check_device(command.device)
-        encoder = backbone_encoder(load_backbone(command.backbone).to(command.device))
+        encoder = backbone_encoder(load_backbone(command.backbone).to(choose_device(command.device)))
     paths = {clip.id: clip.path for clip in dataset.clips}
-    extract_features(encoder, paths, command.frames, command.out, workers=command.workers)
+    done = extract_features(
+        encoder, paths, command.frames, command.out, workers=command.workers, keep_going=command.keep_going
+    )
+    if command.json:
+        print_json({"file": str(command.out), "encoder": encoder.identity} | asdict(done))
+    else:
+        for clip, reason in done.skipped.items():
+            print(f"skipped  {clip:<24} {reason}")
+        print(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
     return 0

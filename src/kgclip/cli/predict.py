@@ -95,7 +95,7 @@ def action_names(given: str) -> tuple[str, ...]:
 
 def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
     from kgclip.engine.checkpoint import choose_device
-    from kgclip.engine.extract import load_encoder
+    from kgclip.engine.encoder import load_encoder
     from kgclip.engine.predict import Recognizer
 
     device = choose_device(command.device)

@@ -75,14 +75,15 @@ def read_observations(
     return observations
 
 
-def why_no_movement(observations: Observations) -> str:
-    """Why annotations that hold no movement, or none that the movement rule takes, hold none."""
+def without_movements(observations: Observations) -> str | None:
+    """Why annotations hold no movement, None if they hold one."""
     parts = observations.parts
     if parts.is_empty():
         return f"their {len(observations.frames)} annotated frames name no body part"
-    if set(parts["state"].unique()) <= {"none", "others"} and parts["object"].null_count() == len(parts):
+    with_object = (pl.col("state") == "others") & pl.col("object").is_not_null()
+    if parts.filter(~pl.col("state").is_in(["none", "others"]) | with_object).is_empty():
         return f"all {len(parts)} states in their annotations are 'none' or 'others', which are no movements"
-    return "the movement rule drops all of them (lower --rule.min-support or raise --rule.max-clip-share)"
+    return None
 
 
 def _find_folders(dataset: DataSet) -> tuple[dict[str, str], Problems]:

@@ -24,7 +24,7 @@ from kgclip.models.kgclip import KGCLIP
 
 FORMAT = 2
 MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
-_FIELDS = ("config", "backbone", "landmarks", "actions", "split_hash", "graph_hash", "summary")
+_FIELDS = ("config", "backbone", "identity", "landmarks", "actions", "split_hash", "graph_hash", "summary")
 
 
 def new_head(config: TrainConfig, backbone: Backbone) -> GradientHead:
@@ -75,6 +75,7 @@ class Checkpoint:
                 {
                     "format": FORMAT,
                     "backbone": self.model.backbone.spec,
+                    "identity": self.model.backbone.identity,
                     "landmarks": self.model.solved.landmarks,
                     "actions": list(self.actions),
                     "split_hash": self.split.hash,
@@ -110,6 +111,8 @@ class Checkpoint:
         actions = tuple(stored["actions"])
         model = _empty_model(config, stored, len(actions), graph)
         load_weights(model, folder / MODEL_FILE)
+        # What the features were made by, also where the weights here have been halved or features are ready-made.
+        model.backbone.image_identity = stored["identity"]["image"]
         return cls(model.eval(), config, actions, graph, split, stored["summary"])
 
 

@@ -14,7 +14,7 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import Source, VideoSource, in_order
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import pixels_of
+from kgclip.engine.encoder import pixels_of
 from kgclip.engine.metrics import (
     area_under_risk_coverage,
     classification_report,
@@ -24,6 +24,7 @@ from kgclip.engine.metrics import (
 )
 from kgclip.engine.prepare import feature_source
 from kgclip.errors import KgclipError, LeakageError
+from kgclip.kg.names import did_you_mean
 from kgclip.models.kgclip import KGCLIP, Score
 
 Part = Literal["test", "val"]
@@ -77,14 +78,16 @@ def open_evaluation(
     """
     # The annotations of the training may lie inside a folder of class folders; they are no class.
     annotations = checkpoint.config.annotations
-    dataset = open_dataset(data, annotations if annotations is not None and annotations.is_dir() else None)
+    annotations = annotations if annotations is not None and annotations.is_dir() else None
+    dataset = open_dataset(data, annotations, checkpoint.config.source_pattern, checkpoint.actions)
+    dataset.warn()
     clips = choose_clips(checkpoint, dataset, part)
     position = {name: index for index, name in enumerate(checkpoint.actions)}
     unknown = sorted({str(dataset.by_id[c].action) for c in clips} - position.keys())
     if unknown:
         raise KgclipError(
-            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}; the model "
-            f"knows {', '.join(checkpoint.actions[:5])} …"
+            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], checkpoint.actions)}; the model knows {', '.join(checkpoint.actions[:5])} …"
         )
     labels = torch.tensor([position[str(dataset.by_id[c].action)] for c in clips])
     paths = tuple(dataset.by_id[c].path for c in clips)
@@ -95,15 +98,11 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
     """The clips' frames: cached features where given, else decoded pixels.
 
     Raises:
-        KgclipError: the model takes features and none are given, or they are of another width, or lack a clip.
+        KgclipError: the model takes features and none are given, or they are of another encoder, or lack a clip.
     """
     features, backbone = evaluation.features, checkpoint.model.backbone
     if features is not None:
-        if features.feature_dim != backbone.frame_dim:
-            raise KgclipError(
-                f"{features.path}: has {features.feature_dim} features a frame, the model takes {backbone.frame_dim}; "
-                "give features of the encoder it was trained on"
-            )
+        features.check_encoder(backbone.image_identity, backbone.frame_dim)
         return feature_source(features, evaluation.clips, num_frames)
     if "image" not in backbone.towers():
         raise KgclipError("the model takes features of frames, not pixels; give --features FILE (kgclip data features)")

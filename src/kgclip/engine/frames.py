@@ -11,7 +11,8 @@ from torch import Tensor
 from kgclip.config import TrainConfig
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import Source, VideoSource, in_order
-from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
+from kgclip.engine.encoder import backbone_encoder, pixels_of
+from kgclip.engine.extract import extract_features
 from kgclip.engine.prepare import Prepared, feature_source
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Backbone
@@ -55,12 +56,11 @@ class RunFrames:
             raise KgclipError(f"{name}: takes features, not pixels; give --features FILE (see `kgclip data features`)")
         if file is not None and trains(self.backbone, "image"):
             raise KgclipError(f"{file}: features are of a frozen encoder; set --model.tuning to frozen or text")
-        if file is not None and FeatureFile(file).feature_dim != self.backbone.frame_dim:
-            dim = FeatureFile(file).feature_dim
-            raise KgclipError(
-                f"{file}: has {dim} features a frame, {name} takes {self.backbone.frame_dim}; "
-                f"name the backbone features:{dim}"
-            )
+        if file is not None:
+            features = FeatureFile(file)
+            features.check_encoder(self.backbone.image_identity, self.backbone.frame_dim)
+            # A backbone of ready-made features is from now on one of this encoder's.
+            self.backbone.image_identity = features.encoder
 
     @cached_property
     def features(self) -> FeatureFile | None:
@@ -70,12 +70,11 @@ class RunFrames:
         if self.config.features is not None:
             return FeatureFile(self.config.features)
         file, split = self.folder / "features.safetensors", self.prepared.split
-        if not file.exists():
-            clips = split.train + split.val
-            paths = dict(zip(clips, self.prepared.paths(clips), strict=True))
-            num_frames, workers = CACHED_PER_FRAME * self.config.frames, self.config.workers
-            encoder = backbone_encoder(self.backbone)
-            extract_features(encoder, paths, num_frames, file, workers=workers, progress=self.show_progress)
+        clips = split.train + split.val
+        paths = dict(zip(clips, self.prepared.paths(clips), strict=True))
+        num_frames, workers = CACHED_PER_FRAME * self.config.frames, self.config.workers
+        encoder = backbone_encoder(self.backbone)
+        extract_features(encoder, paths, num_frames, file, workers=workers, progress=self.show_progress)
         return FeatureFile(file)
 
     def source(self, clips: tuple[str, ...], num_frames: int, *, training: bool = False) -> Source:

@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Labels = Int[Tensor, " B"] | Float[Tensor, "B K"]
+"""The label of each clip, or how far it has each label."""
+
 NUM_BINS = 15
 
 # Temperatures that are tried, in units of the logits' spread. The least of them bounds what a wrong answer costs where
@@ -77,8 +80,9 @@ def classification_report(
     }
 
 
-def negative_log_likelihood(logits: Float[Tensor, "B K"], labels: Int[Tensor, " B"]) -> float:
-    """Mean of ``−log softmax(logits)[label]``, in nats."""
+def negative_log_likelihood(logits: Float[Tensor, "B K"], labels: Labels) -> float:
+    """Mean of ``−log softmax(logits)[label]``, in nats; of soft labels, the mean cross entropy."""
+    labels = labels.to(logits.dtype) if labels.is_floating_point() else labels
     return float(torch.nn.functional.cross_entropy(logits, labels))
 
 
@@ -109,7 +113,7 @@ def mean_average_precision(scores: Float[Tensor, "B M"], positive: Bool[Tensor, 
     return float((precision / count)[count > 0].mean())
 
 
-def fit_temperature(logits: Float[Tensor, "B K"], labels: Int[Tensor, " B"]) -> float:
+def fit_temperature(logits: Float[Tensor, "B K"], labels: Labels) -> float:
     """The T > 0 with the least mean of ``−log softmax(logits / T)[label]`` (arXiv 1706.04599), by golden section.
 
     It lies between ``LOWEST`` and ``HIGHEST`` times the mean standard deviation of a clip's logits. The mean is convex

@@ -13,7 +13,7 @@ from kgclip.config import ModelConfig, PromptConfig, TrainConfig
 from kgclip.data.clip import VIDEO_EXTENSIONS
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, check_device
-from kgclip.engine.extract import FrameEncoder, backbone_encoder
+from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.models.backbones.registry import load_backbone
@@ -48,6 +48,8 @@ class Recognizer:
                     "the model takes features of frames, not pixels; give the encoder that made them with --encoder"
                 )
             encoder = backbone_encoder(self.model.backbone)
+        else:
+            check_encoder(encoder, self.model.backbone)
         self.encoder = encoder
 
     @classmethod

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kgclip.config import TrainConfig
-from kgclip.data.annotations import read_observations
+from kgclip.data.annotations import read_observations, without_movements
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import FeatureSource
@@ -68,7 +68,7 @@ def graph_of_split(
         clip: dataset.by_id[clip].action if clip in labelled else None for clip in split.train
     }
     graph = build_graph(labels, observations, rule, split_hash=split.hash)
-    return graph if definitions is None else merge(graph, read_definitions(definitions))
+    return graph if definitions is None else merge(graph, read_definitions(definitions, dataset.actions))
 
 
 def _graph(config: TrainConfig, dataset: DataSet, split: Split) -> KnowledgeGraph:
@@ -84,23 +84,32 @@ def prepare(config: TrainConfig) -> Prepared:
         KgclipError: anything wrong with the input, including a graph that was built from another split or that holds
             a validation or test clip.
     """
-    dataset = open_dataset(config.data, config.annotations)
+    dataset = open_dataset(config.data, config.annotations, config.source_pattern)
+    dataset.warn()
     split = make_split(dataset, config.split, validate=config.trains)
     if config.graph is None:
         graph = _graph(config, dataset, split)
     else:
         graph = KnowledgeGraph.load(config.graph)
         if config.definitions is not None:
-            graph = merge(graph, read_definitions(config.definitions))
+            graph = merge(graph, read_definitions(config.definitions, dataset.actions))
         check_same_split(graph, split, config.graph)
     graph.check_no_leakage(split.val, "validation")
     graph.check_no_leakage(split.test, "test")
     if config.model.graph and not graph.entities("movement"):
         raise KgclipError(
-            f"{config.data}: no movement is known for these clips, so there is no graph to train on; give "
-            "--annotations or --definitions, or train CLIP only with --model.no-graph"
+            f"{config.data}: no movement is known for these clips{_why_none(config, dataset, split)}, so there is no "
+            "graph to train on; give --annotations or --definitions, or train CLIP only with --model.no-graph"
         )
     return Prepared(dataset, split, graph)
+
+
+def _why_none(config: TrainConfig, dataset: DataSet, split: Split) -> str:
+    if config.graph is not None or dataset.annotations is None:
+        return ""
+    observations = read_observations(dataset, keep_going=config.keep_going, workers=config.workers)
+    dropped = "the movement rule drops all of them; lower --rule.min-support or raise --rule.max-clip-share"
+    return f" ({without_movements(observations.only(split.train)) or dropped})"
 
 
 def with_validation(prepared: Prepared, config: TrainConfig) -> Prepared:

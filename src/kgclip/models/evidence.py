@@ -95,7 +95,7 @@ class PathEvidence(nn.Module):
         """Bring the path evidence of actions without clips to the unit of the others.
 
         It gets the mean and the deviation that S_output of the other actions has over training clips that do not
-        perform them.
+        perform them; where there are no others, 0 and 1.
 
         Args:
             defined: actions known by their definition alone.
@@ -105,9 +105,8 @@ class PathEvidence(nn.Module):
         self.defined.copy_(defined)
         known = ~defined
         others = (performs == 0) & known
-        count = others.sum().clamp(min=1)
-        mean = (output * others).sum() / count
-        spread = (((output - mean).square() * others).sum() / count).sqrt()
+        values = output[others] if others.any() else output.new_tensor([-1.0, 1.0])
+        mean, spread = values.mean(), values.std(correction=0)
         self.gain.copy_(torch.where(defined, spread / path.std(dim=0, correction=0).clamp(min=1e-6), 0.0))
         self.offset.copy_(torch.where(defined, mean - self.gain * path.mean(dim=0), 0.0))
 

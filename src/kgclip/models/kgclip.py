@@ -96,7 +96,11 @@ class KGCLIP(nn.Module):
         return (logits if chosen is None else logits.masked_fill(~chosen, -torch.inf)).softmax(dim=1)
 
     def contributions(self, score: Score, action: int) -> Float[Tensor, "B M"] | None:
-        """What each movement adds to the score of an action; they sum to what the path adds to S_output."""
+        """What each movement adds to the score of an action.
+
+        They sum to what the path adds to S_output; for an action known by its definition alone, to its score but for a
+        constant.
+        """
         if score.path is None:
             return None
         return self.path.contributions(score.shares, score.factor, action)

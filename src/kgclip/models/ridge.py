@@ -39,13 +39,17 @@ def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[T
     """Minimize ``‖y − φ w − b‖² + λ ‖w‖²`` with λ = PENALTY times the mean squared length of a row.
 
     Without the rows I of a source, their error is ``(I − H_II)⁻¹ (y − ŷ)_I`` with the hat matrix H of the full fit
-    (block leave-one-out), so that one factorization serves the fit and every source.
+    (block leave-one-out), so that one factorization serves the fit and every source. Means stay those of all rows:
+    without a source its action would be rarer, which would speak against the very clips that are left out.
 
     Args:
         phi: features of the rows.
         y: targets.
-        sources: rows of equal numbers are left out together.
+        sources: rows of equal numbers are left out together; of a single source they are left out one by one, since
+            nothing would remain without it.
     """
+    if (sources == sources[0]).all():
+        sources = torch.arange(len(sources), device=sources.device)
     center, bias = phi.mean(dim=0), y.mean(dim=0)
     centered, target = (phi - center).double(), (y - bias).double()
     penalty = PENALTY * centered.square().sum(dim=1).mean().clamp(min=1e-12)
@@ -62,8 +66,7 @@ def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[T
 def _left_out_errors(
     half: Float[Tensor, "P N"], residual: Float[Tensor, "N Q"], sources: Int[Tensor, " N"]
 ) -> Float[Tensor, "N Q"]:
-    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half + 1/N``."""
-    num = len(sources)
+    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half``."""
     order = sources.argsort(stable=True)
     _, sizes = sources[order].unique_consecutive(return_counts=True)
     starts = sizes.cumsum(0) - sizes
@@ -71,9 +74,7 @@ def _left_out_errors(
     for size in sizes.unique().tolist():
         rows = order[starts[sizes == size][:, None] + torch.arange(size, device=order.device)]
         block = half.T[rows]
-        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT - 1 / num
-        # A single source has nothing to be fitted on without it; its mean is then all that is known.
-        remaining.diagonal(dim1=1, dim2=2).add_(1e-9)
+        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT
         errors[rows] = torch.linalg.solve(remaining, residual[rows])
     return errors
 

@@ -32,6 +32,7 @@ def set_trainable(backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partia
     if tuning == "frozen":
         return
     towers = _tunable_towers(backbone, tuning)
+    vars(backbone).pop("image_identity", None)  # of weights that now change
     if tuning == "lora":
         _add_adapters(backbone, towers, lora_rank)
         return

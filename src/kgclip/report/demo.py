@@ -12,8 +12,9 @@ from kgclip.config import TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.evaluate import evaluate, open_evaluation
-from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.extract import extract_features
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.prepare import graph_of_split
 from kgclip.engine.train import train

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError
 from av.packet import Packet
 from av.stream import Disposition
@@ -41,31 +42,39 @@ def one_sentence(path: Path) -> Iterator[None]:
         ) from error
 
 
-class VideoFile(AbstractContextManager):
-    """The first stream of moving pictures in a file, its packets and its decoder.
+@contextmanager
+def open_file(path: Path) -> Iterator["VideoFile"]:
+    """Open a video file, and close it at the end.
+
+    Raises:
+        KgclipError: the file is missing, empty, in a format that is not read, without video, or too large.
+    """
+    _check_file(path)
+    try:
+        # The prefix keeps FFmpeg from taking a colon in a file name for a protocol.
+        container = av.open(f"file:{path}", container_options=OPTIONS, metadata_errors="replace")
+    except ArgumentError as error:
+        raise KgclipError(
+            f"{path}: is not a video in a format that is read (such as MP4, MKV, AVI, MPEG); convert or drop it"
+        ) from error
+    with container:
+        yield VideoFile(path, container)
+
+
+class VideoFile:
+    """The first stream of moving pictures in an open file, its packets and its decoder; made by `open_file`.
 
     Attributes:
         path: the file.
         container, stream, codec: what PyAV opened.
         num_decoded: frames decoded so far, a measure of the work done.
-
-    Raises:
-        KgclipError: the file is missing, empty, in a format that is not read, without video, or too large.
     """
 
-    def __init__(self, path: Path):
-        _check_file(path)
-        self.path, self.num_decoded = path, 0
-        try:
-            # The prefix keeps FFmpeg from taking a colon in a file name for a protocol.
-            self.container = av.open(f"file:{path}", container_options=OPTIONS, metadata_errors="replace")
-        except ArgumentError as error:
-            raise KgclipError(
-                f"{path}: is not a video in a format that is read (such as MP4, MKV, AVI, MPEG); convert or drop it"
-            ) from error
-        streams = [s for s in self.container.streams.video if not s.disposition & Disposition.attached_pic]
+    def __init__(self, path: Path, container: InputContainer):
+        self.path, self.container, self.num_decoded = path, container, 0
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
-            kinds = sorted({s.type for s in self.container.streams} - {"video"})
+            kinds = sorted({s.type for s in container.streams} - {"video"})
             raise KgclipError(f"{path}: holds no video, only {' and '.join(kinds) or 'pictures'}; give a video file")
         self.stream, self.codec = streams[0], streams[0].codec_context
         if self.codec is None or not self.codec.width:
@@ -78,9 +87,6 @@ class VideoFile(AbstractContextManager):
             )
         self.codec.thread_count = 1  # more would hold frames back
         self.codec.options = {"max_pixels": str(MAX_PIXELS)}  # where the size changes on the way
-
-    def __exit__(self, *_: object) -> None:
-        self.container.close()
 
     def packets(self, start: int | None = None) -> Iterator[Packet]:
         """The packets from here or from about the time ``start`` in ticks on, up to where the file is damaged."""
@@ -102,7 +108,7 @@ class VideoFile(AbstractContextManager):
 
     def decode_all(self) -> Iterator[VideoFrame]:
         """All frames in display order, whatever the container says."""
-        with VideoFile(self.path) as again:
+        with open_file(self.path) as again:
             for packet in chain(again.packets(), (None,)):
                 yield from again.decode(packet)
             self.num_decoded += again.num_decoded

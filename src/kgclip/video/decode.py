@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -16,7 +16,7 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import Float64, UInt8
 
 from kgclip.errors import KgclipError
-from kgclip.video.container import VideoFile, one_sentence
+from kgclip.video.container import VideoFile, one_sentence, open_file
 from kgclip.video.index import FrameIndex, IndexFaultError, Run
 from kgclip.video.indexing import index_file, index_from_packets
 from kgclip.video.orientation import Orientation
@@ -84,25 +84,25 @@ def open_video(path: str | os.PathLike[str], *, threads: int = 1) -> Iterator["V
         KgclipError: if the file is missing, empty, unreadable, damaged, or holds no video.
     """
     path = Path(path)
-    with one_sentence(path):
-        file = VideoFile(path)
-    with file:
+    with ExitStack() as stack:
         with one_sentence(path):
+            file = stack.enter_context(open_file(path))
             check_length(file)
             video = Video(file, threads)
         yield video
 
 
 class Video:
-    """An open video file; made by `open_video`.
+    """An open video; made by `open_video`.
 
     Attributes:
+        file: the file, open.
         num_frames: frames that can be read.
     """
 
     def __init__(self, file: VideoFile, threads: int = 1, index: FrameIndex | None = None):
         """Index the file, unless another reader of it has done so."""
-        self._file = file
+        self.file = file
         self._threads = threads
         self._reformatter = VideoReformatter()  # shared by all frames: setting one up costs more than decoding a frame
         self._orientation: Orientation | None = None
@@ -111,11 +111,6 @@ class Video:
         self.num_frames = self._index.num_frames if self._index else sum(1 for _ in file.decode_all())
         if self.num_frames == 0:
             raise KgclipError(f"{file.path}: holds no frame that can be decoded; copy it again or drop it")
-
-    @property
-    def num_decoded(self) -> int:
-        """Frames decoded so far, a measure of the work done."""
-        return self._file.num_decoded
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -130,13 +125,13 @@ class Video:
         end_s = self._stamps_s([self.num_frames - 1])
         if end_s is not None and self.num_frames > 1:
             return (self.num_frames - 1) / float(end_s[0])
-        return float(self._file.stream.average_rate or self._file.stream.guessed_rate or DEFAULT_FPS)
+        return float(self.file.stream.average_rate or self.file.stream.guessed_rate or DEFAULT_FPS)
 
     @cached_property
     def duration_s(self) -> float:
         """Seconds from the first frame to the end of the last; decodes nothing."""
         last_s = float(self.times_s([self.num_frames - 1])[0])
-        tick_s = float(self._file.stream.time_base or 0)
+        tick_s = float(self.file.stream.time_base or 0)
         return last_s + ((self._index.last_duration * tick_s if self._index else 0) or 1 / self.fps)
 
     def times_s(self, indices: Sequence[int] | np.ndarray) -> Float64[np.ndarray, " T"]:
@@ -146,13 +141,13 @@ class Video:
 
     def _stamps_s(self, indices: Sequence[int] | np.ndarray) -> Float64[np.ndarray, " T"] | None:
         """Presentation times in seconds, or None where the file has none."""
-        if self._index is None or not self._file.stream.time_base:
+        if self._index is None or not self.file.stream.time_base:
             return None
-        with one_sentence(self._file.path):
+        with one_sentence(self.file.path):
             try:
-                return self._index.ticks(indices) * float(self._file.stream.time_base)
+                return self._index.ticks(indices) * float(self.file.stream.time_base)
             except IndexFaultError:
-                with VideoFile(self._file.path) as again:
+                with open_file(self.file.path) as again:
                     index = index_from_packets(again)
                 self._index = index if index and index.num_frames == self.num_frames else None
                 return self._stamps_s(indices)
@@ -167,10 +162,10 @@ class Video:
         if not order or min(order) < 0 or max(order) >= self.num_frames:
             asked = f"frames {min(order)} to {max(order)} were" if order else "no frame was"
             raise KgclipError(
-                f"{self._file.path}: {asked} asked for, it has frames 0 to {self.num_frames - 1}; ask for frames inside"
+                f"{self.file.path}: {asked} asked for, it has frames 0 to {self.num_frames - 1}; ask for frames inside"
             )
         wanted = sorted(set(order))
-        with one_sentence(self._file.path):
+        with one_sentence(self.file.path):
             pictures = self._read_by_seeking(self._index, wanted) if self._index else None
             if pictures is None:
                 pictures = self._read_through(wanted)
@@ -181,7 +176,7 @@ class Video:
         pictures: dict[int, np.ndarray] = {}
         try:
             runs = index.runs(wanted)
-            helpers, codec = self._threads - 1, self._file.codec
+            helpers, codec = self._threads - 1, self.file.codec
             if len(runs) < 2 * self._threads:
                 # Too few to share them out evenly: FFmpeg's threads take a frame each and hold as many back.
                 if helpers and not codec.is_open:
@@ -191,14 +186,14 @@ class Video:
             with ThreadPoolExecutor(self._threads) as pool:
                 futures = [pool.submit(self._help, index, todo, pictures) for _ in range(helpers)]
                 self._decode_runs(index, todo, pictures)
-                self._file.num_decoded += sum(future.result() for future in futures)
+                self.file.num_decoded += sum(future.result() for future in futures)
         except IndexFaultError:
             return None
         return pictures
 
     def _help(self, index: FrameIndex, todo: Iterator[Run], pictures: dict[int, np.ndarray]) -> int:
         """Take part in decoding with a decoder of one's own; returns how many frames were decoded."""
-        with VideoFile(self._file.path) as file:
+        with open_file(self.file.path) as file:
             Video(file, index=index)._decode_runs(index, todo, pictures)
             return file.num_decoded
 
@@ -210,7 +205,7 @@ class Video:
         self, index: FrameIndex, gop: int, targets: dict[int, int], pictures: dict[int, np.ndarray]
     ) -> None:
         """Decode from a key frame on until all `targets`, frame numbers by time stamp, are in `pictures`."""
-        codec = self._file.codec
+        codec = self.file.codec
         packets = self._packets_from(index, gop)
         unfed, missing = set(targets), dict(targets)
         while missing:
@@ -220,7 +215,7 @@ class Video:
             if codec.name in SKIPPING_CODECS:
                 codec.skip_frame = "DEFAULT" if stamp in unfed else "NONREF"
             unfed.discard(stamp)
-            for frame in self._file.decode(packet):
+            for frame in self.file.decode(packet):
                 if frame.pts == index.key_stamps[gop] and frame.pict_type in (PictureType.P, PictureType.B):
                     raise IndexFaultError  # the container marks key frames that are none
                 if frame.pts in missing and not frame.is_corrupt:
@@ -232,7 +227,7 @@ class Video:
         """The packets from a key frame on."""
         stamp, time, start = int(index.key_stamps[gop]), int(index.key_times[gop]), int(index.key_times[0])
         for target in (stamp, time, start):  # some containers seek by presentation time, some by decoding time
-            packets = self._file.packets(target)
+            packets = self.file.packets(target)
             # Landing too early costs little, the packets are dropped undecoded; landing too late calls for another try.
             first = next((p for p in packets if p.is_keyframe and p.pts is not None and p.pts >= stamp), None)
             if first and first.pts == stamp:
@@ -244,13 +239,13 @@ class Video:
         keep = set(wanted)
         pictures: dict[int, np.ndarray] = {}
         num_frames = 0
-        for index, frame in enumerate(self._file.decode_all()):
+        for index, frame in enumerate(self.file.decode_all()):
             num_frames += 1
             if index in keep:
                 pictures[index] = self._picture(frame)
         if num_frames != self.num_frames:
             raise KgclipError(
-                f"{self._file.path}: is damaged, {num_frames} of its {self.num_frames} frames can be decoded and not "
+                f"{self.file.path}: is damaged, {num_frames} of its {self.num_frames} frames can be decoded and not "
                 "all of those wanted; re-encode or drop it"
             )
         return pictures

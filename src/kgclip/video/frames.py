@@ -76,7 +76,7 @@ def read_clips(
         try:
             return read_clip(path, num_frames)
         except KgclipError as error:
-            return error
+            return KgclipError(str(error))  # without its traceback, which would hold what had been read
 
     pool = ThreadPoolExecutor(workers)
     try:

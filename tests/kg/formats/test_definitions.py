@@ -39,6 +39,10 @@ def test_definitions_are_lists_or_shares(tmp_path: Path):
         ("jump: [[hip bend]]", r"expected a movement like 'left arm bend', got \['hip bend'\]"),
         ("jump: [arm bend]", r"action 'jump': movement 'arm bend': starts with no body part"),
         ("jump: {hip bend: 2}", r"the share of 'hip bend' is 2, expected a number in \(0, 1\]"),
+        (
+            "brush_hair: [hip bend]\nBrush hair: [hip bend]",
+            "'brush_hair' and 'Brush hair' are one action; keep one entry",
+        ),
         ("jump: {hip bend: yes}", "the share of 'hip bend' is True"),
         ("jump: {hip bend: }", "the share of 'hip bend' is None"),
     ],
@@ -47,6 +51,20 @@ def test_malformed_definitions_are_named(tmp_path: Path, text: str, problem: str
     (tmp_path / "d.yaml").write_text(text)
     with pytest.raises(KgclipError, match=problem):
         read_definitions(tmp_path / "d.yaml")
+
+
+def test_names_are_spelled_as_the_data_spells_them(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "d.yaml").write_text(
+        "Brush_Hair: [left_hand_hold, hip  bend]\ncafe\u0301: [hip bend]\npusch up: [hip bend]\nswim: [hip bend]\n",
+        encoding="utf-8",
+    )
+    graph = read_definitions(tmp_path / "d.yaml", ["brush hair", "caf\u00e9", "push up"])
+    assert graph.entities("action") == ["brush hair", "caf\u00e9", "pusch up", "swim"]
+    assert graph.entities("movement") == ["hip bend", "left hand hold"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / 'd.yaml'}: 'pusch up' has no clip, did you mean 'push up'?"
+    ]
+    assert read_definitions(tmp_path / "d.yaml").entities("action") == ["Brush Hair", "caf\u00e9", "pusch up", "swim"]
 
 
 def test_absent_definitions_are_named(tmp_path: Path):

@@ -33,8 +33,11 @@ class Brightness(Backbone):
     def encode_text(self, texts):
         return self.text(torch.tensor([[float(len(text))] for text in texts]))
 
-    def towers(self):
-        return {"image": Tower((self.image,), (), ()), "text": Tower((self.text,), (), ())}
+    def image_tower(self):
+        return Tower((self.image,), (), ())
+
+    def text_tower(self):
+        return Tower((self.text,), (), ())
 
 
 def load(name):

@@ -1,6 +1,9 @@
 """Definitions of actions that a person writes: YAML with the movements of each action, with or without shares."""
 
+import logging
 import reprlib
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +15,21 @@ from kgclip.errors import KgclipError
 from kgclip.files import read_text
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import Movement
+from kgclip.kg.names import did_you_mean, one_spelling, plain_name, spelling_key
+
+logger = logging.getLogger(__name__)
 
 _EXAMPLE = "'push up: [left arm bend, hip stoop]'"
 _MOST_BYTES = 2_000_000  # a thousand actions of eighty movements; PyYAML reads about 100 kB a second
 
 
-def read_definitions(path: Path) -> KnowledgeGraph:
+def read_definitions(path: Path, known_actions: Collection[str] = ()) -> KnowledgeGraph:
     """Read YAML that gives each action a list of movements, or movements and their shares.
+
+    Args:
+        path: the file.
+        known_actions: names whose spelling is taken where one differs in case, underscores or hyphens only; names that
+            nearly match one are logged.
 
     Raises:
         KgclipError: the file is missing, too large, not YAML, not of this shape, or names an unknown body part.
@@ -26,7 +37,17 @@ def read_definitions(path: Path) -> KnowledgeGraph:
     actions = _load(path)
     if not isinstance(actions, dict) or not actions:
         raise KgclipError(f"{path}: expected actions with lists of movements, e.g. {_EXAMPLE}")
-    edges = [edge for action, movements in actions.items() for edge in _edges(path, action, movements)]
+    words = [action for action in actions if isinstance(action, str)]
+    repeats = Counter(map(spelling_key, words))
+    spellings = [word for word in words if repeats[spelling_key(word)] > 1]
+    if spellings:
+        raise KgclipError(f"{path}: {' and '.join(map(repr, spellings[:2]))} are one action; keep one entry")
+    names = one_spelling(words, known_actions)
+    for name in names.values():
+        question = "" if name in known_actions else did_you_mean(name, known_actions)
+        if question:
+            logger.warning("%s: %r has no clip%s", path, name, question)
+    edges = [edge for action, movements in actions.items() for edge in _edges(path, action, movements, names)]
     repeated = len(edges) - len(set(edges))
     try:
         return KnowledgeGraph.from_edges(
@@ -52,7 +73,7 @@ def _load(path: Path) -> Any:
         raise KgclipError(f"{path}: not valid YAML ({error}); expected e.g. {_EXAMPLE}") from error
 
 
-def _edges(path: Path, action: Any, movements: Any) -> list[Edge]:
+def _edges(path: Path, action: Any, movements: Any, names: Mapping[str, str]) -> list[Edge]:
     where = f"{path}: action {reprlib.repr(action)}"
     if not isinstance(action, str):
         raise KgclipError(f"{where}: expected a name, got {type(action).__name__}; put it in quotes")
@@ -70,11 +91,12 @@ def _edges(path: Path, action: Any, movements: Any) -> list[Edge]:
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
             got = reprlib.repr(share)
             raise KgclipError(f"{where}: the share of {movement!r} is {got}, expected a number in (0, 1]")
+        movement = plain_name(movement)
         try:
             Movement.parse(movement)
         except KgclipError as error:
             raise KgclipError(f"{where}: {error}") from error
-        edges.append(Edge(action, "consists_of", movement, float(share)))
+        edges.append(Edge(names[plain_name(action)], "consists_of", movement, float(share)))
     return edges
 
 

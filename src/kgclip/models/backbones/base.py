@@ -3,11 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from kgclip.identity import Identity, digest_tensors
 
 
 @dataclass(frozen=True)
@@ -67,5 +70,37 @@ class Backbone(nn.Module, ABC):
         """Return one embedding per text, not normalized."""
 
     @abstractmethod
+    def image_tower(self) -> Tower | None:
+        """Return the encoder of frames; None if features stand for it."""
+
+    @abstractmethod
+    def text_tower(self) -> Tower:
+        """Return the encoder of texts."""
+
     def towers(self) -> dict[str, Tower]:
         """Return the encoders by name: "image", if the backbone takes pixels, and "text"."""
+        image = self.image_tower()
+        return {"text": self.text_tower()} if image is None else {"image": image, "text": self.text_tower()}
+
+    @cached_property
+    def image_identity(self) -> Identity | None:
+        """Which encoder the frames have, by its weights when this is first read.
+
+        Of ready-made features it is None until it is set to that of the encoder they are of.
+        """
+        tower = self.image_tower()
+        if tower is None:
+            return None
+        how = f"{self.image_size} px, mean {list(self.mean)}, std {list(self.std)}"
+        return Identity(name=self.spec.get("name", self.spec["kind"]), weights=digest_tower(tower), preprocessing=how)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """JSON-able: `image_identity` as "image", and as "text" the SHA-256 of the text tower's weights now."""
+        return {"image": self.image_identity, "text": digest_tower(self.text_tower())}
+
+
+def digest_tower(tower: Tower) -> str:
+    """SHA-256 of a tower's weights."""
+    modules = enumerate(tower.modules)
+    return digest_tensors((f"{i}.{name}", tensor) for i, m in modules for name, tensor in m.state_dict().items())

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kgclip.errors import KgclipError
+from kgclip.models.backbones.base import Tower
 from kgclip.models.backbones.small_text import SmallTextBackbone
 from kgclip.synthetic.encoders import TextConfig, TextEncoder
 
@@ -39,6 +40,10 @@ class FeaturesBackbone(SmallTextBackbone):
             f"features:{self.frame_dim}: this backbone has no image encoder, got pixels {tuple(pixels.shape)}; "
             "give features of frames, or use another backbone"
         )
+
+    def image_tower(self) -> Tower | None:
+        """None: the features' encoder is not here."""
+        return None
 
 
 def load(name: str) -> FeaturesBackbone:

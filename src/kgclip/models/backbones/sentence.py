@@ -1,6 +1,7 @@
 """Sentence encoders in the layout of sentence-transformers: texts embedded by their meaning."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
+from kgclip.identity import Identity
 from kgclip.models.backbones.base import Backbone, Tower
 from kgclip.models.backbones.pretrained import TEXT, allowed, load_model, new_model, read_json, read_object
 from kgclip.models.backbones.small_text import SmallTextBackbone
@@ -90,11 +92,18 @@ class SentenceBackbone(Backbone):
         """See `Backbone.encode_text`."""
         return self.sentence(texts)
 
-    def towers(self) -> dict[str, Tower]:
-        """See `Backbone.towers`; no tuning reaches the sentence encoder."""
-        text = Tower((self.sentence,), (), (), frozen=True)
-        image = self.frames.image_tower()
-        return {"text": text} if image is None else {"image": image, "text": text}
+    def image_tower(self) -> Tower | None:
+        """See `Backbone.image_tower`."""
+        return self.frames.image_tower()
+
+    def text_tower(self) -> Tower:
+        """The sentence encoder, which no tuning reaches."""
+        return Tower((self.sentence,), (), (), frozen=True)
+
+    @cached_property
+    def image_identity(self) -> Identity | None:
+        """See `Backbone.image_identity`."""
+        return self.frames.image_identity
 
 
 def load_sentence_tower(name: str) -> SentenceTower:

@@ -24,12 +24,7 @@ class SmallTextBackbone(Backbone):
         """See `Backbone.encode_text`."""
         return self.text_encoder(texts)
 
-    def image_tower(self) -> Tower | None:
-        """The image encoder, if there is one."""
-        return None
-
-    def towers(self) -> dict[str, Tower]:
-        """See `Backbone.towers`."""
-        image, encoder = self.image_tower(), self.text_encoder
-        text = Tower((encoder,), tuple(encoder.blocks), (encoder.norm, encoder.projection))
-        return {"text": text} if image is None else {"image": image, "text": text}
+    def text_tower(self) -> Tower:
+        """See `Backbone.text_tower`."""
+        encoder = self.text_encoder
+        return Tower((encoder,), tuple(encoder.blocks), (encoder.norm, encoder.projection))

@@ -63,17 +63,20 @@ class TransformersBackbone(Backbone):
         ids = torch.tensor([encoding.ids for encoding in encodings], device=next(self.parameters()).device)
         return _embedding(self.model.get_text_features(input_ids=ids))
 
-    def towers(self) -> dict[str, Tower]:
-        """See `Backbone.towers`."""
-        towers = {}
-        for name, attribute in (("image", "vision"), ("text", "text")):
-            tower = getattr(self.model, f"{attribute}_model")
-            projection = getattr(self.model, "visual_projection" if name == "image" else "text_projection", None)
-            head = [getattr(tower, part, None) for part in ("post_layernorm", "final_layer_norm", "head")]
-            head = [module for module in [*head, projection] if module is not None]
-            roots = (tower,) if projection is None else (tower, projection)
-            towers[name] = Tower(roots, tuple(tower.encoder.layers), tuple(head))
-        return towers
+    def image_tower(self) -> Tower:
+        """See `Backbone.image_tower`."""
+        return self._tower(self.model.vision_model, "visual_projection")
+
+    def text_tower(self) -> Tower:
+        """See `Backbone.text_tower`."""
+        return self._tower(self.model.text_model, "text_projection")
+
+    def _tower(self, encoder: Any, projection: str) -> Tower:
+        """An encoder with its projection, which SigLIP keeps inside it."""
+        after = [module for module in (getattr(self.model, projection, None),) if module is not None]
+        head = [getattr(encoder, part, None) for part in ("post_layernorm", "final_layer_norm", "head")]
+        head = [module for module in head if module is not None]
+        return Tower((encoder, *after), tuple(encoder.encoder.layers), (*head, *after))
 
 
 def build(spec: Mapping[str, Any], *, empty: bool = False) -> TransformersBackbone:
@@ -97,6 +100,7 @@ def load(name: str) -> TransformersBackbone:
     model = load_model(config, folder)
     spec = {
         "kind": config["model_type"],
+        "name": folder.name if Path(name).expanduser().is_dir() else name,
         "config": config,
         "mean": preprocessing.get("image_mean", [0.5] * 3),
         "std": preprocessing.get("image_std", [0.5] * 3),

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from kgclip.engine.estimate import Estimate, Step, estimate, measure_passes
+from kgclip.engine.rehearsal import Pace, Rehearsal, pace
 
 from kgclip.cli.main import run
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine import estimate as estimating
-from kgclip.engine.estimate import Estimate, Step, estimate, measure_passes
-from kgclip.engine.rehearsal import Pace, Rehearsal, pace
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.models.options import Tuning
