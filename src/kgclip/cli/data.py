@@ -159,5 +159,5 @@ def _check_encoder_options(command: FeaturesCommand) -> None:
         raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     if command.encoder is not None and command.backbone is not None:
         raise KgclipError("--encoder: encodes in place of a backbone; leave out --encoder or --backbone")
-    if command.encoder is not None and command.device != "cpu":
+    if command.encoder is not None and command.device != "auto":
         raise KgclipError("--device: is where a backbone runs; an encoder of your own chooses its device itself")
