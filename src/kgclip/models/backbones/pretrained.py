@@ -27,6 +27,7 @@ _CLASSES = {
     "roberta": "RobertaModel",
     "xlm-roberta": "XLMRobertaModel",
 }
+_ATTENTION = {"mpnet": "eager"}  # transformers has no other for it; "sdpa" for the rest
 # What shapes a model or its arithmetic; DistilBERT has names of its own.
 _SIZES = {
     *("vocab_size", "max_position_embeddings", "type_vocab_size", "relative_attention_num_buckets"),
@@ -77,8 +78,9 @@ def new_model(config: Mapping[str, Any], where: str, *, empty: bool) -> Any:
     from accelerate import init_empty_weights
 
     with _one_sentence(where), init_empty_weights() if empty else nullcontext():
-        settings = transformers.AutoConfig.for_model(**config)
-        return getattr(transformers, _CLASSES[config["model_type"]])._from_config(settings, attn_implementation="sdpa")
+        settings, kind = transformers.AutoConfig.for_model(**config), config["model_type"]
+        attention = _ATTENTION.get(kind, "sdpa")
+        return getattr(transformers, _CLASSES[kind])._from_config(settings, attn_implementation=attention)
 
 
 def load_model(config: Mapping[str, Any], folder: Path) -> Any:
@@ -100,7 +102,7 @@ def load_model(config: Mapping[str, Any], folder: Path) -> Any:
             None,
             config=transformers.AutoConfig.for_model(**config),
             state_dict=weights,
-            attn_implementation="sdpa",
+            attn_implementation=_ATTENTION.get(config["model_type"], "sdpa"),
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
