@@ -33,6 +33,7 @@ def test_annotations_inside_a_folder_of_classes_are_no_class(
     root = tmp_path / "clips"
     shutil.copytree(figures / "train_videos", root)
     shutil.copytree(figures / "train_annotations", root / "parts")
+    # Here a clip's id is its path, so that the features of the Kinetics-TPS root are of no use.
     config = tiny_config(tmp_path / "model", data=root, annotations=root / "parts", features=None)
     checkpoint = train(config, show_progress=False)
     evaluation = open_evaluation(checkpoint, root)

@@ -86,8 +86,8 @@ def open_evaluation(
     unknown = sorted({str(dataset.by_id[c].action) for c in clips} - position.keys())
     if unknown:
         raise KgclipError(
-            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}"
-            f"{did_you_mean(unknown[0], checkpoint.actions)}; the model knows {', '.join(checkpoint.actions[:5])} …"
+            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}; the model "
+            f"knows {', '.join(checkpoint.actions[:5])} …{did_you_mean(unknown[0], checkpoint.actions)}"
         )
     labels = torch.tensor([position[str(dataset.by_id[c].action)] for c in clips])
     paths = tuple(dataset.by_id[c].path for c in clips)
