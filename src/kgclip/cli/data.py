@@ -118,9 +118,9 @@ class FeaturesCommand:
     """threads that decode"""
     device: str = "cpu"
     """where a backbone runs"""
-    keep_going: bool = False
+    keep_going: Switch = False
     """leave out clips that cannot be read, and report them"""
-    json: bool = False
+    json: Switch = False
     """print one JSON object"""
 
 
