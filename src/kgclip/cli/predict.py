@@ -69,7 +69,7 @@ def predict(argv: Sequence[str]) -> int:
     videos = list(find_videos(files))
     failed = False
     # On a terminal the results themselves show the progress.
-    with progress_bar("Recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
+    with progress_bar("recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
         for result in recognizer.predict_many(videos, **options):
             failed |= "error" in result
             print_json(result) if command.json else print(describe(result), flush=True)

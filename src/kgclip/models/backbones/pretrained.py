@@ -95,8 +95,8 @@ def load_model(config: Mapping[str, Any], folder: Path) -> Any:
     """
     import transformers
 
-    weights = _read_weights(folder)
-    with _one_sentence(f"{folder}: its weights cannot be read"), _no_progress_bar():
+    weights = read_weights(folder)
+    with _one_sentence(f"{folder}: its weights cannot be read"), no_progress_bar():
         # Given the weights, it looks for no file: neither for adapters nor for the base model that they would name.
         model, info = getattr(transformers, _CLASSES[config["model_type"]]).from_pretrained(
             None,
@@ -124,7 +124,7 @@ def _one_sentence(where: str) -> Iterator[None]:
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """Keep transformers from drawing its bar while it loads weights: it would stand amid our own lines."""
     from transformers.utils import logging
 
@@ -137,7 +137,8 @@ def _no_progress_bar() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a folder, in one file or in shards; raise KgclipError if one is missing or damaged."""
     index = folder / "model.safetensors.index.json"
     shards = read_object(index).get("weight_map", {}).values() if index.is_file() else ["model.safetensors"]
     names = sorted({Path(shard).name for shard in shards})
