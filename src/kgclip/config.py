@@ -22,7 +22,7 @@ class ModelConfig:
         backbone: "synthetic", "efficientnet-lite0", the name or folder of a CLIP or SigLIP model, or "features:<F>" for
             features of another encoder with F numbers a frame.
         text: the local folder of a sentence encoder (layout of sentence-transformers) whose embeddings of names take
-            the place of the text tower of "synthetic" or "features:<F>"; it stays frozen.
+            the place of the text tower of "synthetic", "efficientnet-lite0" or "features:<F>"; it stays frozen.
         head: "closed_form" solves for the scores from statistics of the frames; "gradient" trains embeddings and
             triplet encoder, as the paper does.
         graph: learn from the graph; without it the model is CLIP only.

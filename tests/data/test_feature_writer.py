@@ -151,6 +151,25 @@ def test_files_that_hold_no_features(tmp_path):
         FeatureFile(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder": "resnet"}, "its metadata are not those of a feature file"),
+        ({"encoder": '{"name": "resnet"}'}, r"its metadata are not those of a feature file \('weights'\)"),
+        ({"clips": '[["a", 3]]'}, "has 2 rows of features, its clips 3; write the features again"),
+    ],
+)
+def test_files_by_hand_with_mistakes(tmp_path, change, message):
+    path = tmp_path / "f.safetensors"
+    metadata = {"kgclip_features": "2", "encoder": json.dumps(RESNET), "frames": "0", "clips": '[["a", 2]]'}
+    tensors = {"features": torch.zeros(2, 5), "frame_indices": torch.zeros(2, dtype=torch.int32)}
+    save_file(tensors, path, metadata | {"skipped": "{}"})
+    assert FeatureFile(path)["a"][0].shape == (2, 5)
+    save_file(tensors, path, metadata | {"skipped": "{}"} | change)
+    with pytest.raises(KgclipError, match=message):
+        FeatureFile(path)
+
+
 def test_a_writer_goes_on_where_an_ended_one_stopped(tmp_path):
     folder, path = tmp_path / "part", tmp_path / "f.safetensors"
     FeatureWriter(folder, RESNET, 4).add("a", *clip(2))

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from kgclip.models.backbone import load_backbone
 
 from kgclip.data.dataset import open_dataset
 from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.evaluate import evaluate, open_evaluation
-from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.extract import extract_features
 from kgclip.engine.predict import Recognizer
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.video.decode import probe, read_frames
 from kgclip.video.encode import write_video
 

@@ -105,8 +105,8 @@ class FeaturesCommand:
     """Kinetics-TPS root, folder of class folders, or CSV file"""
     out: Path
     """safetensors file to write; one that is there is never replaced"""
-    backbone: str = "synthetic"
-    """whose image tower encodes: synthetic, or the name or folder of a CLIP or SigLIP model"""
+    backbone: str | None = None
+    """whose image tower encodes: synthetic (the default), efficientnet-lite0, or a CLIP or SigLIP by name or folder"""
     encoder: str | None = None
     """an encoder of your own in place of a backbone: FILE.py:NAME"""
     encoder_weights: Path | None = None
@@ -128,8 +128,7 @@ def features(argv: Sequence[str]) -> int:
     command = parse(FeaturesCommand, argv, "data features")
     if command.frames < 1:
         raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
-    if command.encoder is None and command.encoder_weights is not None:
-        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
+    _check_encoder_options(command)
     from kgclip.data.dataset import open_dataset
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.encoder import backbone_encoder, load_encoder
@@ -140,7 +139,8 @@ def features(argv: Sequence[str]) -> int:
     if command.encoder is not None:
         encoder = load_encoder(command.encoder, command.encoder_weights)
     else:
-        encoder = backbone_encoder(load_backbone(command.backbone).to(choose_device(command.device)))
+        device = choose_device(command.device)
+        encoder = backbone_encoder(load_backbone(command.backbone or "synthetic").to(device))
     paths = {clip.id: clip.path for clip in dataset.clips}
     done = extract_features(
         encoder, paths, command.frames, command.out, workers=command.workers, keep_going=command.keep_going
@@ -152,3 +152,13 @@ def features(argv: Sequence[str]) -> int:
             print(f"skipped  {clip:<24} {reason}")
         print(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
     return 0
+
+
+def _check_encoder_options(command: FeaturesCommand) -> None:
+    """Refuse options that would have no effect."""
+    if command.encoder is None and command.encoder_weights is not None:
+        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
+    if command.encoder is not None and command.backbone is not None:
+        raise KgclipError("--encoder: encodes in place of a backbone; leave out --encoder or --backbone")
+    if command.encoder is not None and command.device != "auto":
+        raise KgclipError("--device: is where a backbone runs; an encoder of your own chooses its device itself")

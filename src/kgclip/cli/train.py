@@ -73,6 +73,8 @@ def train(argv: Sequence[str]) -> int:
         print(f"{command.config.out}: {how}", end="")
         if summary["val_top1"] is not None:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
+        if summary["left_out_top1"] is not None:
+            print(f", top-1 {summary['left_out_top1']:.3f} on training clips whose source was left out", end="")
         print(
             f", {summary['wall_s']:.0f} s; split {short(checkpoint.split.hash)}, graph {short(checkpoint.graph.hash)}"
         )

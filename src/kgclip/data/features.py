@@ -49,13 +49,21 @@ class FeatureFile:
                 f"{path}: holds no features of frames in version {VERSION} of their format; "
                 "write them with `kgclip data features`"
             )
-        self.encoder: Identity = json.loads(metadata["encoder"])
-        self.num_frames = int(metadata["frames"])
-        self.skipped: dict[str, str] = json.loads(metadata["skipped"])
-        lengths = dict(json.loads(metadata["clips"]))
-        ends = list(accumulate(lengths.values()))
-        self._ranges = {clip: (end - lengths[clip], end) for clip, end in zip(lengths, ends, strict=True)}
-        self.feature_dim: int = self._file.get_slice("features").get_shape()[1]
+        try:
+            encoder = json.loads(metadata["encoder"])
+            self.encoder = Identity(**{key: str(encoder[key]) for key in ("name", "weights", "preprocessing")})
+            self.num_frames = int(metadata["frames"])
+            self.skipped: dict[str, str] = json.loads(metadata["skipped"])
+            lengths = dict(json.loads(metadata["clips"]))
+            rows, self.feature_dim = self._file.get_slice("features").get_shape()
+        except (KeyError, ValueError, TypeError, SafetensorError) as error:
+            raise KgclipError(
+                f"{path}: its metadata are not those of a feature file ({error}); see docs/data.md"
+            ) from None
+        ends = list(accumulate(lengths.values(), initial=0))
+        if ends[-1] != rows:
+            raise KgclipError(f"{path}: has {rows} rows of features, its clips {ends[-1]}; write the features again")
+        self._ranges = {clip: (end - lengths[clip], end) for clip, end in zip(lengths, ends[1:], strict=True)}
 
     @cached_property
     def clips(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_path
+from kgclip.kg.schema import RELATIONS
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.gradient import GradientHead
 from kgclip.models.options import LossWeights
@@ -64,7 +64,7 @@ def loss_weights(config: TrainConfig) -> LossWeights:
     """The run's weights of the loss; CLIP only has the contrastive loss of videos and actions alone."""
     if config.model.graph:
         return config.loss
-    return LossWeights(performs=config.loss.performs, shows=0.0, consists_of=0.0, mm=config.loss.mm)
+    return replace(config.loss, margin=None, **{r.name: 0.0 for r in RELATIONS if r.name != "performs"})
 
 
 def new_fabric(config: TrainConfig) -> Fabric:
@@ -234,5 +234,4 @@ class Trainer:
         """Drop lines of epochs whose state was not saved; they will be run again."""
         file = self.state.log_file
         lines = file.read_text().splitlines() if file.exists() else []
-        with atomic_path(file) as temporary:
-            temporary.write_text("".join(line + "\n" for line in lines[:epoch]))
+        file.write_text("".join(line + "\n" for line in lines[:epoch]))

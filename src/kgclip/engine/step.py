@@ -1,12 +1,12 @@
 """One training step: the clips of a batch against the names of the graph."""
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kgclip.config import PromptConfig
 from kgclip.engine.prepare import GraphTargets
-from kgclip.kg.schema import RELATIONS
+from kgclip.kg.schema import RELATIONS, Relation
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import Frames, frame_embeddings
@@ -60,19 +60,32 @@ class TrainingStep(nn.Module):
 
     def forward(self, index: Int[Tensor, " B"], frames: Frames, flipped: Bool[Tensor, " B"]) -> dict[str, Tensor]:
         """The weighed terms of the loss for clips at ``index`` of the targets."""
-        of_clips = {r.tail: self.targets.edges[r.name][index] for r in RELATIONS if r.head == "video"}
-        if flipped.any() and "movement" in of_clips:
-            movements = of_clips["movement"]
-            of_clips["movement"] = torch.where(flipped[:, None], self.targets.flipped(movements), movements)
-        texts = self.fixed or self._texts({kind: edges.any(dim=0) for kind, edges in of_clips.items()})
+        of_clips = {r.name: self._of_clips(r, index, flipped) for r in RELATIONS if r.head == "video"}
+        wanted: dict[str, Bool[Tensor, " N"]] = {}
+        for relation in RELATIONS:
+            if relation.head == "video":
+                seen = of_clips[relation.name].any(dim=0)
+                wanted[relation.tail] = seen | wanted.get(relation.tail, seen)
+        texts = self.fixed or self._texts(wanted)
         edges = {}
         for relation in RELATIONS:
             if relation.tail not in texts or (relation.head != "video" and relation.head not in texts):
                 continue
-            rows = of_clips[relation.tail] if relation.head == "video" else self.targets.edges[relation.name]
-            rows = rows if relation.head == "video" else rows[texts[relation.head][1]]
+            if relation.head == "video":
+                rows = of_clips[relation.name]
+            else:
+                rows = self.targets.edges[relation.name][texts[relation.head][1]]
             edges[relation.name] = rows[:, texts[relation.tail][1]].to(frames.device)
         entities = {"video": self.head.embed(frame_embeddings(self.backbone, frames))} | {
             kind: embedded for kind, (embedded, _) in texts.items()
         }
         return self.head.loss(entities, edges, self.weights)
+
+    def _of_clips(
+        self, relation: Relation, index: Int[Tensor, " B"], flipped: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B _"]:
+        """Edges of the step's clips; what flipped clips show is mirrored."""
+        rows = self.targets.edges[relation.name][index]
+        if relation.tail == "movement" and flipped.any():
+            return torch.where(flipped[:, None], self.targets.flipped(rows), rows)
+        return rows

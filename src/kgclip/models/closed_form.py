@@ -143,7 +143,9 @@ class Solution(nn.Module):
         self.deviation.copy_(-torch.cat([tri.bias, shows.bias]))
         for place, fit in enumerate((mm, tri)):
             if fit.left_out.numel():
-                self.spread[place] = fit.left_out.std(dim=1, correction=0).mean().clamp(min=1e-6)
+                spread = fit.left_out.std(dim=1, correction=0).mean()
+                # Scores that are the same for every action have no unit of their own.
+                self.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
         left_out = self(statistics)
         left_out.mm[labeled] = mm.left_out / self.spread[0]
         if left_out.tri is not None:

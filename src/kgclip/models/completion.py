@@ -34,18 +34,19 @@ def complete_labels(
 
     Two speak for an action: how the clip looks (the subspace of the labeled clips), and, in rounds, what its movements
     say body part by body part under the shares that the labels of the round before give the actions. Actions get as
-    many clips as the known labels lead one to expect.
+    many clips as the known labels lead one to expect, so that those without any labeled clip get none.
 
     Args:
         embeddings: of the clips' frames.
         edges: of the graph: ``performs`` and ``shows`` of these clips.
         movements: names of the movements.
     """
-    performs, shows = edges["performs"], edges["shows"]
+    shows, has_clips = edges["shows"], edges["performs"].any(dim=0)
+    performs = edges["performs"][:, has_clips]
     labeled, annotated = performs.any(dim=1), shows.any(dim=1)
     unlabeled = annotated & ~labeled
     if not unlabeled.any() or not labeled.any():
-        return performs
+        return edges["performs"]
     statistics = powered_statistics(embeddings, embeddings.shape[1])
     center, scale = statistics_scales(statistics)
     x = (statistics - center) / scale
@@ -59,8 +60,10 @@ def complete_labels(
     for _ in range(ROUNDS):
         said = z_score(left_out_likelihood(completed, states))
         total = (looks + MOVEMENTS_WEIGHT * said)[unlabeled]
-        completed[unlabeled] = balanced(total, expected.clamp(min=1e-3))
-    return completed
+        completed[unlabeled] = balanced(total, expected)
+    everything = edges["performs"].clone()
+    everything[:, has_clips] = completed
+    return everything
 
 
 def with_rest(shares: Float[Tensor, "N M"], parts: Int[Tensor, " M"]) -> Float[Tensor, "N P"]:
