@@ -125,7 +125,7 @@ class TrainConfig:
         seed: of initialization, order and augmentation.
         workers: processes that decode.
         device: "auto", "cpu" or "cuda".
-        keep_going: skip broken annotations with a warning.
+        keep_going: skip broken annotations, and clips that cannot be encoded, with a warning.
         save_every_s: seconds between the states that --resume goes on from; 0 saves after every epoch.
         path_weight: weight of path evidence against S_output, both as z-scores; 0 leaves it out.
     """

@@ -1,7 +1,7 @@
 """From a configuration to the clips, the split and the graph of a run, with every check before anything trains."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,6 +129,21 @@ def with_validation(prepared: Prepared, config: TrainConfig) -> Prepared:
         isolated["video"] = [*isolated["video"], *split.val]
         graph = KnowledgeGraph.from_edges(edges, isolated=isolated, rule=prepared.graph.rule, split_hash=merged.hash)
     return Prepared(dataset, merged, graph)
+
+
+def without_clips(prepared: Prepared, config: TrainConfig, unreadable: Collection[str]) -> Prepared:
+    """The data of a run without clips that cannot be read, and the graph of those that are left.
+
+    Raises:
+        KgclipError: no training clip is left.
+    """
+    old = prepared.split
+    parts = (old.train, old.val, old.test, old.labelled)
+    split = Split(*(tuple(clip for clip in part if clip not in unreadable) for part in parts))
+    if not split.train:
+        raise KgclipError(f"{config.data}: none of its {len(old.train)} training clips can be read")
+    graph = prepared.graph if config.graph is not None else _graph(config, prepared.dataset, split)
+    return Prepared(prepared.dataset, split, graph)
 
 
 def check_same_split(graph: KnowledgeGraph, split: Split, path: Path) -> None:

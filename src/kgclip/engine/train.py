@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, check_device, new_
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
 from kgclip.engine.loop import Trainer, loss_weights
 from kgclip.engine.metrics import fit_temperature
-from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepare, with_validation
+from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepare, with_validation, without_clips
 from kgclip.engine.solve import SolvedModel, solve
 from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
@@ -57,8 +57,9 @@ def train(
             return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
         except (KgclipError, OSError):
             # Bad input that shows late (a broken video) and a full disk leave nothing behind, unless there are epochs
-            # to go on from.
-            if fresh and not any(folder.glob("epoch-*")):
+            # or encoded clips to go on from.
+            encoded = any(file.stat().st_size for file in folder.glob(".features*/*"))
+            if fresh and not encoded and not any(folder.glob("epoch-*")):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
@@ -78,11 +79,15 @@ def _check_folders(out: Path, state: Path, resume: bool) -> None:
 
 def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool) -> Checkpoint:
     started = time.monotonic()
-    options = {key: value for key, value in to_json(config).items() if key not in ("out", "workers", "save_every_s")}
+    free = ("out", "workers", "save_every_s", "keep_going")
+    options = {key: value for key, value in to_json(config).items() if key not in free}
     folder.mkdir(parents=True, exist_ok=True)
     state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
     state.check_identity()
     run = new_run(config, prepared, folder, show_progress=show_progress)
+    if config.keep_going:
+        run = run.of_readable_clips()
+        prepared = run.prepared
     summary: dict[str, Any] = {"epochs": 0, "best_epoch": 0, "val_top1": None, "trained_parameters": 0}
     if config.trains:
         summary = run.train(state)
@@ -122,6 +127,19 @@ class Run:
     backbone: Backbone
     head: GradientHead
     frames: RunFrames
+
+    def of_readable_clips(self) -> "Run":
+        """This run without the clips that could not be encoded, which are warned of."""
+        features = self.frames.features
+        skipped = {} if features is None else features.skipped
+        unreadable = [clip for clip in (*self.prepared.split.train, *self.prepared.split.val) if clip in skipped]
+        if not unreadable:
+            return self
+        for clip in unreadable:
+            log.warning("%s: left out: %s", clip, skipped[clip])
+        prepared = without_clips(self.prepared, self.config, unreadable)
+        self.frames.prepared = prepared
+        return replace(self, prepared=prepared, actions=known_actions(self.config, prepared))
 
     def trainer(self, state: TrainingState) -> Trainer:
         """What trains backbone and head by gradient."""
