@@ -27,7 +27,7 @@ class SolvedModel:
     Attributes:
         model: with its head solved and its probabilities calibrated.
         left_out_top1: share of labeled training clips that are recognized by a solution without their source; None
-            where the head is trained by gradient.
+            where no action has two sources, or the head is trained by gradient.
     """
 
     model: KGCLIP
@@ -88,11 +88,17 @@ def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float
 
 
 def _calibrate(model: KGCLIP, left_out: Solved, targets: GraphTargets) -> float | None:
-    """Fit the temperature on what left-out clips are given; returns their accuracy."""
-    labeled = targets.labeled
-    if not labeled.any():
+    """Fit the temperature on what left-out clips are given; returns their accuracy.
+
+    Clips of an action that has a single source say nothing of it: without that source it has no clip.
+    """
+    performs = targets.edges["performs"]
+    pairs = torch.stack([performs.argmax(dim=1), targets.sources], dim=1)[targets.labeled]
+    num_sources = pairs.unique(dim=0)[:, 0].bincount(minlength=performs.shape[1])
+    rows = targets.labeled & (performs[:, num_sources > 1] > 0).any(dim=1)
+    if not rows.any():
         return None
     score = model.join(left_out.mm, left_out.tri, left_out.shares)
-    labels = targets.edges["performs"][labeled].argmax(dim=1)
-    model.temperature.fill_(fit_temperature(score.total[labeled], labels))
-    return top_k(score.total[labeled], labels)
+    labels = performs[rows].argmax(dim=1)
+    model.temperature.fill_(fit_temperature(score.total[rows], labels))
+    return top_k(score.total[rows], labels)

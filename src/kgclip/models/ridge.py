@@ -39,8 +39,9 @@ def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[T
     """Minimize ``‖y − φ w − b‖² + λ ‖w‖²`` with λ = PENALTY times the mean squared length of a row.
 
     Without the rows I of a source, their error is ``(I − H_II)⁻¹ (y − ŷ)_I`` with the hat matrix H of the full fit
-    (block leave-one-out), so that one factorization serves the fit and every source. Means stay those of all rows:
-    without a source its action would be rarer, which would speak against the very clips that are left out.
+    (block leave-one-out), so that one factorization serves the fit and every source. The intercept of such a fit is
+    then set to the mean of all rows: without a source its action is rarer, which would speak against the very clips
+    that are left out.
 
     Args:
         phi: features of the rows.
@@ -58,7 +59,11 @@ def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[T
     weight = torch.cholesky_solve(centered.T @ target, factor)
     residual = target - centered @ weight
     half = torch.linalg.solve_triangular(factor, centered.T, upper=False)
-    left_out = y - _left_out_errors(half, residual, sources).to(y.dtype)
+    numbers = sources.unique(return_inverse=True)[1]
+    sums = target.new_zeros(int(numbers.max()) + 1, y.shape[1]).index_add(0, numbers, target)
+    without = (len(sources) - numbers.bincount()).clamp(min=1)[:, None]
+    errors = _left_out_errors(half, residual, sources) - (sums / without)[numbers]
+    left_out = y - errors.to(y.dtype)
     weight = weight.to(y.dtype)
     return RidgeFit(weight, bias - center @ weight, left_out)
 
@@ -66,7 +71,8 @@ def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[T
 def _left_out_errors(
     half: Float[Tensor, "P N"], residual: Float[Tensor, "N Q"], sources: Int[Tensor, " N"]
 ) -> Float[Tensor, "N Q"]:
-    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half``."""
+    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half + 1/N``."""
+    num = len(sources)
     order = sources.argsort(stable=True)
     _, sizes = sources[order].unique_consecutive(return_counts=True)
     starts = sizes.cumsum(0) - sizes
@@ -74,7 +80,9 @@ def _left_out_errors(
     for size in sizes.unique().tolist():
         rows = order[starts[sizes == size][:, None] + torch.arange(size, device=order.device)]
         block = half.T[rows]
-        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT
+        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT - 1 / num
+        # A single row has nothing to be fitted on without it.
+        remaining.diagonal(dim1=1, dim2=2).add_(1e-9)
         errors[rows] = torch.linalg.solve(remaining, residual[rows])
     return errors
 
