@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kgclip.models.backbone import Backbone, build_backbone
-from kgclip.models.closed_form import ClosedForm, HeadShape, SolvedTargets, fit_closed_form
+from kgclip.models.closed_form import SolvedTargets, fit_closed_form
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions
-from kgclip.models.kgclip import KGCLIP, Score, frame_embeddings
+from kgclip.models.kgclip import KGCLIP, Score, embed_texts, frame_embeddings, unsolved_model
 
 N, K, M, DIM = 30, 4, 5, 6
 SMALL_TEXT = {"embedding_dim": 16, "buckets": 256, "width": 16, "num_heads": 2, "depth": 1}
@@ -39,7 +39,7 @@ def kg_model(*, weight: float = 0.5, trained: bool = False, readable: bool = Tru
     gradient = GradientHead(DIM, 16, 2.0, HeadOptions("projected")) if trained else None
     model = KGCLIP(features_backbone(), head, path, gradient, K).eval()
     if trained:
-        model.action_embeddings = model.embed_texts(NAMES).detach()
+        model.action_embeddings = embed_texts(model.backbone, NAMES).detach()
     elif readable:
         seen = left_out[4]
         defined = torch.arange(K) == K - 1
@@ -148,12 +148,11 @@ def test_pixels_pass_the_image_tower_frame_by_frame():
     assert frame_embeddings(backbone, whole) is whole
 
 
-def test_names_alone_need_no_solution():
+def test_a_trained_head_alone_reads_no_movements():
     torch.manual_seed(0)
     head = GradientHead(16, 16, 2.0, HeadOptions(subspace=None))
     backbone = build_backbone({"kind": "features", "frame_dim": 16, "text": SMALL_TEXT, "seed": 0})
-    model = KGCLIP(backbone, ClosedForm(16, {}, HeadShape(0, 0, 0)), PathEvidence(K, 0), head, K)
-    model.action_embeddings = model.embed_texts(NAMES).detach()
+    model = unsolved_model(backbone, head, embed_texts(backbone, NAMES).detach())
     clips = torch.randn(3, 5, 16)
     score = model(clips)
     expected = F.cosine_similarity(clips.mean(dim=1)[:, None], backbone.encode_text(NAMES)[None], dim=2)
@@ -161,4 +160,4 @@ def test_names_alone_need_no_solution():
     assert score.tri is None
     assert score.path is None
     assert score.shares.shape == (3, 0)
-    torch.testing.assert_close(model.embed_texts(NAMES).norm(dim=1), torch.ones(K))
+    torch.testing.assert_close(model.action_embeddings.norm(dim=1), torch.ones(K))
