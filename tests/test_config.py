@@ -86,7 +86,7 @@ GRADIENT = ModelConfig(head="gradient")
         ({"graph": Path("g"), "rule": MovementRule(min_support=0.5)}, "--rule.min-support: the graph of --graph"),
         (
             {"split": SplitOptions(file=Path("s"), test_fraction=0.4)},
-            "--split.test-fraction: the split of --split.file",
+            "--split.test-fraction: the split of",
         ),
         ({"model": ModelConfig(text="s", tuning="text")}, "--model.tuning: the sentence encoder of --model.text stays"),
     ],
