@@ -211,14 +211,20 @@ def known_actions(config: TrainConfig, prepared: Prepared) -> tuple[str, ...]:
 
     A trained head knows any action by its name; a solved one needs clips of it, or a definition and annotated clips
     that teach how its movements look.
+
+    Raises:
+        KgclipError: there are fewer than two.
     """
     graph = prepared.graph
     named = {*prepared.dataset.actions, *graph.entities("action")}
-    if config.model.head == "gradient":
-        return tuple(sorted(named))
-    known = {edge.tail for edge in graph.edges("performs")}
+    known = named if config.model.head == "gradient" else {edge.tail for edge in graph.edges("performs")}
     if config.model.graph and graph.heads("shows"):
         known |= set(graph.heads("consists_of"))
+    if len(known) < 2:
+        raise KgclipError(
+            f"{config.data}: gives too few actions to learn ({len(known)}), at least 2 are needed to choose between; "
+            "label more clips, or give --definitions with --annotations"
+        )
     unknown = sorted(named - known)
     if unknown:
         log.warning(

@@ -25,7 +25,7 @@ from kgclip.files import free_output, lock
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead
-from kgclip.models.kgclip import KGCLIP
+from kgclip.models.kgclip import KGCLIP, embed_texts, unsolved_model
 from kgclip.models.tuning import merge_lora, set_trainable
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class Run:
             loss_weights(config),
             every_text=config.optim.texts == "all",
         )
-        validate = self.validate if any(self.prepared.labels(split.val)) else None
+        validate = self.validate if self.val_labels else None
         source = self.frames.source(split.train, config.frames, training=True)
         return Trainer(config, step, source, validate, state)
 
@@ -172,21 +172,33 @@ class Run:
         gradient = self.head if config.model.head == "gradient" else None
         solved = solve(self.backbone, embeddings, targets, config.frames, config.path_weight, gradient)
         if gradient is not None:
-            prompts = config.prompts.around("action", self.actions)
-            with torch.no_grad():
-                solved.model.action_embeddings = solved.model.embed_texts(prompts).cpu()
+            solved.model.action_embeddings = self.action_embeddings()
         return solved
 
+    @torch.no_grad()
+    def action_embeddings(self) -> Float[Tensor, "K D"]:
+        """Of unit length, by the text tower as it stands."""
+        return embed_texts(self.backbone, self.config.prompts.around("action", self.actions)).cpu()
+
     def validate(self) -> tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]:
-        """Logits and labels of the validation clips by the model as it stands."""
-        return self.val_logits(self.solve(self.prepared).model)
+        """Logits and labels of the validation clips by the model as it stands; of a trained head without the path."""
+        if self.config.model.head == "closed_form":
+            return self.val_logits(self.solve(self.prepared).model)
+        return self.val_logits(unsolved_model(self.backbone, self.head, self.action_embeddings()))
+
+    @property
+    def val_labels(self) -> dict[str, str]:
+        """The labels of validation clips that may be used and that the model knows."""
+        val = self.prepared.split.val
+        return {
+            c: n for c, n in zip(val, self.prepared.labels(val), strict=True) if n is not None and n in self.actions
+        }
 
     @torch.no_grad()
     def val_logits(self, model: KGCLIP) -> tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]:
-        """Logits and labels of the validation clips whose label may be used."""
-        val = self.prepared.split.val
-        labels = {clip: name for clip, name in zip(val, self.prepared.labels(val), strict=True) if name in self.actions}
-        positions = torch.tensor([self.actions.index(str(name)) for name in labels.values()])
+        """Logits and labels of the validation clips."""
+        labels = self.val_labels
+        positions = torch.tensor([self.actions.index(name) for name in labels.values()])
         embeddings = self.frames.embeddings(tuple(labels), self.config.frames)
         device = next(self.backbone.parameters()).device
         score = model.to(device)(embeddings.to(device))
@@ -195,7 +207,7 @@ class Run:
     def calibrate(self, model: KGCLIP) -> None:
         """Fit the temperature of a trained head on the validation clips; without any it is that of training."""
         model.temperature.fill_(float(1 / self.head.scale().detach()))
-        if any(self.prepared.labels(self.prepared.split.val)):
+        if self.val_labels:
             logits, labels = self.val_logits(model)
             model.temperature.mul_(fit_temperature(logits, labels))
 
