@@ -22,7 +22,7 @@ TIME_SCALE = 0.5
 # figures alike.
 SHOWS_PENALTY = 2.0
 # Phases in which a training clip is seen with few frames, and rows of a fit that they may make.
-MOST_PHASES, MOST_ROWS = 8, 4000
+MOST_PHASES, MOST_ROWS = 8, 2000
 
 
 @dataclass(frozen=True)
