@@ -99,6 +99,8 @@ def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
     from kgclip.engine.predict import Recognizer
 
     device = choose_device(command.device)
+    if command.encoder is None and command.encoder_weights is not None:
+        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     if command.backbone is None:
         encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
         return Recognizer.from_pretrained(command.paths[0], encoder=encoder, device=device)
