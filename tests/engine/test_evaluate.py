@@ -33,7 +33,8 @@ def test_annotations_inside_a_folder_of_classes_are_no_class(
     root = tmp_path / "clips"
     shutil.copytree(figures / "train_videos", root)
     shutil.copytree(figures / "train_annotations", root / "parts")
-    checkpoint = train(tiny_config(tmp_path / "model", data=root, annotations=root / "parts"), show_progress=False)
+    config = tiny_config(tmp_path / "model", data=root, annotations=root / "parts", features=None)
+    checkpoint = train(config, show_progress=False)
     evaluation = open_evaluation(checkpoint, root)
     assert evaluation.clips == checkpoint.split.val
 

@@ -139,8 +139,7 @@ def features(argv: Sequence[str]) -> int:
     if command.encoder is not None:
         encoder = load_encoder(command.encoder, command.encoder_weights)
     else:
-        device = choose_device(command.device)
-        encoder = backbone_encoder(load_backbone(command.backbone or "synthetic").to(device))
+        encoder = backbone_encoder(load_backbone(command.backbone or "synthetic").to(choose_device(command.device)))
     paths = {clip.id: clip.path for clip in dataset.clips}
     done = extract_features(
         encoder, paths, command.frames, command.out, workers=command.workers, keep_going=command.keep_going

@@ -6,14 +6,13 @@ time depend on how far apart the frames lie; the closed form makes them for litt
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kgclip.models.pooling import FRAME_COUNTS, NUM_STATISTICS, interleaved_statistics, nearest_count, thinned
-from kgclip.models.ridge import KernelFeatures, choose_landmarks, linear_kernel, radial_kernel, radial_scale
+from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_scale, squared_distances
 
 # Features are drawn towards equal sizes by this power, sign kept: towers that end in a ReLU have a few large ones.
 POWER = 0.7
@@ -119,7 +118,7 @@ class Solution(nn.Module):
         """Scores and shares of clips from the statistics of their frames."""
         x = self.standardize(statistics)
         mm = nn.functional.linear(x, self.weight, self.bias)
-        projected = radial_kernel(x, self.landmarks, self.radius) @ self.subspaces - self.deviation
+        projected = (-squared_distances(x, self.landmarks) / self.radius).exp() @ self.subspaces - self.deviation
         tri, shares = projected.split([self.shape.tri, self.shape.movements], dim=1)
         return Solved(mm / self.spread[0], tri / self.spread[1] if self.shape.tri else None, shares)
 
@@ -129,10 +128,13 @@ class Solution(nn.Module):
         self.center.copy_(center)
         self.scale.copy_(scale)
         x = self.standardize(statistics)
-        self.landmarks.copy_(x[choose_landmarks(len(x)).to(x.device)])
-        self.radius.copy_(radial_scale(self.landmarks))
-        linear = KernelFeatures.of(linear_kernel, x, self.landmarks)
-        radial = KernelFeatures.of(partial(radial_kernel, scale=self.radius), x, self.landmarks)
+        chosen = choose_landmarks(len(x)).to(x.device)
+        self.landmarks.copy_(x[chosen])
+        products = x @ self.landmarks.T
+        distances = squared_distances(x, self.landmarks, products)
+        self.radius.copy_(radial_scale(distances[chosen]))
+        linear = KernelFeatures.of(products, chosen)
+        radial = KernelFeatures.of((-distances / self.radius).exp(), chosen)
         labeled, annotated = targets.performs.any(dim=1), targets.shows.any(dim=1)
         mm = linear.solve(targets.performs, targets.sources, labeled)
         tri = radial.solve(targets.performs[:, : self.shape.tri], targets.sources, labeled)

@@ -1,6 +1,5 @@
 """Ridge regression on kernel features, with what each recording would be given by a fit that never saw it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +13,6 @@ LANDMARKS = 1024
 PENALTY = 0.3
 # Added to a Gram matrix, as a share of its mean diagonal, so that it has an inverse.
 JITTER = 1e-5
-Kernel = Callable[[Tensor, Tensor], Tensor]
-"""From clips [B, S] and landmarks [L, S] to their products [B, L]."""
-
 # Width of the radial-basis kernel, as a share of the median squared distance between clips.
 WIDTH = 0.5
 
@@ -79,23 +75,18 @@ def _left_out_errors(
     return errors
 
 
-def linear_kernel(x: Float[Tensor, "B S"], landmarks: Float[Tensor, "L S"]) -> Float[Tensor, "B L"]:
-    """``x · x'``."""
-    return x @ landmarks.T
-
-
-def radial_kernel(
-    x: Float[Tensor, "B S"], landmarks: Float[Tensor, "L S"], scale: Float[Tensor, ""]
+def squared_distances(
+    x: Float[Tensor, "B S"], landmarks: Float[Tensor, "L S"], products: Float[Tensor, "B L"] | None = None
 ) -> Float[Tensor, "B L"]:
-    """``exp(−‖x − x'‖² / scale)``."""
-    squared = x.square().sum(dim=1, keepdim=True) + landmarks.square().sum(dim=1) - 2 * x @ landmarks.T
-    return (-squared.clamp(min=0) / scale).exp()
+    """``‖x − x'‖²``, from the products ``x · x'`` where they are at hand."""
+    products = x @ landmarks.T if products is None else products
+    return (x.square().sum(dim=1, keepdim=True) + landmarks.square().sum(dim=1) - 2 * products).clamp(min=0)
 
 
-def radial_scale(landmarks: Float[Tensor, "L S"]) -> Float[Tensor, ""]:
-    """What squared distances are divided by: their median between landmarks, over WIDTH."""
-    distances = torch.pdist(landmarks).square()
-    return (distances.median() if len(distances) else landmarks.new_ones(())).clamp(min=1e-6) / WIDTH
+def radial_scale(distances: Float[Tensor, "L L"]) -> Float[Tensor, ""]:
+    """What squared distances are divided by in the radial-basis kernel: their median between landmarks, over WIDTH."""
+    pairs = distances[distances > 1e-6]
+    return (pairs.median() if len(pairs) else distances.new_ones(())) / WIDTH
 
 
 def choose_landmarks(num_clips: int) -> Int[Tensor, " L"]:
@@ -116,14 +107,14 @@ class KernelFeatures:
     whitening: Float[Tensor, "L L"]
 
     @classmethod
-    def of(cls, kernel: Kernel, x: Float[Tensor, "N S"], landmarks: Float[Tensor, "L S"]) -> "KernelFeatures":
-        """The features of clips by a kernel and the clips that span its features."""
-        gram = kernel(landmarks, landmarks).double()
+    def of(cls, kernel: Float[Tensor, "N L"], landmarks: Int[Tensor, " L"]) -> "KernelFeatures":
+        """The features of clips from their kernel with the clips that span the features, and which clips these are."""
+        gram = kernel[landmarks].double()
         jitter = JITTER * gram.diagonal().mean().clamp(min=1e-12)
-        identity = torch.eye(len(gram), dtype=torch.float64, device=x.device)
+        identity = torch.eye(len(gram), dtype=torch.float64, device=gram.device)
         factor = torch.linalg.cholesky(gram + jitter * identity)
-        whitening = torch.linalg.solve_triangular(factor, identity, upper=False).T.to(x.dtype)
-        return cls(kernel(x, landmarks) @ whitening, whitening)
+        whitening = torch.linalg.solve_triangular(factor, identity, upper=False).T.to(kernel.dtype)
+        return cls(kernel @ whitening, whitening)
 
     def solve(self, targets: Float[Tensor, "N Q"], sources: Int[Tensor, " N"], rows: Bool[Tensor, " N"]) -> RidgeFit:
         """Ridge regression on those rows; zeros where there are none."""
