@@ -60,7 +60,7 @@ def row(name: str, num_entities: int, dim: int, edges: Int[Tensor, "N 3"], goal:
     slice_size = SLICE if num_entities > SLICE else None
 
     def ours() -> Tensor:
-        return -encoder.distances(entities[heads], 0, entities)
+        return -encoder(entities[heads], 0, entities).distance()
 
     @torch.no_grad()
     def theirs() -> Tensor:

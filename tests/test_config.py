@@ -8,14 +8,11 @@ from typing import Any
 import pytest
 
 from kgclip.config import (
-    PRESETS,
     ModelConfig,
     OptimConfig,
     PromptConfig,
     TrainConfig,
-    check_options,
     from_json,
-    preset,
     to_json,
     without_graph,
 )
@@ -23,6 +20,7 @@ from kgclip.data.splits import SplitOptions
 from kgclip.errors import KgclipError
 from kgclip.kg.build import MovementRule
 from kgclip.models.options import LossWeights
+from kgclip.presets import PRESETS, check_options, preset
 from kgclip.video.augmentation import Augmentation
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import tyro
 
 from kgclip.cli.output import Switch, parse, print_json, print_table, short
-from kgclip.config import TrainConfig, check_options, preset
+from kgclip.config import TrainConfig
+from kgclip.presets import check_options, preset
 
 
 @dataclass(frozen=True)

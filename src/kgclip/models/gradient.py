@@ -69,10 +69,10 @@ class GradientHead(nn.Module):
             actions: of unit length.
         """
         clips = self.embed(embeddings)
+        mm = clips @ actions.T
         if self.triplet is None:
-            return clips @ actions.T, None
-        mm, tri = self.triplet.halves(clips, relation_id("performs"), actions)
-        return mm, tri
+            return mm, None
+        return mm, self.triplet.cosine_both_ways(clips, relation_id("performs"), actions)
 
     def loss(
         self,
