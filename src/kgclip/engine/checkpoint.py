@@ -130,23 +130,14 @@ def _empty_model(config: TrainConfig, stored: dict[str, Any], num_actions: int, 
     return KGCLIP(backbone, solved, path, new_head(config, backbone) if gradient else None, num_actions)
 
 
-def check_device(device: str | torch.device) -> None:
-    """Refuse a device that this machine does not have.
-
-    Raises:
-        KgclipError: CUDA is asked for, and there is none.
-    """
-    if str(device).startswith("cuda") and not torch.cuda.is_available():
-        raise KgclipError(f"--device {device}: torch finds no CUDA device here; give --device cpu")
-
-
 def choose_device(device: str) -> str:
     """The device that "auto" stands for, or the given one if this machine has it.
 
     Raises:
         KgclipError: CUDA is asked for, and there is none.
     """
-    check_device(device)
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise KgclipError(f"--device {device}: torch finds no CUDA device here; give --device cpu")
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"

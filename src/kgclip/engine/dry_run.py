@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from kgclip.config import TrainConfig
-from kgclip.engine.checkpoint import check_device
+from kgclip.engine.checkpoint import choose_device
 from kgclip.engine.prepare import Prepared, prepare
 from kgclip.engine.state import TrainingState, trained_tensors
 from kgclip.engine.train import Run, new_run
@@ -60,7 +60,7 @@ def estimate(config: TrainConfig) -> Estimate:
     Raises:
         KgclipError: anything wrong with the input that the run itself would find before training.
     """
-    check_device(config.device)
+    choose_device(config.device)
     started = time.perf_counter()
     prepared = prepare(config)
     seconds = {"preparation": time.perf_counter() - started}

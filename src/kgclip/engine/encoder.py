@@ -64,7 +64,16 @@ class FrameEncoder:
 
 
 def pixels_of(backbone: Backbone) -> Pixels:
-    """What the image tower of a backbone takes."""
+    """What the image tower of a backbone takes.
+
+    Raises:
+        KgclipError: it has none.
+    """
+    if "image" not in backbone.towers():
+        raise KgclipError(
+            f"features:{backbone.frame_dim}: takes features of frames, not pixels; give --features FILE (made by `kgclip "
+            "data features`), to predict the --encoder that made them, or a backbone with an image encoder"
+        )
     return Pixels(backbone.image_size, backbone.mean, backbone.std)
 
 
@@ -74,11 +83,8 @@ def backbone_encoder(backbone: Backbone) -> FrameEncoder:
     Raises:
         KgclipError: it has none.
     """
-    if backbone.image_identity is None or backbone.image_tower() is None:
-        raise KgclipError(
-            f"features:{backbone.frame_dim}: takes features of frames, not pixels; name one with an image encoder"
-        )
-    pixels = pixels_of(backbone)
+    pixels, identity = pixels_of(backbone), backbone.image_identity
+    assert identity is not None
     device = next(backbone.parameters()).device
 
     def encode(frames: UInt8[np.ndarray, "T H W 3"]) -> Float[Tensor, "T F"]:
@@ -86,7 +92,7 @@ def backbone_encoder(backbone: Backbone) -> FrameEncoder:
         with torch.no_grad():
             return backbone.embed_images(clip.to(device))
 
-    return FrameEncoder(backbone.image_identity, encode)
+    return FrameEncoder(identity, encode)
 
 
 def load_encoder(spec: str, weights: Path | None = None) -> FrameEncoder:

@@ -1,7 +1,6 @@
 """Evaluation on clips that training never saw."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -107,8 +106,6 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
     if features is not None:
         features.check_encoder(backbone.image_identity, backbone.frame_dim)
         return feature_source(features, evaluation.clips, num_frames)
-    if "image" not in backbone.towers():
-        raise KgclipError("the model takes features of frames, not pixels; give --features FILE (kgclip data features)")
     return VideoSource(evaluation.paths, num_frames, pixels_of(backbone), workers=workers)
 
 
@@ -116,11 +113,7 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
 def score_source(model: KGCLIP, source: Source, device: str | torch.device = "cpu") -> Score:
     """The scores of all clips of a source, on the CPU."""
     model = model.to(device).eval()
-    return join_scores([model(batch.frames.to(device)) for batch in source.batches(in_order(len(source), 16))])
-
-
-def join_scores(scores: Sequence[Score]) -> Score:
-    """Scores of several batches as one, on the CPU."""
+    scores = [model(batch.frames.to(device)) for batch in source.batches(in_order(len(source), 16))]
 
     def joined(name: str) -> Any:
         values = [getattr(score, name) for score in scores]

@@ -51,16 +51,16 @@ class RunFrames:
     show_progress: bool
 
     def __post_init__(self) -> None:
-        name, file = self.config.model.backbone, self.config.features
-        if file is None and "image" not in self.backbone.towers():
-            raise KgclipError(f"{name}: takes features, not pixels; give --features FILE (see `kgclip data features`)")
-        if file is not None and trains(self.backbone, "image"):
+        file = self.config.features
+        if file is None:
+            pixels_of(self.backbone)
+            return
+        if trains(self.backbone, "image"):
             raise KgclipError(f"{file}: features are of a frozen encoder; set --model.tuning to frozen or text")
-        if file is not None:
-            features = FeatureFile(file)
-            features.check_encoder(self.backbone.image_identity, self.backbone.frame_dim)
-            # A backbone of ready-made features is from now on one of this encoder's.
-            self.backbone.image_identity = features.encoder
+        features = FeatureFile(file)
+        features.check_encoder(self.backbone.image_identity, self.backbone.frame_dim)
+        # A backbone of ready-made features is from now on one of this encoder's.
+        self.backbone.image_identity = features.encoder
 
     @cached_property
     def features(self) -> FeatureFile | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from kgclip.config import ModelConfig, PromptConfig, TrainConfig
 from kgclip.data.clip import VIDEO_EXTENSIONS
 from kgclip.data.splits import Split
-from kgclip.engine.checkpoint import Checkpoint, check_device
+from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
@@ -37,18 +37,11 @@ class Recognizer:
     """
 
     def __init__(self, checkpoint: Checkpoint, *, encoder: FrameEncoder | None = None, device: str = "cpu"):
-        check_device(device)
-        self.checkpoint, self.device = checkpoint, device
-        self.model = checkpoint.model.to(device).eval()
-        if encoder is None:
-            if "image" not in self.model.backbone.towers():
-                raise KgclipError(
-                    "the model takes features of frames, not pixels; give the encoder that made them with --encoder"
-                )
-            encoder = backbone_encoder(self.model.backbone)
-        else:
+        self.checkpoint, self.device = checkpoint, choose_device(device)
+        self.model = checkpoint.model.to(self.device).eval()
+        if encoder is not None:
             check_encoder(encoder, self.model.backbone)
-        self.encoder = encoder
+        self.encoder = backbone_encoder(self.model.backbone) if encoder is None else encoder
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options: Any) -> "Recognizer":

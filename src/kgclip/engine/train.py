@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kgclip.config import TrainConfig, to_json
-from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, check_device, new_head
+from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device, new_head
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
 from kgclip.engine.loop import Trainer, loss_weights
 from kgclip.engine.metrics import fit_temperature
@@ -48,7 +48,7 @@ def train(
     Raises:
         KgclipError: anything wrong with the input, found before training wherever possible.
     """
-    check_device(config.device)
+    choose_device(config.device)
     folder = state_folder(config.out)
     with lock(config.out):
         _check_folders(config.out, folder, resume)

@@ -33,11 +33,8 @@ class Brightness(Backbone):
     def encode_text(self, texts):
         return self.text(torch.tensor([[float(len(text))] for text in texts]))
 
-    def image_tower(self):
-        return Tower((self.image,), (), ())
-
-    def text_tower(self):
-        return Tower((self.text,), (), ())
+    def towers(self):
+        return {"image": Tower((self.image,), (), ()), "text": Tower((self.text,), (), ())}
 
 
 def load(name):

@@ -70,17 +70,8 @@ class Backbone(nn.Module, ABC):
         """Return one embedding per text, not normalized."""
 
     @abstractmethod
-    def image_tower(self) -> Tower | None:
-        """Return the encoder of frames; None if features stand for it."""
-
-    @abstractmethod
-    def text_tower(self) -> Tower:
-        """Return the encoder of texts."""
-
     def towers(self) -> dict[str, Tower]:
         """Return the encoders by name: "image", if the backbone takes pixels, and "text"."""
-        image = self.image_tower()
-        return {"text": self.text_tower()} if image is None else {"image": image, "text": self.text_tower()}
 
     @cached_property
     def image_identity(self) -> Identity | None:
@@ -88,7 +79,7 @@ class Backbone(nn.Module, ABC):
 
         Of ready-made features it is None until it is set to that of the encoder they are of.
         """
-        tower = self.image_tower()
+        tower = self.towers().get("image")
         if tower is None:
             return None
         how = f"{self.image_size} px, mean {list(self.mean)}, std {list(self.std)}"
@@ -97,7 +88,7 @@ class Backbone(nn.Module, ABC):
     @property
     def identity(self) -> dict[str, Any]:
         """JSON-able: `image_identity` as "image", and as "text" the SHA-256 of the text tower's weights now."""
-        return {"image": self.image_identity, "text": digest_tower(self.text_tower())}
+        return {"image": self.image_identity, "text": digest_tower(self.towers()["text"])}
 
 
 def digest_tower(tower: Tower) -> str:

@@ -109,9 +109,9 @@ class EfficientNetBackbone(FeaturesBackbone):
         """See `Backbone.encode_image`."""
         return self.image_encoder(pixels.contiguous(memory_format=torch.channels_last))
 
-    def image_tower(self) -> Tower:
-        """The image encoder, which cannot be tuned."""
-        return Tower((self.image_encoder,), (), (), frozen=True)
+    def towers(self) -> dict[str, Tower]:
+        """See `Backbone.towers`; the image encoder cannot be tuned."""
+        return {"image": Tower((self.image_encoder,), (), (), frozen=True), **super().towers()}
 
 
 def build(spec: Mapping[str, Any], *, empty: bool = False) -> EfficientNetBackbone:

@@ -1,20 +1,38 @@
-"""Ready-made features of frames in place of an image encoder, with a small text tower beside them."""
+"""Backbones with a small text tower, and ready-made features of frames in place of an image encoder."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.models.backbones.base import Tower
-from kgclip.models.backbones.small_text import SmallTextBackbone
+from kgclip.models.backbones.base import Backbone, Tower
 from kgclip.synthetic.encoders import TextConfig, TextEncoder
 
 NAMES = "features:.*"
 KINDS = ("features",)
+
+
+class SmallTextBackbone(Backbone):
+    """Texts are encoded by the synthetic CLIP's text encoder, or by a sentence encoder that has taken its place."""
+
+    text_encoder: nn.Module
+    logit_scale_init = math.log(1 / 0.07)  # CLIP's initial temperature (arXiv 2103.00020, section 2.5)
+
+    def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "K D"]:
+        """See `Backbone.encode_text`."""
+        return self.text_encoder(texts)
+
+    def towers(self) -> dict[str, Tower]:
+        """The text tower; no tuning reaches a sentence encoder."""
+        encoder = self.text_encoder
+        if not isinstance(encoder, TextEncoder):
+            return {"text": Tower((encoder,), (), (), frozen=True)}
+        return {"text": Tower((encoder,), tuple(encoder.blocks), (encoder.norm, encoder.projection))}
 
 
 class FeaturesBackbone(SmallTextBackbone):
@@ -40,10 +58,6 @@ class FeaturesBackbone(SmallTextBackbone):
             f"features:{self.frame_dim}: this backbone has no image encoder, got pixels {tuple(pixels.shape)}; "
             "give features of frames, or use another backbone"
         )
-
-    def image_tower(self) -> Tower | None:
-        """None: the features' encoder is not here."""
-        return None
 
 
 def load(name: str) -> FeaturesBackbone:

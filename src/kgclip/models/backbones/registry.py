@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from kgclip.errors import KgclipError
 from kgclip.models.backbones import efficientnet, features, synthetic, transformers
 from kgclip.models.backbones.base import Backbone
-from kgclip.models.backbones.sentence import SentenceBackbone, SentenceTower, load_sentence_tower
-from kgclip.models.backbones.small_text import SmallTextBackbone
+from kgclip.models.backbones.features import SmallTextBackbone
+from kgclip.models.backbones.sentence import SentenceTower, load_sentence_tower
 
 GROUP = "kgclip.backbones"
 _OWN_TEXT = (
@@ -94,7 +94,11 @@ def build_backbone(spec: Mapping[str, Any], *, empty: bool = False) -> Backbone:
     return known[kind].build(spec, empty=empty)
 
 
-def _with_sentences(frames: Backbone, sentence: SentenceTower) -> SentenceBackbone:
+def _with_sentences(frames: Backbone, sentence: SentenceTower) -> Backbone:
+    """The backbone with that text tower; D is then the sentence encoder's, while frames keep their own dimension."""
     if not isinstance(frames, SmallTextBackbone):
         raise KgclipError(_OWN_TEXT.format(f"a sentence encoder: the backbone {frames.spec['kind']}"))
-    return SentenceBackbone(frames, sentence).eval()
+    kind = frames.spec["kind"]
+    frames.spec = {"kind": "sentence", "name": kind, "frames": frames.spec, "sentence": sentence.spec}
+    frames.text_encoder, frames.embedding_dim = sentence, sentence.embedding_dim
+    return frames.eval()

@@ -1,7 +1,6 @@
 """Sentence encoders in the layout of sentence-transformers: texts embedded by their meaning."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.identity import Identity
-from kgclip.models.backbones.base import Backbone, Tower
 from kgclip.models.backbones.pretrained import TEXT, allowed, load_model, new_model, read_json, read_object
-from kgclip.models.backbones.small_text import SmallTextBackbone
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _MODULES = ("Transformer", "Pooling", "Normalize")
@@ -67,43 +63,6 @@ class SentenceTower(nn.Module):
             weights = mask[..., None].to(tokens.dtype)
             pooled = (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
         return nn.functional.normalize(pooled, dim=-1) if self.spec["normalize"] else pooled
-
-
-class SentenceBackbone(Backbone):
-    """Frames of a backbone whose own text tower is small, with a frozen sentence encoder for the texts.
-
-    D is the sentence encoder's; frames keep their own dimension, so that pooling maps one to the other.
-    """
-
-    def __init__(self, frames: SmallTextBackbone, sentence: SentenceTower):
-        super().__init__()
-        self.spec = {"kind": "sentence", "frames": frames.spec, "sentence": sentence.spec}
-        self.image_size, self.mean, self.std = frames.image_size, frames.mean, frames.std
-        self.frame_dim, self.logit_scale_init = frames.frame_dim, frames.logit_scale_init
-        self.embedding_dim = sentence.embedding_dim
-        del frames.text_encoder
-        self.frames, self.sentence = frames, sentence
-
-    def encode_image(self, pixels: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D"]:
-        """See `Backbone.encode_image`; rows have `frame_dim` numbers."""
-        return self.frames.encode_image(pixels)
-
-    def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "K D"]:
-        """See `Backbone.encode_text`."""
-        return self.sentence(texts)
-
-    def image_tower(self) -> Tower | None:
-        """See `Backbone.image_tower`."""
-        return self.frames.image_tower()
-
-    def text_tower(self) -> Tower:
-        """The sentence encoder, which no tuning reaches."""
-        return Tower((self.sentence,), (), (), frozen=True)
-
-    @cached_property
-    def image_identity(self) -> Identity | None:
-        """See `Backbone.image_identity`."""
-        return self.frames.image_identity
 
 
 def load_sentence_tower(name: str) -> SentenceTower:

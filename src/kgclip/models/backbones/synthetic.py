@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Tower
-from kgclip.models.backbones.small_text import SmallTextBackbone
+from kgclip.models.backbones.features import SmallTextBackbone
 from kgclip.synthetic.encoders import ImageConfig, ImageEncoder, TextConfig, TextEncoder
 
 NAMES = "synthetic"
@@ -37,10 +37,10 @@ class SyntheticBackbone(SmallTextBackbone):
         """See `Backbone.encode_image`."""
         return self.image_encoder(pixels)
 
-    def image_tower(self) -> Tower:
-        """The image encoder; its blocks are the convolution stages."""
+    def towers(self) -> dict[str, Tower]:
+        """See `Backbone.towers`; the blocks of the image encoder are the convolution stages."""
         image = self.image_encoder
-        return Tower((image,), tuple(image.stages), (image.norm, image.projection))
+        return {"image": Tower((image,), tuple(image.stages), (image.norm, image.projection)), **super().towers()}
 
 
 def build(spec: Mapping[str, Any], *, empty: bool = False) -> SyntheticBackbone:

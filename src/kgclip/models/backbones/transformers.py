@@ -63,19 +63,15 @@ class TransformersBackbone(Backbone):
         ids = torch.tensor([encoding.ids for encoding in encodings], device=next(self.parameters()).device)
         return _embedding(self.model.get_text_features(input_ids=ids))
 
-    def image_tower(self) -> Tower:
-        """See `Backbone.image_tower`."""
-        return self._tower(self.model.vision_model, "visual_projection")
-
-    def text_tower(self) -> Tower:
-        """See `Backbone.text_tower`."""
-        return self._tower(self.model.text_model, "text_projection")
+    def towers(self) -> dict[str, Tower]:
+        """See `Backbone.towers`."""
+        image, text = self.model.vision_model, self.model.text_model
+        return {"image": self._tower(image, "visual_projection"), "text": self._tower(text, "text_projection")}
 
     def _tower(self, encoder: Any, projection: str) -> Tower:
         """An encoder with its projection, which SigLIP keeps inside it."""
-        after = [module for module in (getattr(self.model, projection, None),) if module is not None]
-        head = [getattr(encoder, part, None) for part in ("post_layernorm", "final_layer_norm", "head")]
-        head = [module for module in head if module is not None]
+        after = tuple(_parts(self.model, projection))
+        head = _parts(encoder, "post_layernorm", "final_layer_norm", "head")
         return Tower((encoder, *after), tuple(encoder.encoder.layers), (*head, *after))
 
 
@@ -131,6 +127,11 @@ def _tokenizer_spec(folder: Path) -> dict[str, Any]:
     if pad_token is None or tokenizer.token_to_id(pad_token) is None:
         raise KgclipError(f"{folder / 'tokenizer_config.json'}: pad_token {pad_token!r} is no token; add it")
     return {"json": tokenizer.to_str(), "pad_token": pad_token}
+
+
+def _parts(module: nn.Module, *names: str) -> list[nn.Module]:
+    """Those of these submodules that there are."""
+    return [getattr(module, name) for name in names if getattr(module, name, None) is not None]
 
 
 def _embedding(output: Any) -> Tensor:
