@@ -50,7 +50,7 @@ def test_features_are_of_a_frozen_encoder(tiny_config: Callable[..., TrainConfig
     with pytest.raises(KgclipError, match="features are of a frozen encoder"):
         train(tiny_config(tmp_path / "m", model=ModelConfig(tuning="full")), show_progress=False)
     config = tiny_config(tmp_path / "m", model=ModelConfig(backbone="features:256"), features=None)
-    with pytest.raises(KgclipError, match="takes features, not pixels"):
+    with pytest.raises(KgclipError, match="takes features of frames, not pixels"):
         train(config, show_progress=False)
     assert list(tmp_path.iterdir()) == []
 

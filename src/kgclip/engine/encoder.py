@@ -71,7 +71,7 @@ def pixels_of(backbone: Backbone) -> Pixels:
     """
     if "image" not in backbone.towers():
         raise KgclipError(
-            f"features:{backbone.frame_dim}: takes features of frames, not pixels; give --features FILE (made by `kgclip "
+            f"features:{backbone.frame_dim}: takes features of frames, not pixels; give --features FILE (see `kgclip "
             "data features`), to predict the --encoder that made them, or a backbone with an image encoder"
         )
     return Pixels(backbone.image_size, backbone.mean, backbone.std)
