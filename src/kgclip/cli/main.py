@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kg export": ("kgclip.cli.kg", "export", "write a graph as TSV triples or GraphML"),
     "train": ("kgclip.cli.train", "train", "train a model"),
     "evaluate": ("kgclip.cli.evaluate", "evaluate", "measure a model on clips it never saw"),
+    "compare": ("kgclip.cli.compare", "compare", "see whether the graph helps on your clips"),
     "predict": ("kgclip.cli.predict", "predict", "recognize the action in video files, and say why"),
     "demo": ("kgclip.cli.demo", "demo", "see all of it work on generated clips"),
 }
