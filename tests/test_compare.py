@@ -31,7 +31,7 @@ def test_the_plain_baseline_is_that_of_scikit_learn(num: int, width: int):
     train, test = rng.normal(size=(num, width)) + labels[:, None], rng.normal(size=(50, width)) + 2
     train[:, 0] = 7.0  # a constant has no scale
     expected = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES)).fit(train, labels)
-    found = plain_baseline(torch.from_numpy(train), torch.eye(4)[labels], torch.from_numpy(test))
+    found = plain_baseline(*(torch.from_numpy(a) for a in (train, np.eye(4)[labels], test)))
     # It aims at -1 and 1, ours at 0 and 1.
     np.testing.assert_allclose(2 * found.numpy() - 1, expected.decision_function(test), atol=1e-5)
     assert (found.argmax(dim=1).numpy() == expected.predict(test)).all()

@@ -103,12 +103,34 @@ def _pair(mean: float, half: float) -> dict[str, float | None]:
     return {"mean": mean, "interval": None if math.isnan(half) else half}
 
 
+def solve_ridge(
+    x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]
+) -> tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]:
+    """Weight and bias of ridge regression, with the penalty of the least squared leave-one-out error.
+
+    The error without row i is ``(y_i − ŷ_i) / (1 − H_ii)`` with the hat matrix H, so that one eigendecomposition of the
+    rows' products serves every penalty.
+    """
+    x_mean, y_mean = x.double().mean(dim=0), y.double().mean(dim=0)
+    rows, target = x.double() - x_mean, y.double() - y_mean
+    squares, vectors = torch.linalg.eigh(rows @ rows.T)
+    squares, projected = squares.clamp(min=0), vectors.T @ target
+    best, least = target, math.inf
+    for penalty in PENALTIES:
+        # y - ŷ is the penalty times the dual solution; 1/N of the leverage is that of the mean.
+        dual = vectors @ (projected / (squares + penalty)[:, None])
+        leverage = (vectors.square() * (squares / (squares + penalty))).sum(dim=1) + 1 / len(x)
+        error = float((penalty * dual / (1 - leverage)[:, None]).square().mean())
+        if error < least:
+            best, least = dual, error
+    weight = best.T @ rows
+    return weight.to(x.dtype), (y_mean - weight @ x_mean).to(x.dtype)
+
+
 def plain_baseline(
     train: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"], test: Float[Tensor, "B S"]
 ) -> Float[Tensor, "B K"]:
     """What ``make_pipeline(StandardScaler(), RidgeClassifierCV(alphas))`` of scikit-learn says, in closed form.
-
-    The penalty is that of the least squared leave-one-out error: ``(y − ŷ) / (1 − H)`` with the hat matrix H.
 
     Args:
         train: vectors of the labeled clips.
@@ -118,23 +140,9 @@ def plain_baseline(
     Returns:
         Values of every action, whose highest is the answer.
     """
-    mean, scale = train.double().mean(dim=0), train.double().std(dim=0, correction=0)
+    mean, scale = train.mean(dim=0), train.std(dim=0, correction=0)
     scale = torch.where(scale > 0, scale, 1.0)
-    x, other = (train.double() - mean) / scale, (test.double() - mean) / scale
-    center = onehot.double().mean(dim=0)
-    target = onehot.double() - center
-    squares, vectors = torch.linalg.eigh(x @ x.T)
-    squares = squares.clamp(min=0)
-    projected = vectors.T @ target
-    best, least = target, math.inf
-    for penalty in PENALTIES:
-        # (y - ŷ) is the penalty times the dual solution; 1/N of the leverage is that of the mean.
-        dual = vectors @ (projected / (squares + penalty)[:, None])
-        leverage = (vectors.square() * (squares / (squares + penalty))).sum(dim=1) + 1 / len(x)
-        error = float((penalty * dual / (1 - leverage)[:, None]).square().mean())
-        if error < least:
-            best, least = dual, error
-    return (other @ (x.T @ best) + center).float()
+    return F.linear((test - mean) / scale, *solve_ridge((train - mean) / scale, onehot))
 
 
 def clip_frames(features: FeatureFile, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B T F"]:

@@ -1,4 +1,4 @@
-"""Base to novel: some actions lose all their clips and are known only by name and by a parsing somebody could write."""
+"""Unseen actions: these lose all their clips and are known only by name and by a definition somebody could write."""
 
 import dataclasses
 
@@ -43,7 +43,7 @@ def hold_out(setting: Setting, fraction: float, seed: int) -> Setting:
         labelled=tuple(clip for clip in old.labelled if clip in kept),
     )
     graph = graph_of_split(prepared.dataset, split, config.rule, workers=config.workers, keep_going=config.keep_going)
-    graph = merge(graph, parsings_of_novel(prepared.graph, novel))
+    graph = merge(graph, definitions_of(prepared.graph, novel))
     graph.check_no_leakage(split.test, "test")
     folder = config.out.parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def hold_out(setting: Setting, fraction: float, seed: int) -> Setting:
     # The saved split is as narrow as its options made it: they must not narrow it again.
     options = SplitOptions(file=folder / "split.json", seed=config.split.seed)
     config = dataclasses.replace(config, split=options, graph=folder / "graph.parquet", parsings=None)
-    return Setting(config, Prepared(prepared.dataset, split, graph), novel)
+    return dataclasses.replace(setting, config=config, prepared=Prepared(prepared.dataset, split, graph), novel=novel)
 
 
 def draw_novel(actions: tuple[str, ...], fraction: float, seed: int) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def draw_novel(actions: tuple[str, ...], fraction: float, seed: int) -> tuple[st
     return tuple(sorted(actions[index] for index in order[:count]))
 
 
-def parsings_of_novel(graph: KnowledgeGraph, novel: tuple[str, ...]) -> KnowledgeGraph:
+def definitions_of(graph: KnowledgeGraph, novel: tuple[str, ...]) -> KnowledgeGraph:
     """What a graph says that some actions consist of, without any clip; actions without movements stay as names."""
     edges = [edge for edge in graph.edges("consists_of") if edge.head in novel]
-    return KnowledgeGraph.from_edges(edges, isolated={"action": novel}, rule={"source": "parsings"})
+    return KnowledgeGraph.from_edges(edges, isolated={"action": novel}, rule={"source": "definitions"})
