@@ -34,7 +34,7 @@ _EXPERIMENTS = (
     Experiment(
         "little-data",
         "A part of the training clips, movements on the same ones, one fixed test set",
-        (PIPELINE, "multi-label head", "movement stacking", CLIP_ONLY, KG_CLIP),
+        (PIPELINE, "movement stacking", CLIP_ONLY, KG_CLIP),
         tuple(_data(percent) for percent in (5, 10, 20, 40, 100)),
         against=KG_CLIP,
         axis="training clips, %",
@@ -42,7 +42,7 @@ _EXPERIMENTS = (
     Experiment(
         "shots",
         "K training clips of each action, one fixed test set",
-        (PIPELINE, "multi-label head", CLIP_ONLY, KG_CLIP),
+        (PIPELINE, CLIP_ONLY, KG_CLIP),
         tuple(Point(f"{shots} shots", x=shots, shots=shots) for shots in (1, 2, 4, 8, 16)),
         against=KG_CLIP,
         axis="training clips of each action",
@@ -50,7 +50,7 @@ _EXPERIMENTS = (
     Experiment(
         "few-frames",
         "1 to 16 frames in the test: one model trained with 8",
-        (*PLAIN_FORMS, PIPELINE, "multi-label head", CLIP_ONLY, KG_CLIP),
+        (*PLAIN_FORMS, PIPELINE, CLIP_ONLY, KG_CLIP),
         (Point("trained with 8 frames", test_frames=TEST_FRAMES),),
         against=KG_CLIP,
         axis="frames in the test",
