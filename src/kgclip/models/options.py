@@ -1,10 +1,10 @@
-"""What a model can be made of: kept apart from torch, so that help and mistakes in options come at once."""
+"""What a model can be made of: apart from torch, so that help and mistakes in options come at once."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-PathForm = Literal["plain", "log", "shares"]
-PoolingKind = Literal["mean", "projected", "statistics", "transformer"]
+HeadKind = Literal["closed_form", "gradient"]
+PoolingKind = Literal["mean", "projected", "statistics"]
 Subspace = Literal["diagonal", "matrix", "context"]
 Epsilon = Literal["relation", "shared", "none"]
 Tuning = Literal["frozen", "text", "partial", "lora", "full"]
@@ -13,6 +13,8 @@ Tuning = Literal["frozen", "text", "partial", "lora", "full"]
 @dataclass(frozen=True)
 class LossWeights:
     """How the terms of Eq. 5 are weighed: ``L = Σ_g w_g ( L_tri(g) + λ L_mm(g) )``.
+
+    A relation of :data:`kgclip.kg.schema.RELATIONS` has the weight of its name here.
 
     Attributes:
         performs, shows, consists_of: w_g of each relation.
