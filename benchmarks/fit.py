@@ -9,15 +9,18 @@ import torch
 
 from benchmarks.harness import Row, compare, limit
 from kgclip.config import ModelConfig, TrainConfig
-from kgclip.data.dataset import Clip, DataSet
-from kgclip.data.features import write_features
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet
+from kgclip.data.feature_writer import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared
 from kgclip.engine.train import train
+from kgclip.identity import Identity
 from kgclip.kg.graph import Edge, KnowledgeGraph
 
 ACTIONS, MOVEMENTS, PER_CLIP, FRAMES, DIM = 24, 391, 3, 8, 512
 SMALL, PUBLISHED = 400, 3800
+DRAWN = Identity(name="random", weights="", preprocessing="")
 # Ten times as many clips may take a quarter more than ten times the time.
 GROWN, TIMES, PROPORTION = 10_000, 10, 0.8
 
@@ -27,7 +30,7 @@ def random_run(folder: Path, num_clips: int, dim: int = DIM) -> tuple[TrainConfi
     rng = np.random.default_rng(0)
     names, frames = tuple(f"{index:06d}" for index in range(num_clips)), np.arange(FRAMES, dtype=np.int32)
     file = folder / f"{num_clips}.safetensors"
-    write_features(file, ((name, torch.randn(FRAMES, dim), frames) for name in names), encoder="random")
+    write_features(file, ((name, torch.randn(FRAMES, dim), frames) for name in names), encoder=DRAWN)
     movements = [f"left arm state{index}" for index in range(MOVEMENTS)]
     edges = [Edge(name, "performs", f"action {index % ACTIONS}") for index, name in enumerate(names)]
     for name in names[::2]:

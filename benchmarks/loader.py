@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.decoding import NUM_FRAMES, TAKEN, sequential, write_clip
 from benchmarks.harness import Row, compare
 from kgclip.data.loader import Pixels, VideoSource, in_order, load_clip
-from kgclip.models.memory import keep_freed_memory
+from kgclip.memory import keep_freed_memory
 from kgclip.video.sampling import segment_indices
 
 PIXELS = Pixels(224, (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -64,7 +64,7 @@ def load_all_with_pil(paths: Sequence[Path]) -> None:
 
 def benchmark(num_clips: int = CLIPS) -> list[Row]:
     """An epoch over one clip again and again, worker processes included."""
-    keep_freed_memory()  # as loading a backbone does before any clip is read; both kinds of worker inherit it
+    keep_freed_memory()  # as the kgclip command does; both kinds of worker inherit it
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         write_clip(path, 12)

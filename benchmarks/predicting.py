@@ -18,7 +18,7 @@ from benchmarks.harness import Row, compare
 from kgclip.config import ModelConfig, TrainConfig
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.train import train
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 from kgclip.video.decode import read_frames
 from kgclip.video.sampling import segment_indices

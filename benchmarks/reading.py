@@ -11,8 +11,8 @@ from threading import Event, Thread
 from typing import Any
 
 from benchmarks.harness import Row, compare, in_new_process, limit
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import open_dataset
-from kgclip.data.kinetics_tps import read_observations
 
 FILES, FRAMES_PER_CLIP = 575_000, 150
 WORKERS = 2

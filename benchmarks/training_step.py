@@ -13,11 +13,15 @@ from torch.nn import functional as F
 
 from benchmarks.harness import Row, compare
 from kgclip.config import ModelConfig, TrainConfig, without_graph
-from kgclip.engine.checkpoint import build_model
-from kgclip.engine.prepare import graph_targets
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet
+from kgclip.data.splits import Split
+from kgclip.engine.checkpoint import new_head
+from kgclip.engine.loop import loss_weights
+from kgclip.engine.prepare import Prepared, graph_targets
 from kgclip.engine.step import TrainingStep
 from kgclip.kg.graph import Edge, KnowledgeGraph
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.losses import two_sided
 from kgclip.models.tuning import set_trainable
 from tools.random_clip import RandomClip, write_random_clip
@@ -95,7 +99,7 @@ def cosines(heads: Float[Tensor, "B D"], tails: Float[Tensor, "B D"]) -> Float[T
     return F.normalize(heads, dim=-1) @ F.normalize(tails, dim=-1).T
 
 
-def clips_of(num_clips: int) -> KnowledgeGraph:
+def clips_of(num_clips: int) -> Prepared:
     """Clips with an action each, every other one with movements, as in the published graph."""
     edges = [Edge(f"{index}", "performs", f"action {index}") for index in range(num_clips)]
     for number in range(PER_CLIP * num_clips):
@@ -103,19 +107,19 @@ def clips_of(num_clips: int) -> KnowledgeGraph:
         if index % 2 == 0:
             edges.append(Edge(f"{index}", "shows", shown, 0.5))
             edges.append(Edge(f"action {index}", "consists_of", shown, 0.5))
-    return KnowledgeGraph.from_edges(edges)
+    names = tuple(str(index) for index in range(num_clips))
+    clips = tuple(Clip(name, Path(name), f"action {name}", name, None) for name in names)
+    return Prepared(DataSet(Path(), clips, None, None), Split(names, (), (), names), KnowledgeGraph.from_edges(edges))
 
 
 def our_step(backbone: Any, num_clips: int, *, graph: bool = True) -> Callable[[], Any]:
     """One step of the engine's loss as the published settings have it: both towers train, in bf16."""
-    knowledge, config = clips_of(num_clips), TrainConfig(Path(), Path(), model=ModelConfig(pooling="mean"))
-    config = config if graph else without_graph(config)
-    clips = tuple(str(index) for index in range(num_clips))
-    targets = graph_targets(knowledge, tuple(knowledge.entities("action")), clips)
+    config = TrainConfig(Path(), Path(), model=ModelConfig(head="gradient", tuning="full"))
+    config, prepared = config if graph else without_graph(config), clips_of(num_clips)
+    targets = graph_targets(prepared, prepared.split.train, tuple(prepared.dataset.actions), graph=graph)
     set_trainable(backbone, "full")
-    step = TrainingStep(
-        build_model(config, backbone, knowledge), targets, config.prompts, config.loss, every_text=False
-    )
+    head = new_head(config, backbone)
+    step = TrainingStep(backbone, head, targets, config.prompts, loss_weights(config), every_text=False)
     frames, index = _frames(backbone, num_clips), torch.arange(num_clips)
     flipped = torch.zeros(num_clips, dtype=torch.bool)
     return _optimized(step, lambda module: torch.stack(list(module(index, frames, flipped).values())).sum())

@@ -146,7 +146,8 @@ def main(argv: Sequence[str]) -> int:
                 raise KgclipError(
                     f"{command.preset}: there is no such experiment; choose {ALL} or {', '.join(PRESETS)}"
                 )
-            if command.preset == ALL and (reason := out_of_place(experiment, spec)):
+            reason = "it takes hours; run it by itself" if experiment.pixels else out_of_place(experiment, spec)
+            if command.preset == ALL and reason:
                 logging.getLogger("experiments").info("%s: left out, %s", experiment.name, reason)
                 continue
             if command.arms:

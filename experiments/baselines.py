@@ -15,12 +15,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from experiments.propagation import propagate
 from experiments.setting import Arm, Fitted, Setting
 from kgclip.compare import PENALTIES, solve_ridge
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import load_backbone
-from kgclip.models.propagation import propagate
-from kgclip.models.statistics import frame_statistics
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.pooling import frame_statistics
 
 Linear = tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]
 Spread = Callable[[Float[Tensor, "N K"]], Float[Tensor, "N K"]]
@@ -139,7 +139,7 @@ def zero_shot(setting: Setting) -> Fitted:
     if name.startswith("features:"):
         raise KgclipError(f"zero-shot: backbone {name} has no space that images and texts share; leave this arm out")
     with torch.no_grad():
-        prompts = load_backbone(name).encode_text(setting.config.prompts.actions(setting.actions))
+        prompts = load_backbone(name).encode_text(setting.config.prompts.around("action", setting.actions))
     return _ZeroShot(setting, F.normalize(prompts, dim=1))
 
 
@@ -181,7 +181,7 @@ def left_out(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> Float[Tensor, 
 
 def labels_of_train(setting: Setting) -> tuple[Float[Tensor, "N K"], Bool[Tensor, " N"]]:
     """One-hot labels of the training clips, zero where the split does not allow their use, and which have one."""
-    onehot = setting.targets.performs
+    onehot = setting.targets.edges["performs"]
     return onehot, onehot.any(dim=1)
 
 

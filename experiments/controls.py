@@ -9,10 +9,11 @@ from torch import Tensor
 
 from experiments.family import TrainedFit, trained
 from experiments.setting import Arm, Fitted, Setting
-from kgclip.data.kinetics_tps import read_observations
+from kgclip.data.annotations import read_observations
 from kgclip.errors import KgclipError
 from kgclip.kg.build import build_graph, project
-from kgclip.kg.graph import ENTITY_KINDS, Edge, KnowledgeGraph
+from kgclip.kg.graph import Edge, KnowledgeGraph
+from kgclip.kg.schema import ENTITY_KINDS
 
 DEFINITIONS_GIVEN = "KG-CLIP, definitions given"
 TRUE_MOVEMENTS = "true movements at test"
@@ -62,9 +63,9 @@ class TrueMovementsFit(TrainedFit):
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """KG-CLIP's logits and the cosines, as z-scores over the actions."""
         targets = self.setting.targets
-        mean = targets.shows[targets.shows.any(dim=1)].mean(dim=0)
+        mean = targets.edges["shows"][targets.edges["shows"].any(dim=1)].mean(dim=0)
         shown = torch.nn.functional.normalize(self.movements(clips, num_frames) - mean, dim=1)
-        consists_of = torch.nn.functional.normalize(targets.consists_of - mean, dim=1)
+        consists_of = torch.nn.functional.normalize(targets.edges["consists_of"] - mean, dim=1)
         parts = (super().scores(clips, num_frames), shown @ consists_of.T)
         return sum(
             ((s - s.mean(dim=1, keepdim=True)) / s.std(dim=1, keepdim=True).clamp(min=1e-6) for s in parts),

@@ -12,14 +12,15 @@ from experiments.protocol import TOWER_VAL_FRACTION, DataSpec, Point
 from experiments.setting import Setting
 from kgclip.compare import encode_clips
 from kgclip.config import ModelConfig, TrainConfig, to_json
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
-from kgclip.data.kinetics_tps import read_observations
 from kgclip.data.splits import Split, SplitOptions, group_folds, read_published_split
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
-from kgclip.models.backbone import load_backbone
+from kgclip.identity import describe, is_same
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 # The folder under a process' scratch that a cell writes to.
@@ -127,14 +128,14 @@ def backbone_of(spec: DataSpec, features: FeatureFile) -> str:
     """
     if not spec.backbone.startswith("features:"):
         backbone = load_backbone(spec.backbone)
-        if features.encoder == backbone.spec["kind"] and features.feature_dim == backbone.frame_dim:
+        if backbone.image_identity is not None and is_same(features.encoder, backbone.image_identity):
             return spec.backbone
         if spec.backbone == DataSpec.backbone:
             return f"features:{features.feature_dim}"
     elif spec.backbone == f"features:{features.feature_dim}":
         return spec.backbone
     raise KgclipError(
-        f"{features.path}: holds features by {features.encoder!r} with {features.feature_dim} numbers a frame, which "
+        f"{features.path}: holds {features.feature_dim} features a frame by {describe(features.encoder)}, which "
         f"are not those of --backbone {spec.backbone}; leave one of the two options out"
     )
 

@@ -51,7 +51,7 @@ def hold_out(setting: Setting, fraction: float, seed: int) -> Setting:
     graph.save(folder / "graph.parquet")
     # The saved split is as narrow as its options made it: they must not narrow it again.
     options = SplitOptions(file=folder / "split.json", seed=config.split.seed)
-    config = dataclasses.replace(config, split=options, graph=folder / "graph.parquet", parsings=None)
+    config = dataclasses.replace(config, split=options, graph=folder / "graph.parquet", definitions=None)
     return dataclasses.replace(setting, config=config, prepared=Prepared(prepared.dataset, split, graph), novel=novel)
 
 

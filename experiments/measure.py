@@ -8,10 +8,11 @@ from torch import Tensor
 
 from experiments.family import TrainedFit
 from experiments.setting import Fitted, Setting
+from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet
-from kgclip.data.kinetics_tps import read_observations
-from kgclip.engine.calibration import area_under_risk_coverage, expected_calibration_error
 from kgclip.engine.metrics import (
+    area_under_risk_coverage,
+    expected_calibration_error,
     harmonic_mean,
     macro_f1,
     mean_average_precision,

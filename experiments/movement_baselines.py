@@ -33,7 +33,7 @@ def movement_stacking(setting: Setting) -> Fitted:
     The readout of movements learns from all annotated clips; what the second stage learns from are readings of clips
     that the readout did not see, as readings of test clips are.
     """
-    shows, (onehot, _) = setting.targets.shows, labels_of_train(setting)
+    shows, (onehot, _) = setting.targets.edges["shows"], labels_of_train(setting)
     if int(shows.any(dim=1).sum()) < FEWEST_ANNOTATED:
         return pipeline(setting)
 
@@ -60,7 +60,7 @@ def movement_pseudo_labels(setting: Setting, *, balance: bool = False) -> Fitted
         setting: the clips.
         balance: the soft labels have the class sizes that the known labels show.
     """
-    shows, (onehot, labeled) = setting.targets.shows, labels_of_train(setting)
+    shows, (onehot, labeled) = setting.targets.edges["shows"], labels_of_train(setting)
     annotated = shows.any(dim=1)
     if not annotated.any():
         return pipeline(setting)

@@ -2,7 +2,7 @@
 
 from experiments.baselines import PIPELINE
 from experiments.controls import BOUNDS, CONTROLS, DEFINITIONS_GIVEN
-from experiments.family import ABLATION, CLIP_ONLY, FINE_TUNED, KG_CLIP, PAPER
+from experiments.family import ABLATION, CLIP_ONLY, FINE_TUNED, GRAPH, KG_CLIP, PAPER
 from experiments.movement_baselines import MOVEMENTS
 from experiments.protocol import Experiment, Point
 from experiments.unseen import UNSEEN
@@ -66,7 +66,7 @@ _EXPERIMENTS = (
     Experiment(
         "controls",
         "The same edges with the knowledge taken out, and more knowledge than a recognizer may have",
-        (PIPELINE, CLIP_ONLY, *CONTROLS, "KG-CLIP without path", "KG-CLIP by gradient", KG_CLIP, *BOUNDS),
+        (PIPELINE, *GRAPH, *CONTROLS, *BOUNDS),
         (_FEW, _ALL),
         against=CLIP_ONLY,
     ),

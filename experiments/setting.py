@@ -48,7 +48,7 @@ class Setting:
     @cached_property
     def targets(self) -> GraphTargets:
         """The graph as arrays over the training clips."""
-        return graph_targets(self.prepared.graph, self.actions, self.prepared.split.train)
+        return graph_targets(self.prepared, self.prepared.split.train, self.actions)
 
     def frames(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B T F"]:
         """Features of T frames of each clip, from the centers of equal segments; needs cached features."""

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 from experiments.baselines import Vectors, left_out, ridge
 from experiments.setting import Arm, Fitted, Setting
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone, load_backbone
-from kgclip.models.path import discriminant_weights
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.evidence import discriminant_weights
 
 # From this share on somebody who knows the action would mention the movement.
 WRITTEN_SHARE = 0.1
@@ -125,19 +126,19 @@ def known_of(setting: Setting) -> Known:
     noticeable share of.
     """
     targets, movements = setting.targets, setting.targets.movements
-    written = targets.consists_of >= WRITTEN_SHARE
+    written = targets.edges["consists_of"] >= WRITTEN_SHARE
     for row, action in enumerate(setting.actions):
         if action in setting.definitions:
             listed = setting.definitions[action]
             written[row] = torch.tensor([movement in listed for movement in movements], dtype=torch.bool)
-    names = setting.config.prompts.actions(setting.actions)
-    lists = listings(targets.consists_of, movements)
+    names = setting.config.prompts.around("action", setting.actions)
+    lists = listings(targets.edges["consists_of"], movements)
     described = [f"{name}: {text}" if text else name for name, text in zip(names, lists, strict=True)]
-    captions = [setting.config.prompts.movement.format(name=text) for text in lists]
+    captions = setting.config.prompts.around("movement", lists)
     name, description, caption = (_embed(setting, texts) for texts in (names, described, captions))
     base = torch.tensor([action not in setting.novel for action in setting.actions])
-    shown = targets.shows[targets.shows.any(dim=1)]
-    return Known(base, name, description, caption, targets.consists_of, written, shown)
+    shown = targets.edges["shows"][targets.edges["shows"].any(dim=1)]
+    return Known(base, name, description, caption, targets.edges["consists_of"], written, shown)
 
 
 def listings(shares: Float[Tensor, "P M"], movements: tuple[str, ...]) -> list[str]:
@@ -171,7 +172,7 @@ class UnseenFit:
     """
 
     def __init__(self, setting: Setting, describe: Describe, *, shuffled: bool = False):
-        if not setting.novel or setting.features is None or not setting.targets.shows.any():
+        if not setting.novel or setting.features is None or not setting.targets.edges["shows"].any():
             raise KgclipError(
                 f"{setting.config.data}: arms for unseen actions need novel actions, cached features and annotated "
                 "training clips; use a point with novel_fraction and data with part annotations"
@@ -182,7 +183,7 @@ class UnseenFit:
             rows[~self.known.base] = rows[~self.known.base].roll(1)
             self.known = replace(self.known, shares=self.known.shares[rows], written=self.known.written[rows])
         self.vectors = Vectors(setting, setting.config.frames)
-        performs, shows = setting.targets.performs[:, self.known.base], setting.targets.shows
+        performs, shows = setting.targets.edges["performs"][:, self.known.base], setting.targets.edges["shows"]
         self.actions, self.readout = ridge(self.vectors.train, performs), ridge(self.vectors.train, shows)
         training = Readings(left_out(self.vectors.train, performs), left_out(self.vectors.train, shows))
         values = describe(training, self.known)

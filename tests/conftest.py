@@ -1,6 +1,6 @@
 """Fixtures every test folder shares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from hypothesis import settings
 from kgclip.config import OptimConfig, TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.extract import extract_features
 from kgclip.engine.train import train
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 # The tests run in one process a core: more threads would only get in each other's way.
@@ -34,6 +35,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent: the real graph, clips and weights are not part of the project")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests leave no readings of their annotations in the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

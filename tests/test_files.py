@@ -1,3 +1,8 @@
+import errno
+import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -5,7 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_path, read_table, write_table
+from kgclip.files import (
+    atomic_folder,
+    atomic_path,
+    digest,
+    free_output,
+    lock,
+    read_json,
+    read_table,
+    read_text,
+    write_json,
+    write_table,
+)
 
 TABLE = pa.table({"x": [1, 2, 3]})
 
@@ -60,3 +76,112 @@ def test_what_cannot_be_read_is_named(tmp_path: Path):
     pq.write_table(TABLE.replace_schema_metadata({"kgclip": "{"}), path)
     with pytest.raises(KgclipError, match="metadata is damaged"):
         read_table(path, "test table", 1)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path):
+    theirs = tmp_path / "model.tmp"
+    theirs.mkdir()
+    (theirs / "notes").touch()
+
+    def stop() -> None:
+        with atomic_folder(tmp_path / "model") as temporary:
+            (temporary / "half").touch()
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        stop()
+    assert list(tmp_path.iterdir()) == [theirs]
+    with atomic_folder(tmp_path / "model") as temporary:
+        assert temporary.name.startswith(f".model.kgclip-{os.getpid()}-")
+        (temporary / "whole").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["model", "model.tmp", "notes", "whole"]
+    assert (tmp_path / "model").stat().st_mode == theirs.stat().st_mode
+
+
+def test_a_folder_never_replaces_what_is_there(tmp_path: Path):
+    for made in (Path.mkdir, Path.touch):
+        made(tmp_path / "out")
+        if (tmp_path / "out").is_dir():
+            (tmp_path / "out" / "theirs").touch()
+        there = pytest.raises(KgclipError, match=r"out: exists already; name another place or remove it")
+        with there, atomic_folder(tmp_path / "out") as temporary:
+            (temporary / "ours").touch()
+        assert not (tmp_path / "out" / "ours").exists()
+        assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+        subprocess.run(["rm", "-r", tmp_path / "out"], check=True)
+
+
+def test_outputs_that_are_there_are_refused(tmp_path: Path):
+    free_output(tmp_path / "new")
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    for name in (".", "dangling"):
+        with pytest.raises(KgclipError, match="exists already; choose another --to or remove it"):
+            free_output(tmp_path / name, "--to")
+
+
+LOCK = """
+import sys, pathlib
+from kgclip.files import lock
+with lock(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_processes_do_not_write_one_output(tmp_path: Path):
+    out = tmp_path / "model"
+    command = [sys.executable, "-c", LOCK, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        busy = pytest.raises(KgclipError, match=rf"model: process {other.pid} is writing it; wait until that ends, or")
+        with busy, lock(out):
+            pass
+        other.kill()
+    # What a killed process left does not block the next, and nothing is left in the end.
+    with lock(out):
+        assert [path.name for path in tmp_path.iterdir()] == [".model.kgclip-lock"]
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL = """
+import resource, signal, sys, pathlib, torch
+from kgclip.files import save_tensors, write_json, write_table
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # a disk with room for a thousand bytes
+path = pathlib.Path(sys.argv[1])
+import pyarrow as pa
+for write in (
+    lambda: save_tensors({"a": torch.zeros(1000)}, path),
+    lambda: write_json(path, "a" * 2000),
+    lambda: write_table(pa.table({"x": [str(n) for n in range(1000)]}), path, {}),
+):
+    try:
+        write()
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path):
+    command = [sys.executable, "-c", FULL, str(tmp_path / "out")]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    reason = os.strerror(errno.EFBIG)
+    sentence = f"KgclipError {tmp_path}/out: cannot be written ({reason}); make room or name a place on another disk"
+    assert lines == [sentence] * 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_texts_digests_and_json(tmp_path: Path):
+    file = tmp_path / "t"
+    file.write_bytes("\ufeffé".encode())
+    assert read_text(file) == "é"
+    assert digest(file) == hashlib.sha256(file.read_bytes()).hexdigest()
+    file.write_bytes(b"\xff")
+    with pytest.raises(KgclipError, match=r"t: not UTF-8 text \(byte 0\)"):
+        read_text(file)
+    write_json(file, {"a": [1, None]})
+    assert read_json(file) == {"a": [1, None]}
+    file.write_text("[" * 100_000)
+    with pytest.raises(KgclipError, match="t: cannot be read as JSON"):
+        read_json(file)

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kgclip.models.backbone import SYNTHETIC_WEIGHTS, SyntheticBackbone
+from kgclip.models.backbones.synthetic import WEIGHTS, SyntheticBackbone
 from kgclip.synthetic.encoders import ImageConfig, TextConfig
 from tools.coarse_captions import Routines, draw_frames, draw_routines
 from tools.linear_probe import embed_frames, make_probe_clips, probe
@@ -63,7 +63,7 @@ class Pretraining:
     warmup: int = 50
     seed: int = 0
     probe_seed: int = 1000
-    weights: Path = SYNTHETIC_WEIGHTS
+    weights: Path = WEIGHTS
     docs: Path = DOCS
 
 
@@ -170,7 +170,7 @@ def measure(backbone: SyntheticBackbone, routines: Routines, options: Pretrainin
     with torch.inference_mode():
         captions = functional.normalize(backbone.encode_text(routines.captions), dim=-1)
     found = (images @ captions.T).argmax(1).numpy() == chosen
-    clips = make_probe_clips(backbone, 20, 20, options.probe_seed)
+    clips = make_probe_clips(backbone, 20, options.probe_seed)
     with torch.inference_mode():
         names = functional.normalize(backbone.encode_text([_ZERO_SHOT.format(name) for name in clips.actions]), dim=-1)
     test = functional.normalize(embed_frames(backbone, clips.test[0]).mean(1), dim=-1)

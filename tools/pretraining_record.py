@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone
 
 COMMAND = "python -m tools.pretrain_synthetic"
 _BEGIN, _END = "<!-- figures: written by tools.pretrain_synthetic -->\n", "<!-- end of figures -->\n"

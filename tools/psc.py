@@ -22,8 +22,9 @@ from scipy.optimize import linear_sum_assignment
 from tyro.conf import Positional
 
 from kgclip.data.annotation_files import clip_folders, frame_number
-from kgclip.data.dataset import action_name, read_table
+from kgclip.data.tables import read_table
 from kgclip.errors import KgclipError
+from kgclip.kg.names import plain_name
 
 HUMAN_IOU, PART_IOU, STEPS, MAX_HUMANS, MAX_PROPOSALS = 0.5, 0.3, 10_000, 10, 5
 FRAME_INTERVAL = 5  # frames 1, 6, 11, … are scored
@@ -164,7 +165,7 @@ def read_annotations(folder: Path, labels: Path | None = None) -> Videos:
         if label is None:
             missing = f"{labels} has no row for it" if labels is not None else "it lies in no class folder"
             raise KgclipError(f"{place}: the action of {video!r} is unknown, {missing}; give it in --labels CSV")
-        videos.actions[video] = action_name(label)
+        videos.actions[video] = plain_name(label)
         videos.frames[video] = _read_frames(place)
     if not videos.frames:
         raise KgclipError(f"{folder}: holds no frame annotation; expected [<class>/]<video>/img_00001.json")
@@ -197,7 +198,7 @@ def read_submission(path: Path) -> Videos:
     if broken is not None:
         raise KgclipError(f"{path}: {VIDEO_FILE} gives {broken!r} no action in words; expected {{video: action}}")
     frames = {video: _predicted(content, f"{path}: {PART_FILE}: {video}") for video, content in parts.items()}
-    return Videos({video: action_name(action) for video, action in actions.items()}, frames)
+    return Videos({video: plain_name(action) for video, action in actions.items()}, frames)
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
@@ -263,8 +264,8 @@ def _human(human: dict[str, Any], place: str) -> Human:
         at = at * len(verbs) if len(at) == 1 else at
         if len(at) != len(verbs):
             raise KgclipError(f"{place}: part {name!r} has {len(at)} boxes and {len(verbs)} verbs; expected as many")
-        part = action_name(name)
-        proposals[part] = proposals.get(part, ()) + tuple(zip(at, map(action_name, verbs), strict=True))
+        part = plain_name(name)
+        proposals[part] = proposals.get(part, ()) + tuple(zip(at, map(plain_name, verbs), strict=True))
     return Human(boxes[0], proposals)
 
 

@@ -20,13 +20,13 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.splits import Split, SplitOptions, group_folds
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.extract import extract_features
 from kgclip.engine.prepare import feature_source, prepare
-from kgclip.engine.scoring import Scorer
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import load_backbone
-from kgclip.models.statistics import frame_statistics
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.pooling import frame_statistics
 from kgclip.progress import progress_bar
 
 PLAIN, CLIP_ONLY, KG_CLIP = "plain baseline", "CLIP only", "KG-CLIP"
@@ -35,7 +35,6 @@ CONFIDENCE = 0.95
 CACHED_FRAMES = 16
 # Candidate penalties of the plain baseline, as somebody gives them to scikit-learn: np.logspace(0, 5, 11).
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(11))
-CHUNK = 256
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -103,9 +102,7 @@ def _pair(mean: float, half: float) -> dict[str, float | None]:
     return {"mean": mean, "interval": None if math.isnan(half) else half}
 
 
-def solve_ridge(
-    x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]
-) -> tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]:
+def solve_ridge(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]:
     """Weight and bias of ridge regression, with the penalty of the least squared leave-one-out error.
 
     The error without row i is ``(y_i − ŷ_i) / (1 − H_ii)`` with the hat matrix H, so that one eigendecomposition of the
@@ -151,12 +148,11 @@ def clip_frames(features: FeatureFile, clips: tuple[str, ...], num_frames: int) 
     return next(iter(source.batches([list(range(len(clips)))]))).frames
 
 
+@torch.no_grad()
 def scores_of(checkpoint: Checkpoint, frames: Float[Tensor, "B T F"]) -> tuple[Tensor, Tensor]:
-    """Logits [B, K] of every action, and the evidence [B, M] for every movement, of clips given as features."""
-    scorer = Scorer(checkpoint)
-    scores = [scorer.score(scorer.embed(part)) for part in frames.split(CHUNK)]
-    fused, evidence = torch.cat([s.fused for s in scores]), torch.cat([s.evidence for s in scores])
-    return scorer.model.scale().detach() * fused, evidence
+    """Logits [B, K] of the model's actions, and the estimated shares [B, M] of its movements."""
+    score = checkpoint.model(frames)
+    return score.total / checkpoint.model.temperature, score.shares
 
 
 def encode_clips(dataset: DataSet, backbone: str, out: Path, *, workers: int, show_progress: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from kgclip.data.splits import SplitOptions
 from kgclip.errors import KgclipError
 from kgclip.kg.build import MovementRule
-from kgclip.models.options import Epsilon, LossWeights, PathForm, PoolingKind, Subspace, Tuning
+from kgclip.models.options import Epsilon, HeadKind, LossWeights, PoolingKind, Subspace, Tuning
 from kgclip.video.augmentation import Augmentation
 
 
@@ -19,34 +19,32 @@ class ModelConfig:
     """The architecture.
 
     Attributes:
-        backbone: "synthetic", the name or folder of a CLIP or SigLIP model, or "features:<F>" for features of a foreign
-            encoder with F numbers a frame.
+        backbone: "synthetic", "efficientnet-lite0", the name or folder of a CLIP or SigLIP model, or "features:<F>" for
+            features of another encoder with F numbers a frame.
         text: the local folder of a sentence encoder (layout of sentence-transformers) whose embeddings of names take
-            the place of the text tower of "synthetic" or "features:<F>"; it stays frozen.
-        pooling: how frames become a clip.
-        graph: train on the graph; without it the model is CLIP only.
-        subspace: form of the triplet encoder; None leaves it out, so that movements count as texts alone.
-        epsilon: deviation compensation per relation, shared or none.
-        dropout: share of the pooled statistics left out of a training step.
-        tuning: which part of the backbone trains.
+            the place of the text tower of "synthetic", "efficientnet-lite0" or "features:<F>"; it stays frozen.
+        head: "closed_form" solves for the scores from statistics of the frames; "gradient" trains embeddings and
+            triplet encoder, as the paper does.
+        graph: learn from the graph; without it the model is CLIP only.
+        pooling: how frames become a clip in what is trained by gradient.
+        subspace: form of the triplet encoder that is trained by gradient; None leaves it out, so that movements count
+            as texts alone.
+        epsilon: its deviation compensation: per relation, shared or none.
+        tuning: which part of the backbone trains by gradient.
         lora_rank: rank of the LoRA adapters (tuning "lora").
         partial_layers: how many of the last blocks train (tuning "partial").
     """
 
     backbone: str = "synthetic"
     text: str | None = None
-    pooling: PoolingKind = "statistics"
+    head: HeadKind = "closed_form"
     graph: bool = True
+    pooling: PoolingKind = "mean"
     subspace: Subspace | None = "diagonal"
     epsilon: Epsilon = "relation"
-    dropout: float = 0.5
     tuning: Tuning = "frozen"
     lora_rank: int = 8
     partial_layers: int = 2
-
-    def __post_init__(self) -> None:
-        if self.text is not None and self.tuning == "text":
-            raise KgclipError("--model.tuning text: the sentence encoder of --model.text stays frozen; leave one out")
 
 
 @dataclass(frozen=True)
@@ -66,26 +64,10 @@ class PromptConfig:
             if text.count("{") != 1 or text.count("}") != 1 or "{name}" not in text:
                 raise KgclipError(f"--prompts.{option} {text!r}: needs {{name}} once, and no other braces")
 
-    def actions(self, names: Sequence[str]) -> list[str]:
-        """The prompts of actions."""
-        return [self.action.format(name=name) for name in names]
-
-    def movements(self, names: Sequence[str]) -> list[str]:
-        """The prompts of movements."""
-        return [self.movement.format(name=name) for name in names]
-
-
-@dataclass(frozen=True)
-class FusionConfig:
-    """The third term of the fusion: path evidence over movements.
-
-    Attributes:
-        path: its form; None leaves it out.
-        path_weight: weight against S_output, both as z-scores; None chooses it on the validation clips.
-    """
-
-    path: PathForm | None = "shares"
-    path_weight: float | None = None
+    def around(self, kind: str, names: Sequence[str]) -> list[str]:
+        """The prompts of entities of a kind, "action" or "movement"."""
+        template = getattr(self, kind)
+        return [template.format(name=name) for name in names]
 
 
 @dataclass(frozen=True)
@@ -93,8 +75,7 @@ class OptimConfig:
     """Optimization.
 
     Attributes:
-        epochs: passes over the training clips; None: 30, but none where the heads are solved for in closed form (frozen
-            tuning with statistics pooling), where gradient training gave nothing (docs/results.md).
+        epochs: passes over the training clips.
         batch_size: clips a step.
         accumulate: steps whose gradients are summed before an update.
         lr_backbone: peak learning rate of pre-trained weights.
@@ -107,7 +88,7 @@ class OptimConfig:
         texts: which texts are encoded a step: "batch" the actions and movements of the step's clips, "all" every one.
     """
 
-    epochs: int | None = None
+    epochs: int = 30
     batch_size: int = 64
     accumulate: int = 1
     lr_backbone: float = 3e-4
@@ -122,7 +103,7 @@ class OptimConfig:
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("batch_size", 1), ("accumulate", 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value < least:
                 option = name.replace("_", "-")
                 raise KgclipError(f"--optim.{option} {value}: is too small; give {least} or more")
 
@@ -132,11 +113,13 @@ class TrainConfig:
     """One training run.
 
     Attributes:
-        data: a Kinetics-TPS root, a folder of class folders, or a CSV file.
+        data: a folder of class folders, a Kinetics-TPS root, or a list (docs/data.md).
         out: the model folder to write; with the tensorboard extra installed, curves go to a folder beside it.
         graph: a graph built before, from the same split; None builds it from the training clips.
-        parsings: a YAML file of action parsings to merge into the graph.
+        definitions: a YAML file of definitions of actions to merge into the graph; actions without clips are learned
+            from it alone.
         annotations: part annotations of a folder or CSV data set.
+        source_pattern: a regular expression whose group `source`, or else its first, is the source in a clip's id.
         features: cached features in place of pixels (see `kgclip data features`).
         frames: T, frames a clip.
         seed: of initialization, order and augmentation.
@@ -144,13 +127,15 @@ class TrainConfig:
         device: "auto", "cpu" or "cuda".
         keep_going: skip broken annotations with a warning.
         save_every_s: seconds between the states that --resume goes on from; 0 saves after every epoch.
+        path_weight: weight of path evidence against S_output, both as z-scores; 0 leaves it out.
     """
 
     data: Path
     out: Path
     graph: Path | None = None
-    parsings: Path | None = None
+    definitions: Path | None = None
     annotations: Path | None = None
+    source_pattern: str | None = None
     features: Path | None = None
     frames: int = 8
     seed: int = 0
@@ -158,21 +143,19 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     keep_going: bool = False
     save_every_s: float = 10.0
+    path_weight: float = 0.5
     model: ModelConfig = field(default_factory=ModelConfig)
     prompts: PromptConfig = field(default_factory=PromptConfig)
     loss: LossWeights = field(default_factory=LossWeights)
-    fusion: FusionConfig = field(default_factory=FusionConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     split: SplitOptions = field(default_factory=SplitOptions)
     rule: MovementRule = field(default_factory=MovementRule)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property
-    def epochs(self) -> int:
-        """The passes over the training clips that ``optim.epochs`` stands for."""
-        if self.optim.epochs is not None:
-            return self.optim.epochs
-        return 0 if self.model.pooling == "statistics" and self.model.tuning == "frozen" else 30
+    def trains(self) -> bool:
+        """Whether anything is trained by gradient."""
+        return self.model.head == "gradient" or self.model.tuning != "frozen"
 
 
 def _published(backbone: str) -> dict[str, Any]:
@@ -180,8 +163,8 @@ def _published(backbone: str) -> dict[str, Any]:
     return {
         "frames": 16,
         "seed": 1024,
-        "model": ModelConfig(backbone=backbone, pooling="mean", tuning="full"),
-        "fusion": FusionConfig(path=None),
+        "model": ModelConfig(backbone=backbone, head="gradient", tuning="full"),
+        "path_weight": 0.0,
         "optim": OptimConfig(
             epochs=50,
             batch_size=15,
@@ -199,7 +182,7 @@ def _published(backbone: str) -> dict[str, Any]:
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # The paper's design at the default's scale: the frames stay frozen, so that a linear map of their mean must learn.
-    "paper": {"model": ModelConfig(pooling="projected"), "fusion": FusionConfig(path=None)},
+    "paper": {"model": ModelConfig(head="gradient", pooling="projected"), "path_weight": 0.0},
     "paper-b16": _published("openai/clip-vit-base-patch16"),
     "paper-b32": _published("openai/clip-vit-base-patch32"),
 }
@@ -218,11 +201,75 @@ def preset(name: str, data: Path, out: Path) -> TrainConfig:
 
 def without_graph(config: TrainConfig) -> TrainConfig:
     """The same run as CLIP only: no triplet encoder, no movements, no path."""
-    return dataclasses.replace(
-        config,
-        model=dataclasses.replace(config.model, graph=False),
-        fusion=FusionConfig(path=None),
-    )
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, graph=False))
+
+
+def check_options(config: TrainConfig, default: TrainConfig) -> None:
+    """Refuse options that differ from their defaults and cannot act.
+
+    Args:
+        config: the run.
+        default: of its preset.
+
+    Raises:
+        KgclipError: the first such option, and what would let it act.
+    """
+    values, defaults = _flat(to_json(config)), _flat(to_json(default))
+    given = [name for name, value in values.items() if value != defaults[name]]
+    for applies, prefixes, why in _idle(config):
+        idle = [name for name in given if applies and name.startswith(prefixes)]
+        if idle:
+            raise KgclipError(f"--{idle[0].replace('_', '-')}: {why}")
+
+
+def _idle(config: TrainConfig) -> list[tuple[bool, tuple[str, ...], str]]:
+    """Conditions under which options cannot act: when, which (by how their names begin), and what to do."""
+    model = config.model
+    solved = "this head is solved, not trained; add --model.head gradient, or --model.tuning to train the tower"
+    graph = "CLIP only takes no graph; leave it out, or leave --model.no-graph out"
+    trained = ("loss.", "optim.", "model.subspace", "model.epsilon", "model.pooling", "augmentation.", "save_every_s")
+    of_graph = ("graph", "definitions", "annotations", "rule.", "path_weight", "model.subspace", "model.epsilon")
+    return [
+        (not config.trains, trained, solved),
+        (not model.graph, (*of_graph, "loss.shows", "loss.consists_of", "loss.margin"), graph),
+        (model.tuning != "lora", ("model.lora_rank",), "is of LoRA adapters; add --model.tuning lora"),
+        (model.tuning != "partial", ("model.partial_layers",), "is of partial tuning; add --model.tuning partial"),
+        (
+            model.tuning in ("frozen", "text"),
+            ("augmentation.",),
+            "a frozen image tower sees each frame once; train it with --model.tuning, or leave this out",
+        ),
+        (
+            model.tuning == "frozen",
+            ("optim.lr_backbone",),
+            "the backbone is frozen; add --model.tuning, or use --optim.lr-new",
+        ),
+        (
+            model.subspace is None,
+            ("model.epsilon", "loss.margin"),
+            "is of the triplet encoder, which --model.subspace None leaves out",
+        ),
+        (config.loss.mm == 0 and not model.graph, ("loss.mm",), "is all that trains CLIP only; give a positive weight"),
+        (config.graph is not None, ("rule.",), "the graph of --graph is built already; leave one of the two out"),
+        (
+            config.split.file is not None,
+            ("split.val_fraction", "split.test_fraction"),
+            "the split of --split.file has its parts already; leave one of the two out",
+        ),
+        (
+            model.text is not None and model.tuning == "text",
+            ("model.tuning",),
+            "the sentence encoder of --model.text stays frozen; leave one of the two out",
+        ),
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by their names on the command line."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
 def to_json(config: Any) -> Any:

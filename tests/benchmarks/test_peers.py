@@ -95,7 +95,7 @@ def tiny_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A CLIP with the tokenizer of the full-size one, and towers of one small layer."""
     import transformers
 
-    from kgclip.models.backbone import load_backbone
+    from kgclip.models.backbones.registry import load_backbone
     from tools.random_clip import RandomClip, write_random_clip
 
     full = transformers.CLIPConfig

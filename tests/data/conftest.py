@@ -1,6 +1,7 @@
 """Tiny data sets on disk; their videos are stand-ins, which only decoding would notice."""
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def videos() -> Callable[[Path, Iterable[str]], None]:
     def write(root: Path, names: Iterable[str]) -> None:
         for name in names:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_bytes(name.encode())
+            (root / name).write_bytes(os.fsencode(name))
 
     return write
 

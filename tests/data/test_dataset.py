@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from kgclip.data.dataset import Vocabulary, open_dataset, source_of
+from kgclip.data.dataset import open_dataset
+from kgclip.data.readers import registry
+from kgclip.data.vocabulary import Vocabulary
 from kgclip.errors import KgclipError
 
 
@@ -36,9 +39,9 @@ def test_class_folders_with_any_container(tmp_path, videos):
     videos(tmp_path, ["a_b/x.AVI", "a_b/y.webm", "c/z.mkv", "c/notes.txt", "c/.z.mp4", ".cache/q.mp4"])
     dataset = open_dataset(tmp_path)
     assert [(clip.id, clip.action, clip.part) for clip in dataset.clips] == [
-        ("x", "a b", None),
-        ("y", "a b", None),
-        ("z", "c", None),
+        ("a_b/x", "a b", None),
+        ("a_b/y", "a b", None),
+        ("c/z", "c", None),
     ]
     assert dataset.annotations is None
     assert dataset.annotation_folders == ()
@@ -50,68 +53,16 @@ def test_train_val_test_folders(tmp_path, videos):
     (tmp_path / "test/b").mkdir()
     videos(tmp_path, ["train/b/4.mp4"])
     assert {clip.id: clip.part for clip in open_dataset(tmp_path).clips} == {
-        "1": "train",
-        "2": "val",
-        "3": "test",
-        "4": "train",
+        "train/a/1": "train",
+        "val/a/2": "val",
+        "test/a/3": "test",
+        "train/b/4": "train",
     }
 
 
 def test_an_action_may_be_called_train(tmp_path, videos):
     videos(tmp_path, ["train/a.mp4", "swim/b.mp4"])
     assert open_dataset(tmp_path).actions == ["swim", "train"]
-
-
-def test_csv(tmp_path, videos):
-    videos(tmp_path, ["v/a.mp4"])
-    table = tmp_path / "clips.csv"
-    table.write_text(
-        "\ufeffvideo,label,split,source\n"
-        "v/a.mp4, push_up ,train,film\n"
-        'v/abcdefghi-k_000001_000011.mp4,"clean, jerk",TEST,\n'
-        "\n/elsewhere/c.mov,,,\n",
-        encoding="utf-8",
-    )
-    dataset = open_dataset(table)
-    assert [(clip.id, clip.action, clip.part, clip.source) for clip in dataset.clips] == [
-        ("a", "push up", "train", "film"),
-        ("abcdefghi-k_000001_000011", "clean, jerk", "test", "abcdefghi-k"),
-        ("c", None, None, "c"),
-    ]
-    assert dataset.root == tmp_path
-    assert dataset.by_id["a"].path == tmp_path / "v/a.mp4"
-    assert dataset.by_id["c"].path == Path("/elsewhere/c.mov")
-    assert dataset.actions == ["clean, jerk", "push up"]
-
-
-def test_csv_needs_two_columns_only(tmp_path):
-    (tmp_path / "clips.csv").write_text("label,video\nlunge,a.mp4\n")
-    (clip,) = open_dataset(tmp_path / "clips.csv").clips
-    assert (clip.action, clip.part, clip.source) == ("lunge", None, "a")
-
-
-@pytest.mark.parametrize(
-    ("clip", "source"),
-    [
-        ("Y0-KQvJjKAw_000057_000067", "Y0-KQvJjKAw"),
-        ("-0-KQvJ_KAw_000057_000067", "-0-KQvJ_KAw"),
-        ("Y0-KQvJjKAw_57_67", "Y0-KQvJjKAw_57_67"),
-        ("longer_than_eleven_000057_000067", "longer_than_eleven_000057_000067"),
-        ("holiday_3", "holiday_3"),
-    ],
-)
-def test_source_of(clip, source):
-    assert source_of(clip) == source
-
-
-def test_labels_file_names_sources(tps):
-    (tps / "train_labels.csv").write_text("video,class,source\na,push_up,film\nb,push_up,\n")
-    assert {clip.id: clip.source for clip in open_dataset(tps).clips} == {"a": "film", "b": "b", "-c": "-c"}
-
-
-def test_labels_file_without_sources_changes_nothing(tps):
-    (tps / "train_labels.csv").write_text("video,class\na,push_up\n")
-    assert open_dataset(tps).by_id["a"].source == "a"
 
 
 def test_annotations_of_ones_own(tmp_path, videos):
@@ -138,18 +89,18 @@ def test_real_data(shared_data):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(KgclipError, match=r"nowhere: not found; expected a folder of videos or a CSV"):
+    with pytest.raises(KgclipError, match=r"nowhere: not found; expected a Kinetics-TPS root"):
         open_dataset(tmp_path / "nowhere")
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(KgclipError, match="holds no clip; expected train_videos"):
+    with pytest.raises(KgclipError, match="holds no clip; expected a Kinetics-TPS root"):
         open_dataset(tmp_path)
 
 
 def test_a_single_video_is_no_data_set(tmp_path, videos):
     videos(tmp_path, ["a.mp4"])
-    with pytest.raises(KgclipError, match=r"a\.mp4: is a \.mp4 file; expected a folder of videos or a \.csv"):
+    with pytest.raises(KgclipError, match=r"a\.mp4: is a \.mp4 file; expected a Kinetics-TPS root .*, a text list"):
         open_dataset(tmp_path / "a.mp4")
 
 
@@ -171,12 +122,6 @@ def test_unknown_folder_beside_train(tmp_path, videos):
         open_dataset(tmp_path)
 
 
-def test_same_name_twice(tmp_path, videos):
-    videos(tmp_path, ["lunge/a.mp4", "push_up/a.avi"])
-    with pytest.raises(KgclipError, match=r"push_up/a\.avi: has the same name as .*lunge/a\.mp4.*rename one"):
-        open_dataset(tmp_path)
-
-
 def test_annotations_must_be_a_folder(tmp_path, videos):
     videos(tmp_path, ["lunge/a.mp4"])
     with pytest.raises(KgclipError, match="nowhere: is no folder of annotations"):
@@ -191,26 +136,75 @@ def test_list_file_missing(tps):
 
 def test_list_file_that_is_no_text(tps):
     (tps / "list/object.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(KgclipError, match=r"object\.txt: is no UTF-8 text"):
+    with pytest.raises(KgclipError, match=r"object\.txt: is no text in UTF-8"):
         open_dataset(tps)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", r"clips\.csv: is empty; expected a header"),
-        ("video,label\n", "holds no clip"),
-        ("file,label\na.mp4,x\n", "has no column video, got file,label"),
-        ("file,class\na.mp4,x\n", "has no column video and label"),
-        ("video,label\na.mp4,x\nb.mp4\n", "row 3 has 1 cells, expected 2 as in the header"),
-        ("video,label\n,x\n", "row 2 names no video"),
-        ("video,label,split\na.mp4,x,dev\n", "row 2 has split 'dev'; expected train, val, test or nothing"),
-        ("video,label\na.mp4,x\nb/a.mov,x\n", r"b/a\.mov: has the same name as"),
-        (b"\xff\xfev\x00", "is no CSV file in UTF-8"),
-    ],
-)
-def test_bad_csv(tmp_path, content, message):
-    path = tmp_path / "clips.csv"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(KgclipError, match=message):
-        open_dataset(path)
+def test_equal_file_names_in_two_classes(tmp_path, videos):
+    videos(tmp_path, ["golf/clip_01.mp4", "swim/clip_01.mp4"])
+    assert {clip.id: clip.action for clip in open_dataset(tmp_path).clips} == {
+        "golf/clip_01": "golf",
+        "swim/clip_01": "swim",
+    }
+
+
+def test_two_files_that_differ_in_extension_only(tmp_path, videos):
+    videos(tmp_path, ["lunge/a.avi", "lunge/a.mp4"])
+    with pytest.raises(KgclipError, match=r"a\.mp4: has the same name as .*a\.avi; a clip is known as 'lunge/a'"):
+        open_dataset(tmp_path)
+
+
+def test_equal_file_names_in_kinetics_tps(tps, videos):
+    videos(tps, ["train_videos/lunge/a.mp4"])
+    with pytest.raises(KgclipError, match=r"push_up/a\.mp4: has the same name as .*lunge/a\.mp4.*rename one"):
+        open_dataset(tps)
+
+
+def test_one_action_in_two_spellings(tmp_path, videos, caplog):
+    videos(tmp_path, ["train/Golf/1.mp4", "train/Golf/2.mp4", "test/golf/3.mp4", "train/cafe\u0301/4.mp4"])
+    videos(tmp_path, ["test/caf\u00e9/5.mp4"])
+    dataset = open_dataset(tmp_path)
+    assert dataset.actions == ["Golf", "caf\u00e9"]
+    dataset.warn()
+    assert "1 actions are spelled in several ways: 'Golf' = 'golf', taken as 'Golf'" in caplog.text
+    assert open_dataset(tmp_path, actions=["golf"]).actions == ["caf\u00e9", "golf"]
+
+
+def test_ids_are_composed(tmp_path, videos):
+    videos(tmp_path, ["a/cafe\u0301.mp4"])
+    assert list(open_dataset(tmp_path).by_id) == ["a/caf\u00e9"]
+
+
+def test_a_name_that_is_not_utf8(tmp_path, videos):
+    videos(tmp_path, ["lunge/a.mp4", "lunge/caf\udce9.mp4"])
+    with pytest.raises(
+        KgclipError, match=r"lunge/caf\\xe9\.mp4: has a name that is not UTF-8; rename the file"
+    ) as caught:
+        open_dataset(tmp_path)
+    str(caught.value).encode()
+
+
+def test_a_folder_that_may_not_be_read(tmp_path, videos, monkeypatch):
+    videos(tmp_path, ["lunge/a.mp4"])
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(KgclipError, match=r"cannot be read \(Permission denied\); check the path and its permissions"):
+        open_dataset(tmp_path)
+
+
+def test_the_reader_of_the_docs_is_added_from_outside_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_added", [])
+    (tmp_path / "clips.json").write_text('{"a": "Push_Up"}')
+    with pytest.raises(KgclipError, match=r"clips\.json: is a \.json file; expected a Kinetics-TPS root"):
+        open_dataset(tmp_path / "clips.json")
+    page = Path(__file__).parents[2] / "docs/data.md"
+    (snippet,) = [s for s in re.findall(r"```python\n(.*?)```", page.read_text(), re.S) if "register_reader(" in s]
+    exec(snippet, {})
+    (clip,) = open_dataset(tmp_path / "clips.json").clips
+    assert (clip.id, clip.path, clip.action, clip.source) == ("a", tmp_path / "a.mp4", "Push Up", "a")
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(KgclipError, match=r"a\.mp4: is a \.mp4 file; expected a JSON object of labels, a Kinetics-TPS"):
+        open_dataset(tmp_path / "a.mp4")

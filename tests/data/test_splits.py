@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from kgclip.data.dataset import Clip, DataSet, open_dataset
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import Split, SplitOptions, group_folds, make_split, read_published_split
 from kgclip.errors import KgclipError
 

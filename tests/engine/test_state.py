@@ -15,8 +15,10 @@ import pytest
 from kgclip.config import TrainConfig
 from kgclip.engine import checkpoint as checkpoint_module
 from kgclip.engine import state as state_module
+from kgclip.engine.state import TrainingState
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
+from kgclip.files import lock
 
 WEIGHTS = "model.safetensors"
 # Runs the command line and kills its own process at the n-th call of one function of the state's module.
@@ -117,8 +119,11 @@ def stopped(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Path:
     return config.out.with_name("run.training")
 
 
-def test_the_newest_complete_state_is_kept_and_a_partial_one_ignored(stopped: Path):
-    assert sorted(p.name for p in stopped.glob("epoch-*")) == ["epoch-000001", "epoch-000002.tmp"]
+def test_an_incomplete_state_is_not_one(stopped: Path):
+    assert [path.name for path in stopped.glob("epoch-*")] == ["epoch-000001"]
+    # What SIGKILL leaves in the middle of writing has a hidden name.
+    (stopped / ".epoch-000002.kgclip-1-x").mkdir()
+    assert TrainingState(stopped, {}).newest() == stopped / "epoch-000001"
 
 
 def test_without_resume_a_state_is_not_overwritten(stopped: Path, config: TrainConfig):
@@ -137,3 +142,49 @@ def test_resuming_with_other_options_is_refused(stopped: Path, config: TrainConf
     assert (config.out / WEIGHTS).read_bytes() == (kg_model / WEIGHTS).read_bytes()
     # The first epoch was not run again: its line holds the time that it took.
     assert (config.out / "log.jsonl").read_text().splitlines()[0] == first
+
+
+def test_a_finished_run_has_nothing_to_resume(config: TrainConfig, kg_model: Path):
+    with pytest.raises(KgclipError, match="this run has ended and its model is there; nothing is left to --resume"):
+        train(replace(config, out=kg_model), resume=True, show_progress=False)
+
+
+def test_folders_of_the_user_stay(config: TrainConfig):
+    theirs = [config.out.with_name(name) / "notes" for name in ("run.tmp", "run.training")]
+    for file in theirs:
+        file.parent.mkdir()
+        file.touch()
+    with pytest.raises(KgclipError, match=r"run\.training: holds what no training left there; move it"):
+        train(config, resume=True, show_progress=False)
+    theirs[1].unlink()
+    theirs[1].parent.rmdir()
+    train(config, show_progress=False)
+    assert theirs[0].exists()
+
+
+def test_two_runs_do_not_write_one_model(config: TrainConfig):
+    # Locks are of open files, so that one process can stand for two.
+    with lock(config.out), pytest.raises(KgclipError, match=f"run: process {os.getpid()} is writing it"):
+        train(config, show_progress=False)
+
+
+FULL = """
+import resource, signal, sys
+from kgclip.cli.main import run
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+room = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))  # stands for a disk with that much room
+sys.exit(run(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("room", [100, 20_000])
+def test_a_full_disk_is_a_sentence_and_does_not_block_the_next_run(room: int, config: TrainConfig):
+    command = [sys.executable, "-c", FULL, str(room), *words_of(config)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith("kgclip: ")
+    assert "cannot be written" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert list(config.out.parent.iterdir()) == []

@@ -6,7 +6,7 @@ import torch
 from kgclip.config import PromptConfig
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.step import TrainingStep
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.options import LossWeights
 

@@ -15,8 +15,9 @@ from experiments.data import OpenData, open_data
 from experiments.protocol import DataSpec, Experiment, Point
 from experiments.setting import Fitted, Setting
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
-from kgclip.data.dataset import Clip, DataSet
-from kgclip.data.features import write_features
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet
+from kgclip.data.feature_writer import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared
 from kgclip.kg.graph import Edge, KnowledgeGraph

@@ -31,8 +31,8 @@ from kgclip.engine.metrics import top_k
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
-from kgclip.models.backbone import load_backbone
-from kgclip.models.statistics import frame_statistics
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.pooling import frame_statistics
 
 LOOKS = (PIPELINE, "pipeline on means", "pseudo-labels", "pseudo-labels, balanced")
 Make = Callable[..., Setting]
@@ -112,7 +112,7 @@ def test_the_pipeline_answers_for_every_action(actions: tuple[str, ...], synthet
 
 def test_a_linear_fit_has_a_solution_for_every_number_of_frames(synthetic: Make):
     setting = synthetic(4)
-    onehot = setting.targets.performs
+    onehot = setting.targets.edges["performs"]
     fitted = LinearFit(setting, lambda vectors: ridge(vectors.train, onehot))
     test = setting.prepared.split.test
     for frames in (2, 8):
@@ -156,7 +156,7 @@ def test_the_spread_is_chosen_by_hidden_labels(synthetic: Make):
     setting = synthetic(6)
     truth = F.one_hot(setting.labels(setting.prepared.split.train), 3).float()
     right, wrong = (lambda onehot: truth), (lambda onehot: truth.roll(1, dims=1))
-    open_clips = ~setting.targets.performs.any(dim=1)
+    open_clips = ~setting.targets.edges["performs"].any(dim=1)
     for spreads in ([right, wrong], [wrong, right]):
         labels = best_labeling(setting, spreads, balance=False)
         assert torch.equal(labels[open_clips].argmax(dim=1), truth[open_clips].argmax(dim=1))
@@ -190,7 +190,7 @@ def test_zero_shot_is_the_cosine_of_mean_frame_and_prompt(tmp_path: Path, tiny_c
     test = setting.prepared.split.test
     scores = zero_shot(setting).scores(test, 4)
     with torch.no_grad():
-        prompts = load_backbone("synthetic").encode_text(config.prompts.actions(setting.actions))
+        prompts = load_backbone("synthetic").encode_text(config.prompts.around("action", setting.actions))
     cosine = F.cosine_similarity(setting.frames(test, 4).mean(dim=1)[:, None], prompts, dim=2)
     torch.testing.assert_close(scores, cosine, atol=1e-4, rtol=1e-3)
 

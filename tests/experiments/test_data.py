@@ -10,7 +10,7 @@ import torch
 from experiments import data as module
 from experiments.data import OpenData, open_data, open_setting
 from experiments.protocol import DataSpec, Point
-from kgclip.data.features import write_features
+from kgclip.data.feature_writer import write_features
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
 from kgclip.synthetic.dataset import SyntheticOptions

@@ -180,7 +180,7 @@ def test_written_definitions_are_those_of_the_data_and_else_those_of_the_graph(n
         return {movements[column] for column in known_of(setting).written[row].nonzero()[:, 0].tolist()}
 
     assert listed(replace(novel, definitions=scripts)) == scripts["push up"] & set(movements)
-    shares = novel.targets.consists_of[row]
+    shares = novel.targets.edges["consists_of"][row]
     assert listed(novel) == {movements[column] for column in (shares >= 0.1).nonzero()[:, 0].tolist()}
     assert listed(novel) != listed(replace(novel, definitions=scripts))
 

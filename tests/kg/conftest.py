@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 from hypothesis import strategies as st
 
-from kgclip.kg.build import read_triples
-from kgclip.kg.graph import RELATION_KINDS, RELATIONS, Edge, KnowledgeGraph
+from kgclip.kg.formats.triples import read_triples
+from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.observations import FRAMES_SCHEMA, PARTS_SCHEMA, Observations
+from kgclip.kg.schema import RELATIONS
 
 NAMES = {
     "video": ["clip 1", "clip 2", "-x_000001_000011", "push up", "été"],
@@ -28,17 +29,17 @@ def draw_edges() -> Callable[[st.DataObject], list[Edge]]:
     Strategies yield plain values only, made into edges here: beartype samples with ``random``, which hypothesis forbids
     inside a strategy.
     """
-    rows = {
-        relation: st.tuples(
-            st.sampled_from(NAMES[head]),
-            st.just(relation),
-            st.sampled_from(NAMES[tail]),
+    rows = [
+        st.tuples(
+            st.sampled_from(NAMES[relation.head]),
+            st.just(relation.name),
+            st.sampled_from(NAMES[relation.tail]),
             st.floats(1e-3, 1),
-            st.lists(RANGES, max_size=3 if relation == "shows" else 0).map(tuple),
+            st.lists(RANGES, max_size=3 if relation.name == "shows" else 0).map(tuple),
         )
-        for relation, (head, tail) in RELATION_KINDS.items()
-    }
-    lists = st.lists(st.sampled_from(RELATIONS).flatmap(rows.__getitem__), max_size=12)
+        for relation in RELATIONS
+    ]
+    lists = st.lists(st.one_of(rows), max_size=12)
     return lambda data: [Edge(*row) for row in data.draw(lists)]
 
 

@@ -1,5 +1,4 @@
 import itertools
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,8 +12,6 @@ from kgclip.kg.build import (
     build_graph,
     merge,
     project,
-    read_parsings,
-    read_triples,
     with_projected_shares,
 )
 from kgclip.kg.graph import Edge, KnowledgeGraph
@@ -149,7 +146,7 @@ def test_the_published_graph_has_the_published_size(real_graph: KnowledgeGraph):
     assert [len(real_graph.edges(relation)) for relation in ("shows", "consists_of", "performs")] == [5040, 801, 3809]
 
 
-def test_projecting_the_published_graph_gives_its_parsings(real_graph: KnowledgeGraph):
+def test_projecting_the_published_graph_gives_its_definitions(real_graph: KnowledgeGraph):
     projected = project(real_graph)
     assert len(projected) == 801
     assert {(edge.head, edge.tail) for edge in projected} == {
@@ -196,12 +193,12 @@ def test_merge_keeps_evidence_rules_and_split():
     a = KnowledgeGraph.from_edges([edge], isolated={"action": ["nod"]}, rule={"source": "annotations"}, split_hash="x")
     b = KnowledgeGraph.from_edges(
         [Edge("clip", "shows", "head nod", 0.75, ((11, 11),)), Edge("nod", "consists_of", "head nod")],
-        rule={"source": "parsings"},
+        rule={"source": "definitions"},
     )
     both = merge(a, b)
     assert both.edges("shows") == [Edge("clip", "shows", "head nod", 0.75, ((1, 6), (11, 11)))]
     assert both.isolated() == {}
-    assert both.rule == {"merged": [{"source": "annotations"}, {"source": "parsings"}]}
+    assert both.rule == {"merged": [{"source": "annotations"}, {"source": "definitions"}]}
     assert both.split_hash == "x"
 
 
@@ -209,93 +206,3 @@ def test_graphs_of_different_splits_do_not_merge():
     a, b = (KnowledgeGraph.from_edges([], split_hash=split_hash) for split_hash in ("x", "y"))
     with pytest.raises(KgclipError, match=r"graphs of different splits \(x and y\) do not merge"):
         merge(a, b)
-
-
-def test_triples_come_from_a_file_or_every_tsv_of_a_folder(tmp_path: Path):
-    (tmp_path / "a.tsv").write_text("clip\tperforms\tjump\r\nclip\tshows\tleft leg bend\n\n", encoding="utf-8-sig")
-    (tmp_path / "b.tsv").write_text("jump\tconsists_of\tleft leg bend\nclip\tperforms\tjump\n")
-    (tmp_path / "README.md").write_text("not triples")
-    graph = read_triples(tmp_path)
-    assert [len(graph.edges(relation)) for relation in ("performs", "shows", "consists_of")] == [1, 1, 1]
-    assert graph.rule == {"source": "triples", "repeated": 1}
-    assert len(read_triples(tmp_path / "b.tsv").names) == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        (
-            "a\tperforms\tb\nclip performs jump",
-            r"t\.tsv, line 2: expected head⇥relation⇥tail, got 'clip performs jump'",
-        ),
-        ("a\tperforms\tb\t1.0", r"t\.tsv, line 1: expected head⇥relation⇥tail"),
-        ("a\tperforms\t", r"t\.tsv, line 1: expected head⇥relation⇥tail"),
-        ("head\trelation\ttail", "line 1: unknown relation 'relation'; expected one of performs, shows, consists_of"),
-        ("v\tperforms\tjump\njump\tshows\thead nod", "line 2: 'jump' is an action, and only videos show movements"),
-        ("fly\tconsists_of\thead nod\nfly\tshows\thead nod", "line 2: 'fly' is an action"),
-        (
-            "v\tconsists_of\thead nod\nv\tperforms\tjump",
-            "line 1: 'v' is a video, and only actions consist of movements",
-        ),
-    ],
-)
-def test_a_malformed_line_is_named(tmp_path: Path, text: str, problem: str):
-    (tmp_path / "t.tsv").write_text(text)
-    with pytest.raises(KgclipError, match=problem):
-        read_triples(tmp_path / "t.tsv")
-
-
-def test_triples_that_are_not_there_are_named(tmp_path: Path):
-    with pytest.raises(KgclipError, match=r"holds no \*\.tsv file"):
-        read_triples(tmp_path)
-    with pytest.raises(KgclipError, match=r"absent\.tsv: not found; expected a file or folder of headerless"):
-        read_triples(tmp_path / "absent.tsv")
-    (tmp_path / "t.tsv").write_bytes(b"caf\xe9\tperforms\tx")
-    with pytest.raises(KgclipError, match=r"t\.tsv: not UTF-8 text \(byte 3\)"):
-        read_triples(tmp_path)
-
-
-def test_parsings_are_lists_or_shares(tmp_path: Path):
-    (tmp_path / "p.yaml").write_text(
-        "push up: [left arm bend, right arm bend, left arm bend]\nlunge:\n  left leg bend: 0.9\n  hip stoop: 1\n"
-    )
-    graph = read_parsings(tmp_path / "p.yaml")
-    assert graph.edges("consists_of") == [
-        Edge("lunge", "consists_of", "hip stoop", 1.0),
-        Edge("lunge", "consists_of", "left leg bend", float(np.float32(0.9))),
-        Edge("push up", "consists_of", "left arm bend", 1.0),
-        Edge("push up", "consists_of", "right arm bend", 1.0),
-    ]
-    assert graph.rule == {"source": "parsings", "repeated": 1}
-    assert graph.entities("video") == []
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("push up: [left arm bend", r"p\.yaml, line 1: not valid YAML"),
-        ("jump: [hip bend]\njump: [head nod]", r"p\.yaml, line 2: not valid YAML \('jump' is given twice\)"),
-        ("jump: {hip bend: 1, hip bend: 0.5}", r"line 1: not valid YAML \('hip bend' is given twice\)"),
-        ("? [a, b]\n: [hip bend]", r"line 1: not valid YAML \(found unhashable key\)"),
-        ("- left arm bend", r"p\.yaml: expected actions with lists of movements, e\.g\. 'push up: \["),
-        ("", "expected actions with lists of movements"),
-        ("jump: hip bend", r"action 'jump': expected a list of movements.*got 'hip bend'"),
-        ("jump:", "action 'jump': expected a list of movements.*got None"),
-        ("jump: []", "action 'jump': expected a list of movements"),
-        ("on: [hip bend]", "action True: expected a name, got bool; put it in quotes"),
-        ("jump: [[hip bend]]", r"expected a movement like 'left arm bend', got \['hip bend'\]"),
-        ("jump: [arm bend]", r"action 'jump': movement 'arm bend': starts with no body part"),
-        ("jump: {hip bend: 2}", r"the share of 'hip bend' is 2, expected a number in \(0, 1\]"),
-        ("jump: {hip bend: yes}", "the share of 'hip bend' is True"),
-        ("jump: {hip bend: }", "the share of 'hip bend' is None"),
-    ],
-)
-def test_malformed_parsings_are_named(tmp_path: Path, text: str, problem: str):
-    (tmp_path / "p.yaml").write_text(text)
-    with pytest.raises(KgclipError, match=problem):
-        read_parsings(tmp_path / "p.yaml")
-
-
-def test_absent_parsings_are_named(tmp_path: Path):
-    with pytest.raises(KgclipError, match=r"p\.yaml: cannot be read"):
-        read_parsings(tmp_path / "p.yaml")

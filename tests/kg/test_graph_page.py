@@ -3,14 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from kgclip.kg.build import read_parsings
+from kgclip.kg.formats.definitions import read_definitions
 from kgclip.kg.graph import Edge
+from kgclip.kg.io import FORMATS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "graph.md"
 
 
 def test_the_snippets_of_the_page_run_and_say_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kgclip.kg.io.FORMATS", dict(FORMATS))
     names: dict = {}
     snippets = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for snippet in snippets:
@@ -30,7 +32,7 @@ def test_the_snippets_of_the_page_run_and_say_what_happens(tmp_path: Path, monke
     }
 
 
-def test_the_yaml_of_the_page_is_a_parsing(tmp_path: Path):
+def test_the_yaml_of_the_page_defines_actions(tmp_path: Path):
     (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     (tmp_path / "actions.yaml").write_text(text)
-    assert len(read_parsings(tmp_path / "actions.yaml").edges("consists_of")) == 5
+    assert len(read_definitions(tmp_path / "actions.yaml").edges("consists_of")) == 5

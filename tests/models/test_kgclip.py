@@ -6,14 +6,15 @@ from typing import get_args
 
 import pytest
 import torch
+from kgclip.models.path import action_weights, fuse, part_softmax, path_evidence
 from torch import Tensor
 from torch.nn import functional as F
 
-from kgclip.models.backbone import Backbone, build_backbone, load_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import build_backbone, load_backbone
 from kgclip.models.kgclip import CONSISTS_OF, KGCLIP, MAX_SCALE, PERFORMS, SHOWS, Adjacency
 from kgclip.models.losses import triplet_loss, two_sided
 from kgclip.models.options import Epsilon, LossWeights, PoolingKind, Subspace
-from kgclip.models.path import action_weights, fuse, part_softmax, path_evidence
 from kgclip.models.triplet import CACHED_ROWS
 
 ACTIONS = ["push up", "pull up", "squat", "rest"]

@@ -1,81 +1,172 @@
-"""Ridge regression against scikit-learn, and its leave-one-out errors against fits that really leave one out."""
+"""Ridge regression against scikit-learn and plain solves, and its left-out values against fits that leave out."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
+from sklearn.metrics.pairwise import rbf_kernel
 from torch import Tensor
 
-from kgclip.models.ridge import COPY_WEIGHT, PENALTIES, fit_ridge
+from kgclip.models import ridge
+from kgclip.models.ridge import (
+    PENALTY,
+    WIDTH,
+    KernelFeatures,
+    choose_landmarks,
+    fit_ridge,
+    linear_kernel,
+    radial_kernel,
+    radial_scale,
+)
+
+SOURCES = torch.tensor([3, 0, 0, 1, 3, 2, 2, 2, 4, 5, 0, 6])
 
 
-def problem(rows: int, width: int, noise: float) -> tuple[Tensor, Tensor]:
+def problem(rows: int = 12, width: int = 5, noise: float = 1.0) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(rows)
-    x = torch.randn(rows, width, generator=generator)
-    y = x @ torch.randn(width, 3, generator=generator) + 5 + noise * torch.randn(rows, 3, generator=generator)
+    x = 3 + torch.randn(rows, width, generator=generator)
+    y = x @ torch.randn(width, 3, generator=generator) + noise * torch.randn(rows, 3, generator=generator)
     return x, y
+
+
+def penalty_of(x: Tensor) -> float:
+    centered = x.double() - x.double().mean(dim=0)
+    return PENALTY * float(centered.square().sum(dim=1).mean())
 
 
 @pytest.mark.parametrize(("rows", "width"), [(40, 6), (8, 20)])
 @pytest.mark.parametrize("noise", [0.1, 10.0])
 def test_the_fit_equals_scikit_learn(rows: int, width: int, noise: float):
     x, y = problem(rows, width, noise)
-    fit = fit_ridge(x, y)
-    expected = Ridge(alpha=fit.penalty).fit(x.double().numpy(), y.double().numpy())
-    np.testing.assert_allclose(fit.weight.numpy(), expected.coef_, atol=1e-3)
+    fit = fit_ridge(x, y, torch.arange(rows))
+    expected = Ridge(alpha=penalty_of(x)).fit(x.double().numpy(), y.double().numpy())
+    np.testing.assert_allclose(fit.weight.numpy().T, expected.coef_, atol=1e-4)
     np.testing.assert_allclose(fit.bias.numpy(), expected.intercept_, atol=1e-3)
 
 
-@pytest.mark.parametrize(("rows", "width"), [(25, 6), (8, 20)])
-def test_leave_one_out_is_what_a_fit_without_the_row_gives(rows: int, width: int):
-    x, y = problem(rows, width, 1.0)
-    fit = fit_ridge(x, y)
-    wide, tall = x.double().numpy(), y.double().numpy()
-    for i in range(rows):
-        others = np.arange(rows) != i
-        without = Ridge(alpha=fit.penalty).fit(wide[others], tall[others])
-        np.testing.assert_allclose(fit.leave_one_out[i].numpy(), without.predict(wide[i : i + 1])[0], atol=2e-3)
+@pytest.mark.parametrize("width", [5, 30])
+def test_left_out_is_what_a_fit_without_the_source_gives(width: int):
+    """Fitted again without the rows of each source, around the means of all rows and at the same penalty."""
+    x, y = problem(12, width)
+    fit = fit_ridge(x, y, SOURCES)
+    center, mean = x.double().mean(dim=0).numpy(), y.double().mean(dim=0).numpy()
+    for source in SOURCES.unique():
+        of = torch.isin(SOURCES, source).numpy()
+        solver = Ridge(alpha=penalty_of(x), fit_intercept=False)
+        solver.fit(x.double().numpy()[~of] - center, y.double().numpy()[~of] - mean)
+        expected = np.atleast_2d(solver.predict(x.double().numpy()[of] - center)) + mean
+        np.testing.assert_allclose(fit.left_out.numpy()[of], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("noise", [0.01, 3.0, 100.0])
-def test_the_penalty_is_that_of_the_least_leave_one_out_error(noise: float):
-    x, y = problem(15, 6, noise)
-    wide, tall = x.double().numpy(), y.double().numpy()
-    errors = {}
-    for share in PENALTIES:
-        residuals = []
-        for i in range(15):
-            others = np.arange(15) != i
-            without = Ridge(alpha=share * 6).fit(wide[others], tall[others])
-            residuals.append(without.predict(wide[i : i + 1])[0] - tall[i])
-        errors[share * 6] = float(np.square(residuals).mean())
-    assert fit_ridge(x, y).penalty == min(errors, key=lambda penalty: errors[penalty])
+def test_clips_of_a_single_source_are_left_out_one_by_one():
+    x, y = problem()
+    alone = fit_ridge(x, y, torch.full((12,), 7))
+    assert torch.equal(alone.left_out, fit_ridge(x, y, torch.arange(12)).left_out)
+    assert (alone.left_out - (x @ alone.weight + alone.bias)).abs().max() > 0.01
 
 
-def test_noise_alone_is_shrunk_towards_the_mean():
-    x = problem(30, 6, 1.0)[0]
-    y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
-    assert fit_ridge(x, y).penalty == pytest.approx(max(PENALTIES) * 6)
-    clean, target = problem(30, 6, 0.0)
-    assert fit_ridge(clean, target).penalty == pytest.approx(min(PENALTIES) * 6)
+def test_leaving_an_action_out_does_not_speak_against_it():
+    """Features that tell nothing: a left-out clip gets the shares of all clips, its own action no less than others."""
+    y = torch.eye(3)[torch.tensor([0, 0, 1, 1, 2, 2])]
+    fit = fit_ridge(torch.zeros(6, 4), y, torch.tensor([0, 0, 1, 1, 2, 2]))
+    torch.testing.assert_close(fit.left_out, torch.full((6, 3), 1 / 3))
 
 
 def test_one_row_gives_its_own_value():
-    fit = fit_ridge(torch.ones(1, 4), torch.tensor([[2.0, -1.0]]))
+    fit = fit_ridge(torch.ones(1, 4), torch.tensor([[2.0, -1.0]]), torch.zeros(1, dtype=torch.int64))
     assert (fit.weight == 0).all()
     assert fit.bias.tolist() == [2, -1]
-    assert fit.leave_one_out.isfinite().all()
+    assert fit.left_out.tolist() == [[2, -1]]
 
 
-@pytest.mark.parametrize(("rows", "width"), [(30, 6), (8, 40)])
-def test_copies_join_the_fit_at_the_penalty_that_the_rows_chose(rows: int, width: int):
-    x, y = problem(rows, width, 1.0)
-    copies = torch.stack([x + 0.1, 0.9 * x])
-    fit, alone = fit_ridge(x, y, copies), fit_ridge(x, y)
-    assert fit.penalty == alone.penalty
-    counts = [1.0] * rows + [COPY_WEIGHT] * (2 * rows)
-    expected = Ridge(alpha=fit.penalty * (1 + 2 * COPY_WEIGHT))
-    expected.fit(torch.cat([x, *copies]).double().numpy(), y.double().repeat(3, 1).numpy(), counts)
-    np.testing.assert_allclose(fit.weight.numpy(), expected.coef_, atol=1e-3)
-    np.testing.assert_allclose(fit.bias.numpy(), expected.intercept_, atol=1e-3)
-    assert (fit_ridge(x, y, copies[:0]).weight - alone.weight).abs().max() < 1e-3
+@pytest.mark.parametrize("rows", [9, 30])
+def test_kernels_equal_scikit_learn(rows: int):
+    x = problem(rows)[0]
+    scale = radial_scale(x)
+    np.testing.assert_allclose(linear_kernel(x, x[:4]).numpy(), x.numpy() @ x[:4].numpy().T, rtol=1e-5)
+    expected = rbf_kernel(x.double().numpy(), x[:4].double().numpy(), gamma=1 / scale.item())
+    np.testing.assert_allclose(radial_kernel(x, x[:4], scale).numpy(), expected, atol=1e-5)
+    squared = [((x[i] - x[j]) ** 2).sum().item() for i in range(rows) for j in range(i)]
+    assert scale.item() == pytest.approx(sorted(squared)[(len(squared) - 1) // 2] / WIDTH, rel=1e-4)
+
+
+def centered_kernel_ridge(gram: np.ndarray, cross: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
+    """Kernel ridge with an intercept: both kernels and the targets are centered by the training clips."""
+    rows, columns = gram.mean(axis=1), gram.mean()
+    centered = gram - rows - rows[:, None] + columns
+    seen = cross - cross.mean(axis=1, keepdims=True) - rows + columns
+    solver = KernelRidge(alpha=penalty, kernel="precomputed").fit(centered, y - y.mean(axis=0))
+    return solver.predict(seen) + y.mean(axis=0)
+
+
+def test_features_of_all_clips_give_exact_kernel_ridge():
+    x, y = problem(25, 6)
+    test = problem(7, 6)[0]
+    scale = radial_scale(x)
+    kernel = partial(radial_kernel, scale=scale)
+    features = KernelFeatures.of(kernel, x, x)
+    torch.testing.assert_close(features.phi @ features.phi.T, kernel(x, x), atol=1e-4, rtol=0)
+    fit = features.solve(y, torch.arange(25), torch.ones(25, dtype=torch.bool))
+    predicted = kernel(test, x) @ (features.whitening @ fit.weight) + fit.bias
+    gram, cross = kernel(x, x).double().numpy(), kernel(test, x).double().numpy()
+    penalty = PENALTY * float(np.mean(np.diag(gram) - 2 * gram.mean(axis=1) + gram.mean()))
+    expected = centered_kernel_ridge(gram, cross, y.double().numpy(), penalty)
+    np.testing.assert_allclose(predicted.numpy(), expected, atol=2e-3)
+
+
+def test_fewer_landmarks_than_clips_come_close(monkeypatch: pytest.MonkeyPatch):
+    """What 40 of 120 clips span is close to the whole, what 4 span is not."""
+    x, y = problem(120, 3, 0.1)
+    rows, sources = torch.ones(120, dtype=torch.bool), torch.arange(120)
+    kernel = partial(radial_kernel, scale=radial_scale(x))
+
+    def fitted(count: int) -> Tensor:
+        monkeypatch.setattr(ridge, "LANDMARKS", count)
+        landmarks = x[choose_landmarks(120)]
+        assert len(landmarks) == min(count, 120)
+        features = KernelFeatures.of(kernel, x, landmarks)
+        assert features.phi.shape == (120, min(count, 120))
+        fit = features.solve(y, sources, rows)
+        return features.phi @ fit.weight + fit.bias
+
+    exact = fitted(500)
+    spread = exact.std()
+    near, far = ((fitted(count) - exact).square().mean().sqrt() / spread for count in (40, 4))
+    assert near < 0.1
+    assert far > 2 * near
+
+
+@pytest.mark.parametrize(("clips", "landmarks", "expected"), [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (1, 4, [0])])
+def test_landmarks_lie_at_equal_distances(
+    clips: int, landmarks: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ridge, "LANDMARKS", landmarks)
+    assert choose_landmarks(clips).tolist() == expected
+
+
+def test_rows_without_targets_are_left_out_of_the_fit():
+    x, y = problem()
+    features = KernelFeatures.of(linear_kernel, x, x)
+    rows = torch.arange(12) % 3 != 0
+    fit = features.solve(y, SOURCES, rows)
+    other = y.clone()
+    other[~rows] += 99
+    assert torch.equal(features.solve(other, SOURCES, rows).weight, fit.weight)
+    assert fit.left_out.shape == (8, 3)
+    nothing = features.solve(y, SOURCES, torch.zeros(12, dtype=torch.bool))
+    assert not nothing.weight.any()
+    assert nothing.bias.tolist() == [0, 0, 0]
+    assert nothing.left_out.shape == (0, 3)
+
+
+@pytest.mark.parametrize("x", [torch.zeros(1, 4), torch.ones(3, 4), torch.eye(4)[:2]])
+def test_few_or_equal_clips_have_finite_features(x: Tensor):
+    for kernel in (linear_kernel, partial(radial_kernel, scale=radial_scale(x))):
+        features = KernelFeatures.of(kernel, x, x)
+        fit = features.solve(torch.eye(len(x)), torch.arange(len(x)), torch.ones(len(x), dtype=torch.bool))
+        assert features.phi.isfinite().all()
+        assert (features.phi @ fit.weight + fit.bias).isfinite().all()
+        assert fit.left_out.isfinite().all()

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone, build_backbone, load_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import build_backbone, load_backbone
 from kgclip.models.options import Tuning
 from kgclip.models.tuning import merge_lora, set_trainable
 

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from kgclip.errors import KgclipError
-from kgclip.models import backbone as backbone_module
-from kgclip.models.backbone import SYNTHETIC_WEIGHTS, load_backbone
+from kgclip.models.backbones import synthetic
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.encoders import ChannelNorm, ImageConfig, ImageEncoder, TextConfig, TextEncoder
 
 TEXTS = ["left arm bend", "right arm bend", "hop", ""]
@@ -68,11 +68,11 @@ def test_word_vectors_are_means_of_their_rows(text_encoder: TextEncoder) -> None
 
 
 def test_shipped_weights_are_small_and_say_where_they_come_from() -> None:
-    assert SYNTHETIC_WEIGHTS.stat().st_size <= 8_000_000
-    with safe_open(SYNTHETIC_WEIGHTS, framework="pt") as file:
+    assert synthetic.WEIGHTS.stat().st_size <= 8_000_000
+    with safe_open(synthetic.WEIGHTS, framework="pt") as file:
         metadata = file.metadata()
     assert json.loads(metadata["spec"]) == load_backbone("synthetic").spec
-    assert metadata["command"].startswith("python -m tools.pretrain_synthetic")
+    assert metadata["command"].startswith("python -m reproduce.pretrain_synthetic")
     assert json.loads(metadata["figures"])["probe"]["20"]["statistics"] >= 0.7
 
 
@@ -86,8 +86,8 @@ def test_shipped_backbone_is_single_precision_and_in_evaluation_mode() -> None:
 
 def test_damaged_weights_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     damaged = tmp_path / "synthetic_clip.safetensors"
-    damaged.write_bytes(SYNTHETIC_WEIGHTS.read_bytes()[:1000])
-    monkeypatch.setattr(backbone_module, "SYNTHETIC_WEIGHTS", damaged)
+    damaged.write_bytes(synthetic.WEIGHTS.read_bytes()[:1000])
+    monkeypatch.setattr(synthetic, "WEIGHTS", damaged)
     with pytest.raises(KgclipError, match=r"cannot be read .*; reinstall kgclip"):
         load_backbone("synthetic")
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kgclip.video import decode
+from kgclip.video import decode, indexing
 from kgclip.video.decode import VideoInfo, open_video, probe, read_frames
 
 OPEN_GOP = {"g": "12", "x264-params": "open-gop=1:bframes=3"}
@@ -86,8 +86,8 @@ def test_probe_knows_size_and_rate(video) -> None:
 def test_the_sample_table_gives_the_same_frames(name: str, encode, decode_all, monkeypatch) -> None:
     path = encode(name, **FORMATS[name])
     expected = decode_all(path)
-    monkeypatch.setattr(decode, "LARGE_FILE_BYTES", 0)
-    monkeypatch.setattr(decode.Video, "_index_from_packets", lambda self: pytest.fail("read all packets"))
+    monkeypatch.setattr(indexing, "LARGE_FILE_BYTES", 0)
+    monkeypatch.setattr(indexing, "index_from_packets", lambda file: pytest.fail("read all packets"))
     monkeypatch.setattr(decode.Video, "_read_through", lambda self, wanted: pytest.fail("decoded from the start"))
     assert probe(path) == VideoInfo(60, 2.4, 25.0, 64, 48, 0)
     for indices in ([59], [11, 12, 13], [0, 31, 7], list(range(60))):
@@ -97,7 +97,7 @@ def test_the_sample_table_gives_the_same_frames(name: str, encode, decode_all, m
 def count_decoded(path: Path, indices: list[int]) -> int:
     with open_video(path) as opened:
         opened.read(indices)
-        return opened.num_decoded
+        return opened.file.num_decoded
 
 
 def test_only_the_needed_frames_are_decoded(encode) -> None:
@@ -135,7 +135,7 @@ def test_a_file_is_sought_in_no_more_often_than_needed(encode, monkeypatch) -> N
 def test_variable_frame_rate(
     name: str, large_file_bytes: int, encode: Callable[..., Path], read_numbers, monkeypatch
 ) -> None:
-    monkeypatch.setattr(decode, "LARGE_FILE_BYTES", large_file_bytes)
+    monkeypatch.setattr(indexing, "LARGE_FILE_BYTES", large_file_bytes)
     gaps = np.random.default_rng(0).choice([10, 20, 33, 400], 50)
     stamps = [int(stamp) for stamp in np.cumsum(gaps)]
     path = encode(name, num_frames=50, stamps=stamps, time_base=Fraction(1, 1000), options={"g": "12"})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kgclip.errors import KgclipError
-from kgclip.video import decode
+from kgclip.video import decode, indexing
 from kgclip.video.decode import open_video, probe, read_frames
 from kgclip.video.index import IndexFaultError
 
@@ -130,7 +130,7 @@ def test_a_wrong_index_is_not_believed(threads: int, encode, decode_all, monkeyp
 
 @pytest.mark.parametrize("large_file_bytes", [0, 2**40])
 def test_every_sample_marked_as_key_frame(large_file_bytes: int, encode, decode_all, monkeypatch) -> None:
-    monkeypatch.setattr(decode, "LARGE_FILE_BYTES", large_file_bytes)
+    monkeypatch.setattr(indexing, "LARGE_FILE_BYTES", large_file_bytes)
     path = encode("clip.mp4", options={"g": "30"})
     expected = decode_all(path)
     path.write_bytes(path.read_bytes().replace(b"stss", b"free"))
@@ -140,7 +140,7 @@ def test_every_sample_marked_as_key_frame(large_file_bytes: int, encode, decode_
 
 @pytest.mark.parametrize("large_file_bytes", [0, 2**40])
 def test_an_edit_list_hides_the_first_frames(large_file_bytes: int, encode, decode_all, monkeypatch) -> None:
-    monkeypatch.setattr(decode, "LARGE_FILE_BYTES", large_file_bytes)
+    monkeypatch.setattr(indexing, "LARGE_FILE_BYTES", large_file_bytes)
     path = encode("clip.mp4", options={"g": "30"})
     data = bytearray(path.read_bytes())
     entry = data.index(b"elst") + 4 + 8  # after the version and the number of entries: duration, then start

@@ -8,7 +8,7 @@ from kgclip.video.index import UNKNOWN, FrameIndex, IndexFaultError, PacketStamp
 # An open GOP: frames 6 and 7 are leading frames, they follow the key frame 8 in the file and are shown before it.
 FILE_ORDER = [0, 2, 1, 4, 3, 5, 8, 6, 7, 10, 9, 12, 11, 13]
 KEYS = (0, 8, 12)
-PACKETS = [PacketStamp(10 * frame, 10 * place, frame in KEYS, True) for place, frame in enumerate(FILE_ORDER)]
+PACKETS = [PacketStamp(10 * frame, 10 * place, 10, frame in KEYS, True) for place, frame in enumerate(FILE_ORDER)]
 
 
 def from_header(packets: list[PacketStamp], num_frames: int) -> FrameIndex:
@@ -31,7 +31,9 @@ def from_header(packets: list[PacketStamp], num_frames: int) -> FrameIndex:
 
 def from_stamps(packets: list[PacketStamp]) -> FrameIndex:
     keys = [packet for packet in packets if packet.is_key]
-    return FrameIndex.from_stamps([p.pts for p in packets if p.is_shown], [p.pts for p in keys], [p.dts for p in keys])
+    return FrameIndex.from_stamps(
+        [p.pts for p in packets if p.is_shown], [p.pts for p in keys], [p.dts for p in keys], 10
+    )
 
 
 @pytest.mark.parametrize("index", [from_stamps(PACKETS), from_header(PACKETS, 14)])
@@ -48,12 +50,19 @@ def test_only_the_gops_asked_for_are_read() -> None:
     index = from_header(PACKETS, 14)
     index.locate(13)
     assert index.key_ranks.tolist() == [UNKNOWN, UNKNOWN, 12]
-    assert index.mean_period is None
 
 
-def test_mean_period() -> None:
-    assert from_stamps(PACKETS).mean_period == 10
-    assert from_stamps(PACKETS[:1]).mean_period is None
+def test_ticks_count_from_the_first_frame() -> None:
+    later = [packet._replace(pts=1000 + packet.pts * packet.pts) for packet in PACKETS]
+    for index in (from_stamps(later), from_header(later, 14)):
+        assert index.ticks([13, 0, 7, 7]).tolist() == [16900, 0, 4900, 4900]
+
+
+def test_times_that_do_not_ascend_are_a_fault() -> None:
+    index = from_stamps(PACKETS)
+    index._stamps[5] = 0
+    with pytest.raises(IndexFaultError):
+        index.ticks([5])
 
 
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 3), st.booleans()), min_size=1, max_size=8))
@@ -66,7 +75,7 @@ def test_header_and_packets_agree(gops: list[tuple[int, int, bool]]) -> None:
         order = [leading, *range(leading), *range(leading + 1, leading + length)]
         for frame in order:
             is_hidden = hides and frame == leading + 1 and length > 1
-            packets.append(PacketStamp(7 * (shown + frame), len(packets), frame == leading, not is_hidden))
+            packets.append(PacketStamp(7 * (shown + frame), len(packets), 7, frame == leading, not is_hidden))
         shown += leading + length
     num_frames = sum(packet.is_shown for packet in packets)
     exact, lazy = from_stamps(packets), from_header(packets, num_frames)

@@ -52,7 +52,7 @@ def compare(argv: Sequence[str]) -> int:
         data=command.data,
         out=Path(),
         annotations=command.annotations,
-        parsings=command.definitions,
+        definitions=command.definitions,
         features=command.features,
         frames=command.frames,
         device="cpu",

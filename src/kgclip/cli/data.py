@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse, print_json
+from kgclip.cli.output import Switch, parse, print_findings, print_json
 from kgclip.errors import KgclipError
 from kgclip.synthetic.dataset import SyntheticOptions
 
@@ -57,47 +57,43 @@ class CheckCommand:
     """Kinetics-TPS root, folder of class folders, or CSV file"""
     annotations: Path | None = None
     """part annotations of a folder or CSV data set"""
+    source_pattern: str | None = None
+    """regular expression whose group is the source in a clip's id, e.g. "^[^/]+/([a-z]+)_" """
     workers: int = 2
     """threads that open videos"""
-    json: bool = False
+    json: Switch = False
     """print one JSON object"""
 
 
 def check(argv: Sequence[str]) -> int:
     """Run `kgclip data check`."""
     command = parse(CheckCommand, argv, "data check")
+    from kgclip.data.annotations import read_observations, without_movements
     from kgclip.data.check import check_dataset
     from kgclip.data.dataset import open_dataset
-    from kgclip.data.kinetics_tps import read_observations
+    from kgclip.kg.inspect import Finding
 
-    dataset = open_dataset(command.data, command.annotations)
+    dataset = open_dataset(command.data, command.annotations, command.source_pattern)
     findings = check_dataset(dataset, workers=command.workers)
-    words = None
     if dataset.annotations is not None:
         try:
-            read_observations(dataset, workers=command.workers)
+            reason = without_movements(read_observations(dataset, workers=command.workers))
+            if reason is not None:
+                findings = [*findings, Finding("error", "annotations", reason)]
         except KgclipError as error:
-            words = str(error)
-    if command.json:
-        rows = [asdict(finding) for finding in findings]
-        print_json(
-            {"clips": len(dataset.clips), "actions": len(dataset.actions), "findings": rows, "annotations": words}
-        )
-    else:
-        for finding in findings:
-            print(f"{finding.severity:<8} {finding.rule:<24} {finding.message}")
-        if words:
-            print(f"error    annotations              {words}")
-        print(f"{len(dataset.clips)} clips of {len(dataset.actions)} actions, {len(findings) + bool(words)} findings")
-    return 1 if words or any(finding.severity == "error" for finding in findings) else 0
+            findings = [*findings, Finding("error", "annotations", str(error))]
+    about = f"{len(dataset.clips)} clips of {len(dataset.actions)} actions, "
+    counts = {"clips": len(dataset.clips), "actions": len(dataset.actions)}
+    return print_findings(findings, about=about, as_json=counts if command.json else None)
 
 
 @dataclass(frozen=True)
 class FeaturesCommand:
     """Encode frames once and keep the features, so that training takes minutes and any encoder can be used.
 
-    An encoder of your own is a Python file with a function that takes the path of its weights and returns a callable
-    from uint8 RGB frames [T, H, W, 3] to features [T, F].
+    A run that was ended goes on where it stopped when it is started again. An encoder of your own is a Python file
+    with a function that takes the path of its weights and returns a callable from uint8 RGB frames [T, H, W, 3] to
+    features [T, F]; see docs/data.md.
 
     Examples:
 
@@ -109,9 +105,9 @@ class FeaturesCommand:
     data: Positional[Path]
     """Kinetics-TPS root, folder of class folders, or CSV file"""
     out: Path
-    """safetensors file to write"""
-    backbone: str = "synthetic"
-    """whose image tower encodes: figure, or the name or folder of a CLIP or SigLIP model"""
+    """safetensors file to write; one that is there is never replaced"""
+    backbone: str | None = None
+    """whose image tower encodes: synthetic (the default), efficientnet-lite0, or a CLIP or SigLIP by name or folder"""
     encoder: str | None = None
     """an encoder of your own in place of a backbone: FILE.py:NAME"""
     encoder_weights: Path | None = None
@@ -122,6 +118,10 @@ class FeaturesCommand:
     """threads that decode"""
     device: str = "cpu"
     """where a backbone runs"""
+    keep_going: bool = False
+    """leave out clips that cannot be read, and report them"""
+    json: bool = False
+    """print one JSON object"""
 
 
 def features(argv: Sequence[str]) -> int:
@@ -129,17 +129,37 @@ def features(argv: Sequence[str]) -> int:
     command = parse(FeaturesCommand, argv, "data features")
     if command.frames < 1:
         raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
+    _check_encoder_options(command)
     from kgclip.data.dataset import open_dataset
     from kgclip.engine.checkpoint import check_device
-    from kgclip.engine.extract import backbone_encoder, extract_features, load_encoder
-    from kgclip.models.backbone import load_backbone
+    from kgclip.engine.encoder import backbone_encoder, load_encoder
+    from kgclip.engine.extract import extract_features
+    from kgclip.models.backbones.registry import load_backbone
 
     dataset = open_dataset(command.data)
     if command.encoder is not None:
         encoder = load_encoder(command.encoder, command.encoder_weights)
     else:
         check_device(command.device)
-        encoder = backbone_encoder(load_backbone(command.backbone).to(command.device))
+        encoder = backbone_encoder(load_backbone(command.backbone or "synthetic").to(command.device))
     paths = {clip.id: clip.path for clip in dataset.clips}
-    extract_features(encoder, paths, command.frames, command.out, workers=command.workers)
+    done = extract_features(
+        encoder, paths, command.frames, command.out, workers=command.workers, keep_going=command.keep_going
+    )
+    if command.json:
+        print_json({"file": str(command.out), "encoder": encoder.identity} | asdict(done))
+    else:
+        for clip, reason in done.skipped.items():
+            print(f"skipped  {clip:<24} {reason}")
+        print(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
     return 0
+
+
+def _check_encoder_options(command: FeaturesCommand) -> None:
+    """Refuse options that would have no effect."""
+    if command.encoder is None and command.encoder_weights is not None:
+        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
+    if command.encoder is not None and command.backbone is not None:
+        raise KgclipError("--encoder: encodes in place of a backbone; leave out --encoder or --backbone")
+    if command.encoder is not None and command.device != "cpu":
+        raise KgclipError("--device: is where a backbone runs; an encoder of your own chooses its device itself")

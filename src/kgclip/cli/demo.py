@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgclip.cli.output import parse, print_json, print_table
+from kgclip.cli.output import Switch, parse, print_json, print_table
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class DemoCommand:
     """held-out clips of each"""
     seed: int = 0
     """of data and training"""
-    json: bool = False
+    json: Switch = False
     """print the summary as one JSON object"""
 
 

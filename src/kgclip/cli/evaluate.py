@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse, print_json, print_table
+from kgclip.cli.output import Switch, parse, print_json, print_table, short
 from kgclip.errors import KgclipError
 
 # Figures of a report and the columns they are printed in; all columns of one table do not fit a terminal.
@@ -17,7 +17,7 @@ CALIBRATION = {"ece": "calibration error", "aurc": "area under risk-coverage"}
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Measure a model on clips it never saw: accuracy, macro F1, calibration; both halves alone and fused.
+    """Measure a model on clips it never saw: accuracy, macro F1, calibration; of the score and of each part alone.
 
     Examples:
 
@@ -38,11 +38,11 @@ class EvaluateCommand:
     """frames a clip, one or several numbers; default: as in training"""
     workers: int = 2
     """processes that decode"""
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
     out: Path | None = None
-    """folder for report.json and confusion.png"""
-    json: bool = False
+    """folder to write, with report.json and confusion.png"""
+    json: Switch = False
     """print one JSON object"""
 
 
@@ -51,34 +51,41 @@ def evaluate(argv: Sequence[str]) -> int:
     command = parse(EvaluateCommand, argv, "evaluate")
     if any(frames < 1 for frames in command.frames):
         raise KgclipError(f"--frames {min(command.frames)}: needs at least one frame; give numbers from 1")
-    from kgclip.engine.checkpoint import Checkpoint
+    from kgclip.engine.checkpoint import Checkpoint, choose_device
     from kgclip.engine.evaluate import evaluate as run_evaluation
     from kgclip.engine.evaluate import open_evaluation
-    from kgclip.files import write_json
+    from kgclip.files import free_output
 
+    if command.out is not None:
+        free_output(command.out)
+    device = choose_device(command.device)
     checkpoint = Checkpoint.load(command.model)
     evaluation = open_evaluation(checkpoint, command.data, command.part, command.features)
     reports = [
-        run_evaluation(checkpoint, evaluation, frames=frames, workers=command.workers, device=command.device)[0]
+        run_evaluation(checkpoint, evaluation, frames=frames, workers=command.workers, device=device)[0]
         for frames in command.frames or (checkpoint.config.frames,)
     ]
     # With several numbers of frames, the figures at the top are those of the most frames.
     report = max(reports, key=lambda r: r["frames"])
     if len(reports) > 1:
-        keys = ("frames", *ACCURACY, *CALIBRATION, "halves", "path", "ms_per_clip")
+        keys = ("frames", *ACCURACY, *CALIBRATION, "parts", "output", "ms_per_clip")
         report |= {"by_frames": [{key: r[key] for key in keys} for r in reports]}
     if command.out is not None:
-        from kgclip.report.figures import confusion_figure
-
-        command.out.mkdir(parents=True, exist_ok=True)
-        write_json(command.out / "report.json", report)
-        figure = confusion_figure(report["recognized_as"], checkpoint.actions)
-        figure.savefig(command.out / "confusion.png", dpi=130)
+        _write(command.out, report, checkpoint.actions)
     if command.json:
         print_json(report)
     else:
         _print(report, reports)
     return 0
+
+
+def _write(out: Path, report: dict[str, Any], actions: Sequence[str]) -> None:
+    from kgclip.files import atomic_folder, write_json
+    from kgclip.report.figures import confusion_figure
+
+    with atomic_folder(out) as temporary:
+        write_json(temporary / "report.json", report)
+        confusion_figure(report["recognized_as"], actions).savefig(temporary / "confusion.png", dpi=130)
 
 
 def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
@@ -88,9 +95,7 @@ def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
         (
             r["frames"],
             *(r[figure] for figure in ACCURACY),
-            r["halves"]["mm"],
-            r["halves"]["tri"],
-            r["path"],
+            *(r["parts"][part] for part in ("mm", "tri", "path")),
             r["ms_per_clip"],
         )
         for r in reports
@@ -99,3 +104,4 @@ def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
     print_table(f"{report['num_clips']} clips", columns, rows)
     rows = [(r["frames"], *(r[figure] for figure in CALIBRATION)) for r in reports]
     print_table("stated probabilities", ("frames", *CALIBRATION.values()), rows)
+    print(f"split {short(report['split_hash'])}, graph {short(report['graph_hash'])}")

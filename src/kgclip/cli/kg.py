@@ -1,49 +1,54 @@
 """`kgclip kg build | stats | show | lint | export`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse, print_json, print_table
+from kgclip.cli.output import Switch, parse, print_findings, print_json, print_table, short
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.errors import KgclipError
-from kgclip.kg.build import MovementRule, merge, read_parsings, read_triples, with_projected_shares
-from kgclip.kg.graph import KnowledgeGraph
+from kgclip.files import free_output
+from kgclip.kg.build import MovementRule, merge
+from kgclip.kg.io import read_graph, write_graph
 
 
 @dataclass(frozen=True)
 class BuildCommand:
-    """Build a graph from part annotations, from triples, from written action parsings, or from several of them.
+    """Build a graph from part annotations, from written definitions of actions, from other graphs, or from several.
 
-    From annotations only the training clips of the split enter: give `train` the same --split options.
+    From annotations only the training clips of the split enter: give `train` the same --split options, and --validation
+    here if it trains by gradient (--model.head gradient, --model.tuning) and so needs clips to validate on.
 
     Examples:
 
-      kgclip kg build --tps Kinetics-TPS --out graph.parquet
+      kgclip kg build --data Kinetics-TPS --out graph.parquet
 
-      kgclip kg build --triples triples/ --out graph.parquet
+      kgclip kg build --data Kinetics-TPS --definitions actions.yaml --out graph.parquet
 
-      kgclip kg build --tps Kinetics-TPS --parsings actions.yaml --out graph.parquet
+      kgclip kg build --graphs triples/ --out graph.parquet
     """
 
     out: Path
     """Parquet file to write"""
-    tps: Path | None = None
-    """Kinetics-TPS root (or another data set, with --annotations)"""
-    triples: Path | None = None
-    """folder of headerless TSV files, or one: head, relation, tail"""
-    parsings: Path | None = None
-    """YAML file of action parsings"""
+    data: Path | None = None
+    """data set with part annotations"""
     annotations: Path | None = None
     """part annotations of a folder or CSV data set"""
-    keep_going: bool = False
+    definitions: Path | None = None
+    """YAML file with the movements of each action"""
+    graphs: tuple[Path, ...] = ()
+    """graphs in any format that reads: Parquet, folders or files of triples"""
+    validation: Switch = False
+    """leave the validation clips of the split out"""
+    keep_going: Switch = False
     """skip broken annotations with a warning"""
     workers: int = 2
     """processes that read annotations"""
-    json: bool = False
+    json: Switch = False
     """print the counts as one JSON object"""
     split: SplitOptions = field(default_factory=SplitOptions)
     rule: MovementRule = field(default_factory=MovementRule)
@@ -52,32 +57,22 @@ class BuildCommand:
 def build(argv: Sequence[str]) -> int:
     """Run `kgclip kg build`."""
     command = parse(BuildCommand, argv, "kg build")
+    free_output(command.out)
     graphs = []
-    if command.tps is not None:
+    if command.data is not None:
         from kgclip.data.dataset import open_dataset
         from kgclip.engine.prepare import graph_of_split
 
-        dataset = open_dataset(command.tps, command.annotations)
-        graphs.append(
-            graph_of_split(
-                dataset,
-                make_split(dataset, command.split),
-                command.rule,
-                workers=command.workers,
-                keep_going=command.keep_going,
-            )
-        )
-    if command.triples is not None:
-        graphs.append(with_projected_shares(read_triples(command.triples)))
-    if command.parsings is not None:
-        graphs.append(read_parsings(command.parsings))
+        dataset = open_dataset(command.data, command.annotations)
+        split = make_split(dataset, command.split, validate=command.validation)
+        options = {"workers": command.workers, "keep_going": command.keep_going}
+        graphs.append(graph_of_split(dataset, split, command.rule, **options))
+    graphs += [read_graph(path) for path in (*command.graphs, *filter(None, [command.definitions]))]
     if not graphs:
-        raise KgclipError("kg build: nothing to build from; give --tps, --triples or --parsings")
-    graph = graphs[0]
-    for other in graphs[1:]:
-        graph = merge(graph, other)
+        raise KgclipError("kg build: nothing to build from; give --data, --definitions or --graphs")
+    graph = reduce(merge, graphs)
     graph.save(command.out)
-    from kgclip.kg.stats import graph_stats
+    from kgclip.kg.inspect import graph_stats
 
     counts = graph_stats(graph)
     if command.json:
@@ -99,17 +94,17 @@ class StatsCommand:
     """
 
     graph: Positional[Path]
-    """Parquet file that `kgclip kg build` wrote"""
-    json: bool = False
+    """a graph: Parquet, or any other format that reads"""
+    json: Switch = False
     """print one JSON object"""
 
 
 def stats(argv: Sequence[str]) -> int:
     """Run `kgclip kg stats`."""
     command = parse(StatsCommand, argv, "kg stats")
-    from kgclip.kg.stats import graph_stats
+    from kgclip.kg.inspect import graph_stats
 
-    counts = graph_stats(KnowledgeGraph.load(command.graph))
+    counts = graph_stats(read_graph(command.graph))
     if command.json:
         print_json(counts)
         return 0
@@ -121,9 +116,9 @@ def stats(argv: Sequence[str]) -> int:
     return 0
 
 
-def _print_counts(title: str, counts: dict) -> None:
+def _print_counts(title: str, counts: dict[str, Any]) -> None:
     rows = [*counts["entities"].items(), *counts["edges"].items()]
-    print_table(f"{title} ({counts['hash']})", ("entities and edges", "number"), rows)
+    print_table(f"{title} ({short(counts['hash'])})", ("entities and edges", "number"), rows)
 
 
 @dataclass(frozen=True)
@@ -138,17 +133,17 @@ class ShowCommand:
     action: Positional[str]
     """name of the action"""
     graph: Path
-    """Parquet file that `kgclip kg build` wrote"""
-    json: bool = False
+    """a graph: Parquet, or any other format that reads"""
+    json: Switch = False
     """print one JSON object"""
 
 
 def show(argv: Sequence[str]) -> int:
     """Run `kgclip kg show`."""
     command = parse(ShowCommand, argv, "kg show")
-    from kgclip.kg.stats import describe_action
+    from kgclip.kg.inspect import describe_action
 
-    action = describe_action(KnowledgeGraph.load(command.graph), command.action)
+    action = describe_action(read_graph(command.graph), command.action)
     if command.json:
         print_json(action)
         return 0
@@ -176,10 +171,10 @@ class LintCommand:
     """
 
     graph: Positional[Path]
-    """Parquet file that `kgclip kg build` wrote"""
+    """a graph: Parquet, or any other format that reads"""
     data: Path | None = None
     """data set whose vocabulary and test clips the graph is checked against"""
-    json: bool = False
+    json: Switch = False
     """print one JSON object"""
 
 
@@ -187,10 +182,10 @@ def lint(argv: Sequence[str]) -> int:
     """Run `kgclip kg lint`."""
     command = parse(LintCommand, argv, "kg lint")
     from kgclip.data.dataset import open_dataset
-    from kgclip.kg.lint import lint as run_lint
+    from kgclip.kg.inspect import lint as run_lint
     from kgclip.kg.movement import PARTS
 
-    graph = KnowledgeGraph.load(command.graph)
+    graph = read_graph(command.graph)
     dataset = None if command.data is None else open_dataset(command.data)
     vocabulary = None if dataset is None else dataset.vocabulary
     findings = run_lint(
@@ -200,18 +195,12 @@ def lint(argv: Sequence[str]) -> int:
         objects=None if vocabulary is None else vocabulary.objects,
         test_clips=() if dataset is None else [clip.id for clip in dataset.clips if clip.part == "test"],
     )
-    if command.json:
-        print_json({"findings": [asdict(finding) for finding in findings]})
-    else:
-        for finding in findings:
-            print(f"{finding.severity:<8} {finding.rule:<24} {finding.message}")
-        print(f"{len(findings)} findings")
-    return 1 if any(finding.severity == "error" for finding in findings) else 0
+    return print_findings(findings, as_json={} if command.json else None)
 
 
 @dataclass(frozen=True)
 class ExportCommand:
-    """Write a graph as headerless TSV triples (a folder) or as GraphML (for Gephi, networkx).
+    """Write a graph in another format: headerless TSV triples (a folder), GraphML (for Gephi, networkx) or Parquet.
 
     Examples:
 
@@ -221,18 +210,16 @@ class ExportCommand:
     """
 
     graph: Positional[Path]
-    """Parquet file that `kgclip kg build` wrote"""
+    """a graph: Parquet, or any other format that reads"""
     out: Path
-    """folder (tsv) or file (graphml) to write"""
-    format: Literal["tsv", "graphml"] = "tsv"
-    """what to write"""
+    """file or (tsv) folder to write"""
+    format: str = "tsv"
+    """tsv, graphml or parquet"""
 
 
 def export(argv: Sequence[str]) -> int:
     """Run `kgclip kg export`."""
     command = parse(ExportCommand, argv, "kg export")
-    from kgclip.kg.export import write_graphml, write_triples
-
-    graph = KnowledgeGraph.load(command.graph)
-    (write_triples if command.format == "tsv" else write_graphml)(graph, command.out)
+    free_output(command.out)
+    write_graph(read_graph(command.graph), command.out, command.format)
     return 0

@@ -1,5 +1,6 @@
 """The command line: finds the command, runs it, and turns what went wrong into one sentence."""
 
+import difflib
 import gc
 import importlib
 import logging
@@ -7,17 +8,18 @@ import os
 import sys
 
 from kgclip.errors import KgclipError
+from kgclip.memory import keep_freed_memory
 
 # Command → module and function; modules are imported when their command runs, so that help and errors come at once.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "data synthetic": ("kgclip.cli.data", "synthetic", "generate a data set of articulated figures"),
     "data check": ("kgclip.cli.data", "check", "look for missing, broken and doubtful clips and annotations"),
     "data features": ("kgclip.cli.data", "features", "encode frames once, for training in minutes"),
-    "kg build": ("kgclip.cli.kg", "build", "build a graph from annotations, triples or written parsings"),
+    "kg build": ("kgclip.cli.kg", "build", "build a graph from annotations, written definitions or other graphs"),
     "kg stats": ("kgclip.cli.kg", "stats", "count entities, edges and shared movements"),
     "kg show": ("kgclip.cli.kg", "show", "show what an action consists of"),
     "kg lint": ("kgclip.cli.kg", "lint", "find mistakes in a graph"),
-    "kg export": ("kgclip.cli.kg", "export", "write a graph as TSV triples or GraphML"),
+    "kg export": ("kgclip.cli.kg", "export", "write a graph as TSV triples, GraphML or Parquet"),
     "train": ("kgclip.cli.train", "train", "train a model"),
     "evaluate": ("kgclip.cli.evaluate", "evaluate", "measure a model on clips it never saw"),
     "compare": ("kgclip.cli.compare", "compare", "see whether the graph helps on your clips"),
@@ -26,9 +28,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def usage() -> str:
-    """The list of commands."""
-    rows = "\n".join(f"  kgclip {name:<14} {text}" for name, (_, _, text) in COMMANDS.items())
+def usage(group: str = "") -> str:
+    """The list of commands, or of those of a group ("data", "kg")."""
+    rows = "\n".join(
+        f"  kgclip {name:<14} {text}"
+        for name, (_, _, text) in COMMANDS.items()
+        if name.startswith(f"{group} ".lstrip())
+    )
     return (
         "Recognize human actions in video with CLIP and a knowledge graph of body movements.\n\n"
         f"{rows}\n\nEach command has --help with examples."
@@ -36,19 +42,10 @@ def usage() -> str:
 
 
 def run(argv: list[str]) -> int:
-    """Run one command; returns the exit code (0 done, 2 something a person can mend)."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(usage())
-        return 0
-    if argv[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"kgclip {version('kgclip')}")
-        return 0
+    """Run one command; returns the exit code (0 done, 1 findings, 2 what a person can put right, 130 interrupted)."""
     words = next((n for n in (2, 1) if " ".join(argv[:n]) in COMMANDS), 0)
     if not words:
-        print(f"kgclip: there is no command {' '.join(argv[:2])!r}\n\n{usage()}", file=sys.stderr)
-        return 2
+        return _no_command(argv)
     module, function, _ = COMMANDS[" ".join(argv[:words])]
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kgclip").setLevel(logging.INFO)
@@ -70,11 +67,31 @@ def run(argv: list[str]) -> int:
         return 130
 
 
+def _no_command(argv: list[str]) -> int:
+    """Help, the version, or the nearest command to words that are none."""
+    group = argv[0] if argv and any(name.startswith(f"{argv[0]} ") for name in COMMANDS) else ""
+    rest = argv[1:] if group else argv
+    if not rest or rest[0] in ("-h", "--help"):
+        print(usage(group))
+        return 0
+    if rest == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"kgclip {version('kgclip')}")
+        return 0
+    words = " ".join([group, rest[0]] if group else rest[:2])
+    near = difflib.get_close_matches(words, COMMANDS, n=1) or difflib.get_close_matches(rest[0], COMMANDS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "see kgclip --help"
+    print(f"kgclip: there is no command {words!r}; {hint}", file=sys.stderr)
+    return 2
+
+
 def main() -> None:
     """Entry point of the `kgclip` command."""
     # torch and transformers make hundreds of thousands of objects that stay: looking through them for garbage, which
     # Python does again and again while they grow and once more at the end, takes two seconds.
     gc.set_threshold(50_000)
+    keep_freed_memory()
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

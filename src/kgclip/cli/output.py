@@ -1,35 +1,35 @@
-"""What commands print: one JSON object on stdout, or tables for a person."""
+"""What commands read and print: options, JSON on stdout, or tables and findings for a person."""
 
 import inspect
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from kgclip.kg.inspect import Finding
+
 T = TypeVar("T")
+
+Switch = tyro.conf.FlagCreatePairsOff[bool]
+"""An option that is off unless given; those of a configuration can be on, and have a --no- form beside."""
 
 
 def parse(kind: type[T], argv: Sequence[str], prog: str, default: T | None = None) -> T:
     """The command's options from its words; help and mistakes in options are printed by tyro (exit code 2)."""
     options: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(
-        kind,
-        args=list(argv),
-        prog=f"kgclip {prog}",
-        # All of the docstring, with its examples; tyro takes the first paragraph alone.
-        description=inspect.getdoc(kind),
-        config=(tyro.conf.FlagCreatePairsOff,),
-        **options,
-    )
+    # All of the docstring, with its examples; tyro takes the first paragraph alone.
+    return tyro.cli(kind, args=list(argv), prog=f"kgclip {prog}", description=inspect.getdoc(kind), **options)
 
 
 def print_json(value: Any) -> None:
-    """The one thing on stdout of a command with --json."""
-    print(json.dumps(value))
+    """One value on stdout, on one line that a reader of a pipe sees at once."""
+    print(json.dumps(value), flush=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -41,3 +41,19 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     for row in rows:
         table.add_row(*("–" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
     Console(file=sys.stdout).print(table)
+
+
+def print_findings(findings: "Sequence[Finding]", *, about: str = "", as_json: dict[str, Any] | None = None) -> int:
+    """Findings as lines with a count, or as JSON beside other values; gives the exit code, 1 if one is an error."""
+    if as_json is not None:
+        print_json(as_json | {"findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            print(f"{finding.severity:<8} {finding.rule:<24} {finding.message}")
+        print(f"{about}{len(findings)} finding{'' if len(findings) == 1 else 's'}")
+    return 1 if any(finding.severity == "error" for finding in findings) else 0
+
+
+def short(digest: str) -> str:
+    """A hash as people compare it; JSON has all of it."""
+    return digest[:12]

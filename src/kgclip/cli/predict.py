@@ -1,5 +1,6 @@
 """`kgclip predict`."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse, print_json
+from kgclip.cli.output import Switch, parse, print_json
 from kgclip.errors import KgclipError
 
 
@@ -21,13 +22,19 @@ class PredictCommand:
 
       kgclip predict model clip.mp4
 
-      kgclip predict model clips/ --json > predictions.json
+      kgclip predict model clips/ --json > predictions.jsonl
+
+      kgclip predict model clip.mp4 --actions "push up,pull ups"
+
+      kgclip predict --backbone openai/clip-vit-base-patch16 --actions names.txt clip.mp4
     """
 
-    model: Positional[Path]
-    """the folder that `kgclip train` wrote"""
-    files: Positional[tuple[Path, ...]]
-    """video files or folders"""
+    paths: Positional[tuple[Path, ...]]
+    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders"""
+    actions: str | None = None
+    """the actions to choose from: names with commas between, or a text file with one a line; default: the model's"""
+    backbone: str | None = None
+    """in place of a trained model: the name or folder of a CLIP or SigLIP model, which compares clips with names"""
     frames: int | None = None
     """frames a clip; default: as in training"""
     top: int = 5
@@ -36,32 +43,70 @@ class PredictCommand:
     """for a model that takes features: their encoder, FILE.py:NAME"""
     encoder_weights: Path | None = None
     """file given to that encoder"""
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
-    json: bool = False
-    """print one JSON list"""
+    json: Switch = False
+    """print one JSON object a line, each as soon as its file is done"""
 
 
 def predict(argv: Sequence[str]) -> int:
     """Run the command."""
     command = parse(PredictCommand, argv, "predict")
-    if not command.files:
-        raise KgclipError("predict: no file given; name at least one video file or folder")
-    if min(command.top, command.frames or 1) < 1:
-        raise KgclipError("predict: --top and --frames need at least 1")
-    from kgclip.engine.extract import load_encoder
+    for option, value in (("--top", command.top), ("--frames", command.frames)):
+        if value is not None and value < 1:
+            raise KgclipError(f"{option} {value}: is too small; give 1 or more")
+    files = command.paths if command.backbone is not None else command.paths[1:]
+    if not files:
+        what = "" if command.backbone is not None else "the model's folder and "
+        raise KgclipError(f"predict: no file given; name {what}at least one video file or folder")
+    options: dict[str, Any] = {"frames": command.frames, "top": command.top}
+    if command.actions is not None:
+        options["actions"] = action_names(command.actions)
+    from kgclip.engine.predict import find_videos
+    from kgclip.progress import progress_bar
+
+    recognizer = _recognizer(command, options.get("actions", ()))
+    videos = list(find_videos(files))
+    failed = False
+    # On a terminal the results themselves show the progress.
+    with progress_bar("Recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
+        for result in recognizer.predict_many(videos, **options):
+            failed |= "error" in result
+            print_json(result) if command.json else print(describe(result), flush=True)
+            advance(1)
+    return 2 if failed else 0
+
+
+def action_names(given: str) -> tuple[str, ...]:
+    """The names that ``--actions`` gives: those of a text file, or those between commas.
+
+    Raises:
+        KgclipError: no such file, or no name.
+    """
+    from kgclip.files import read_text
+
+    is_file = Path(given).suffix == ".txt" or Path(given).is_file()
+    names = read_text(Path(given)).splitlines() if is_file else given.split(",")
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise KgclipError(f"--actions {given}: names no action; give names with commas between, or a file of them")
+    return tuple(dict.fromkeys(names))
+
+
+def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
+    from kgclip.engine.checkpoint import choose_device
+    from kgclip.engine.encoder import load_encoder
     from kgclip.engine.predict import Recognizer
 
-    encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
-    recognizer = Recognizer.from_pretrained(command.model, encoder=encoder, device=command.device)
-    results = []
-    for result in recognizer.predict_many(command.files, frames=command.frames, top=command.top):
-        results.append(result)
-        if not command.json:
-            print(describe(result))
-    if command.json:
-        print_json(results)
-    return 2 if any("error" in result for result in results) else 0
+    device = choose_device(command.device)
+    if command.backbone is None:
+        encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
+        return Recognizer.from_pretrained(command.paths[0], encoder=encoder, device=device)
+    if not actions:
+        raise KgclipError(f"--backbone {command.backbone}: knows no actions; name them with --actions")
+    if command.encoder is not None:
+        raise KgclipError("--encoder: makes features for a trained model; leave out --backbone or --encoder")
+    return Recognizer.from_names(command.backbone, actions, device=device)
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -70,15 +115,22 @@ def describe(result: dict[str, Any]) -> str:
         return f"{result['file']}\n  error: {result['error']}\n"
     lines = [result["file"]]
     for row in result["actions"]:
-        tri = "    –" if row["s_tri"] is None else f"{row['s_tri']:5.2f}"
-        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} S_mm {row['s_mm']:5.2f}  S_tri {tri}")
+        parts = "  ".join(f"{name} {_number(row[name.lower()])}" for name in ("S_mm", "S_tri", "S_path"))
+        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} {parts}")
     if result["triplets"]:
-        lines.append(f"  because {result['actions'][0]['action']} consists of, and the clip shows:")
+        lines.append(f"  what speaks for {result['actions'][0]['action']}, by movement:")
     for row in result["triplets"][:5]:
         lines.append(
-            f"    {row['movement']:<34} seen {row['evidence']:4.2f}  share {row['share']:4.2f}  "
+            f"    {row['movement']:<34} share of clip {row['share']:4.2f}, of action {row['definition']:4.2f}, "
             f"adds {row['contribution']:+.3f}"
         )
     for row in result["movements"][:5]:
-        lines.append(f"  sees {row['movement']:<34} {row['evidence']:4.2f} at {row['time_s'][0]}–{row['time_s'][1]} s")
+        first, last = row["time_s"]
+        lines.append(
+            f"  sees {row['movement']:<34} {row['share']:4.2f} (average {row['average']:4.2f}) at {first}–{last} s"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "    –" if value is None else f"{value:5.2f}"

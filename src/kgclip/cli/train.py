@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from kgclip.cli.output import parse, print_json, print_table
-from kgclip.config import TrainConfig, preset
+from kgclip.cli.output import Switch, parse, print_json, print_table, short
+from kgclip.config import TrainConfig, check_options, preset
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class TrainCommand:
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
     preset: str = "default"
     """where the defaults come from: default, paper, paper-b16 or paper-b32"""
-    resume: bool = False
+    resume: Switch = False
     """go on with a run that was killed"""
     batch: Literal["auto"] | None = None
-    """auto finds the batch size: the largest that fits, or on a CPU beyond which nothing gets faster"""
-    dry_run: bool = False
-    """predict time, memory and steps; train nothing"""
-    json: bool = False
+    """auto finds the batch size: the largest that fits, or on a CPU beyond which no larger one is faster"""
+    dry_run: Switch = False
+    """predict time, memory and steps, and train no model"""
+    json: Switch = False
     """print the summary (or the prediction) as one JSON object"""
 
 
@@ -51,15 +51,15 @@ def train(argv: Sequence[str]) -> int:
     name = next((a.partition("=")[2] for a in argv if a.startswith("--preset=")), name)
     default = TrainCommand(preset(name, Path(), Path()), preset=name)
     for required in ("data", "out"):
-        # tyro asks for what is missing; the configuration itself takes nothing but paths.
+        # tyro asks for what is missing; the configuration itself takes only paths.
         object.__setattr__(default.config, required, tyro.MISSING)
     command = parse(TrainCommand, argv, "train", default)
     config = command.config
+    check_options(config, preset(name, config.data, config.out))
     if command.batch == "auto":
-        from kgclip.engine.batch_size import with_batch_size
-        from kgclip.engine.train import state_folder
+        from kgclip.engine.dry_run import with_batch_size
 
-        config = with_batch_size(config, state_folder(config.out) if command.resume else None)
+        config = with_batch_size(config)
     if command.dry_run:
         return dry_run(config, as_json=command.json)
     from kgclip.engine.train import train as run_training
@@ -73,26 +73,28 @@ def train(argv: Sequence[str]) -> int:
         print(f"{command.config.out}: {how}", end="")
         if summary["val_top1"] is not None:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
-        print(f", {summary['wall_s']:.0f} s")
+        if summary["left_out_top1"] is not None:
+            print(f", top-1 {summary['left_out_top1']:.3f} on training clips whose source was left out", end="")
+        print(
+            f", {summary['wall_s']:.0f} s; split {short(checkpoint.split.hash)}, graph {short(checkpoint.graph.hash)}"
+        )
     return 0
 
 
 def dry_run(config: TrainConfig, *, as_json: bool) -> int:
     """Print what the run would take."""
-    from kgclip.engine.estimate import estimate
+    from kgclip.engine.dry_run import estimate
 
-    expected = estimate(config)
+    expected = estimate(config).to_json()
     if as_json:
-        print_json(expected.to_json())
+        print_json(expected)
         return 0
-    print(
-        f"{config.out}: {expected.train_clips} training and {expected.val_clips} validation clips, "
-        f"{config.epochs} epochs, {expected.steps} steps of {expected.batch_size} clips"
-    )
-    print(f"trained parameters: {expected.trained_parameters:,} of {expected.parameters:,}")
-    print(f"time: {duration(expected.wall_s)}, {expected.step_s:.3g} s a step")
-    print_table("time by phase", ("phase", "time"), [(name, duration(s)) for name, s in expected.seconds.items()])
-    print(f"memory: {expected.memory_bytes / 2**30:.2f} GiB")
+    print(f"{config.out}: {expected['train_clips']} training and {expected['val_clips']} validation clips", end="")
+    print(f", {expected['steps']} steps of {config.optim.batch_size} clips" if config.trains else ", solved")
+    print(f"trained parameters: {expected['trained_parameters']:,} of {expected['parameters']:,}")
+    print(f"time: {duration(expected['wall_s'])}")
+    print_table("time by phase", ("phase", "time"), [(name, duration(s)) for name, s in expected["seconds"].items()])
+    print(f"memory: {expected['memory_bytes'] / 2**30:.2f} GiB")
     return 0
 
 

@@ -1,5 +1,6 @@
 """The folders that hold one JSON file a frame, what the files are called, and whether any of them has changed."""
 
+import codecs
 import hashlib
 import os
 import re
@@ -7,7 +8,23 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+import orjson
+
 _FRAME_FILE = re.compile(r"(?:img_)?0*([1-9]\d{0,8})\.json")
+_FRAME_ZERO = re.compile(r"(?:img_)?0+\.json")
+
+# The keys that tell other formats of annotations, at the top or in the first item of a list.
+_OTHER_FORMATS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("COCO", frozenset({"images", "annotations"})),
+    ("COCO", frozenset({"annotations", "categories"})),
+    ("COCO results", frozenset({"image_id", "category_id"})),
+    ("CVAT", frozenset({"tracks", "shapes"})),
+    ("Datumaro", frozenset({"items", "categories"})),
+    ("Label Studio", frozenset({"data", "annotations"})),
+    ("Label Studio", frozenset({"data", "predictions"})),
+    ("LabelMe", frozenset({"shapes", "imagePath"})),
+    ("OpenPose", frozenset({"people", "version"})),
+)
 
 
 def clip_folders(root: Path) -> Iterator[tuple[str, str]]:
@@ -21,14 +38,14 @@ def _clip_folders(folder: str, name: str) -> Iterator[tuple[str, str]]:
         yield name, folder
     for inner in sorted(others):
         path = f"{folder}/{inner}"
-        if not inner.startswith(".") and Path(path).is_dir():
+        if not inner.startswith(".") and inner != "__MACOSX" and Path(path).is_dir():
             yield from _clip_folders(path, inner)
 
 
 def json_names(folder: str | int) -> tuple[list[str], list[str]]:
-    """The names in a folder, or in what a descriptor stands for, that end as JSON files do, and the others."""
+    """The names in a folder, or in what a descriptor stands for, of JSON files that are not hidden, and the others."""
     names = os.listdir(folder)  # noqa: PTH208 (takes a descriptor too)
-    files = [name for name in names if name.endswith(".json")]
+    files = [name for name in names if name.endswith(".json") and name[0] != "."]
     return files, [] if len(files) == len(names) else [name for name in names if not name.endswith(".json")]
 
 
@@ -37,6 +54,36 @@ def frame_number(file_name: str) -> int:
     """The 1-based image index of ``img_00001.json``, or 0 if this is no such name."""
     match = _FRAME_FILE.fullmatch(file_name)
     return int(match[1]) if match else 0
+
+
+def problem_of_name(file_name: str) -> str:
+    """Why a file is no frame's, where ``frame_number`` gives 0."""
+    if _FRAME_ZERO.fullmatch(file_name):
+        return "a frame number of 0, where frames count from 1 (img_00001.json is the first)"
+    return "a file name other than img_<number>.json"
+
+
+def foreign_format(path: Path) -> str | None:
+    """The name of the format of another annotation tool that a file is in, None if it is in none known."""
+    try:
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8).lstrip() if path.is_file() else b""
+    except OSError:
+        return None
+    if content.startswith(b"<"):
+        start = content[:4096]
+        return "CVAT XML" if b"<annotations" in start else "Pascal VOC XML" if b"<annotation" in start else None
+    try:
+        return format_of(orjson.loads(content))
+    except orjson.JSONDecodeError:
+        return None
+
+
+def format_of(value: object) -> str | None:
+    """The name of the format of another annotation tool that has these keys, None if it is none known."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    keys = value.keys() if isinstance(value, dict) else set()
+    return next((name for name, needed in _OTHER_FORMATS if needed <= keys), None)
 
 
 def fingerprint(folder: str) -> str:

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
 from kgclip.data.annotation_files import clip_folders, frame_number
-from kgclip.data.dataset import PARTS_OF_A_DATA_SET, Clip, DataSet, read_table
+from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip
+from kgclip.data.dataset import DataSet
+from kgclip.data.tables import read_table
 from kgclip.errors import KgclipError
-from kgclip.kg.lint import Finding, Severity
+from kgclip.kg.inspect import Finding, Severity
+from kgclip.progress import progress_bar
 from kgclip.video.decode import VideoInfo, probe
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -41,17 +41,19 @@ def check_dataset(
     present = [clip for clip in dataset.clips if clip.path.is_file()]
     lengths, broken = _decode_all(present, decode, workers, progress) if decode else ({}, [])
     findings = [
+        *dataset.findings,
         *_missing(dataset),
-        *_found("error", "unreadable-video", broken, "that cannot be read as videos"),
+        *_finding("error", "unreadable-video", broken, "that cannot be read as videos"),
         *_small_classes(dataset),
         *_duplicates(present),
         *_shared_sources(dataset),
         *_annotations(dataset, lengths),
+        *_foreign_files(dataset),
     ]
     return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
 
 
-def _found(severity: Severity, rule: str, cases: Sequence[str], what: str, noun: str = "clip") -> Iterator[Finding]:
+def _finding(severity: Severity, rule: str, cases: Sequence[str], what: str, noun: str = "clip") -> Iterator[Finding]:
     if cases:
         plural = "" if len(cases) == 1 else "es" if noun.endswith("s") else "s"
         examples = ", ".join(cases[:_NUM_EXAMPLES]) + (", …" if len(cases) > _NUM_EXAMPLES else "")
@@ -69,19 +71,12 @@ def _decode_all(
         except KgclipError as error:
             return error
 
-    console = Console(stderr=True)
     lengths: dict[str, int] = {}
     broken: list[str] = []
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        results = track(
-            pool.map(attempt, clips),
-            "Opening videos",
-            total=len(clips),
-            console=console,
-            transient=True,
-            disable=not (progress and console.is_terminal),
-        )
-        for clip, result in zip(clips, results, strict=True):
+    bar = progress_bar("Opening videos", len(clips), "clips", show=progress)
+    with ThreadPoolExecutor(max(1, workers)) as pool, bar as advance:
+        for clip, result in zip(clips, pool.map(attempt, clips), strict=True):
+            advance(1)
             if isinstance(result, KgclipError):
                 broken.append(str(result))
             else:
@@ -91,30 +86,32 @@ def _decode_all(
 
 def _missing(dataset: DataSet) -> Iterator[Finding]:
     missing = [str(clip.path) for clip in dataset.clips if not clip.path.is_file()]
-    yield from _found("error", "missing-video", missing, "whose video is missing")
+    yield from _finding("error", "missing-video", missing, "whose video is missing")
     # The lists that come with Kinetics-TPS name videos that may since have vanished from the web.
     for table in (dataset.root / "train_labels.csv", *sorted((dataset.root / "list").glob("video_*_flist.csv"))):
         if not table.is_file():
             continue
         names = {Path(row["video"]).name for row in read_table(table) if row.get("video")}
-        # A list may give file names or ids, and ids may have dots.
-        absent = sorted(name for name in names if not {name, Path(name).stem} & dataset.by_id.keys())
-        yield from _found("error", "missing-video", absent, f"listed in {table.name} without a video")
+        # A list may give file names with or without extension, and names may have dots.
+        absent = sorted(name for name in names if not {name, Path(name).stem} & dataset.ids_by_name.keys())
+        yield from _finding("error", "missing-video", absent, f"listed in {table.name} without a video")
     unlabeled = [clip.id for clip in dataset.clips if clip.action is None]
-    yield from _found("info", "unlabeled-clip", unlabeled, "without an action label")
+    yield from _finding("info", "unlabeled-clip", unlabeled, "without an action label")
 
 
 def _small_classes(dataset: DataSet) -> Iterator[Finding]:
     trainable = [clip for clip in dataset.clips if clip.part != "test"]
     counts = Counter(clip.action for clip in trainable)
     small = [action for action in dataset.actions if counts[action] < 2]
-    yield from _found("warning", "small-class", small, "with fewer than 2 clips to train and validate on", "class")
+    yield from _finding("warning", "small-class", small, "with fewer than 2 clips to train and validate on", "class")
     sources: dict[str, set[str]] = defaultdict(set)
     for clip in trainable:
         if clip.action is not None:
             sources[clip.action].add(clip.source)
     single = [action for action in dataset.actions if counts[action] > 1 and len(sources[action]) == 1]
-    yield from _found("warning", "single-source", single, "cut from one source, so that none can be held out", "class")
+    yield from _finding(
+        "warning", "single-source", single, "cut from one source, so that none can be held out", "class"
+    )
 
 
 def _duplicates(clips: Sequence[Clip]) -> Iterator[Finding]:
@@ -130,10 +127,10 @@ def _duplicates(clips: Sequence[Clip]) -> Iterator[Finding]:
     same = [group for group in by_content.values() if len(group) > 1]
     across = [group for group in same if len({(clip.part, clip.action) for clip in group}) > 1]
     alike = [group for group in same if group not in across]
-    yield from _found(
+    yield from _finding(
         "error", "duplicate-content", _names(across), "of equal files under several labels or parts", "group"
     )
-    yield from _found("warning", "duplicate-content", _names(alike), "of equal files", "group")
+    yield from _finding("warning", "duplicate-content", _names(alike), "of equal files", "group")
 
 
 def _names(groups: Iterable[Sequence[Clip]]) -> list[str]:
@@ -144,21 +141,22 @@ def _shared_sources(dataset: DataSet) -> Iterator[Finding]:
     sources = {part: {clip.source for clip in dataset.clips if clip.part == part} for part in PARTS_OF_A_DATA_SET}
     for one, other in combinations(PARTS_OF_A_DATA_SET, 2):
         shared = sorted(sources[one] & sources[other])
-        yield from _found("warning", "shared-source", shared, f"with clips in both {one} and {other}", "source")
+        yield from _finding("warning", "shared-source", shared, f"with clips in both {one} and {other}", "source")
 
 
 def _annotations(dataset: DataSet, lengths: dict[str, int]) -> Iterator[Finding]:
     if dataset.annotations is None:
         return
     annotated: set[str] = set()
-    strangers: list[str] = []
+    strays: list[str] = []
     beyond: list[str] = []
     for root in dataset.annotation_folders:
-        for clip, folder in clip_folders(root):
-            annotated.add(clip)
-            if clip not in dataset.by_id:
-                strangers.append(os.path.relpath(folder, root.parent))
+        for _, folder in clip_folders(root):
+            clip = dataset.clip_of_folder(os.path.relpath(folder, root))
+            if clip is None:
+                strays.append(os.path.relpath(folder, root.parent))
                 continue
+            annotated.add(clip)
             with os.scandir(folder) as entries:
                 last = max((frame_number(entry.name) for entry in entries), default=0)
             if last > lengths.get(clip, last):
@@ -166,12 +164,19 @@ def _annotations(dataset: DataSet, lengths: dict[str, int]) -> Iterator[Finding]
     # Test clips come without annotations, unless the data set has any of them.
     tested = (dataset.root / "test_annotations").is_dir()
     without = [clip.id for clip in dataset.clips if clip.id not in annotated and (clip.part != "test" or tested)]
-    yield from _found(
+    yield from _finding(
         "error",
         "annotation-without-clip",
-        strangers,
+        strays,
         "without a clip",
         "annotation folder",
     )
-    yield from _found("error", "frame-beyond-end", beyond, "annotated beyond the last frame")
-    yield from _found("warning", "clip-without-annotation", without, "without annotations")
+    yield from _finding("error", "frame-beyond-end", beyond, "annotated beyond the last frame")
+    yield from _finding("warning", "clip-without-annotation", without, "without annotations")
+
+
+def _foreign_files(dataset: DataSet) -> Iterator[Finding]:
+    folders = {dataset.root, *(clip.path.parent for clip in dataset.clips)}
+    files = [file for folder in folders if folder.is_dir() for file in folder.iterdir()]
+    names = sorted(os.path.relpath(file, dataset.root) for file in files if file.name.startswith(("._", "__MACOSX")))
+    yield from _finding("info", "foreign-file", names, "that macOS puts into archives, which are passed over", "file")

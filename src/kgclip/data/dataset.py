@@ -1,65 +1,40 @@
-"""A data set of labeled clips on disk, in any of three layouts (docs/data.md)."""
+"""A data set of labeled clips on disk, whatever its layout (docs/data.md)."""
 
-import csv
+import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
+from kgclip.data.annotation_files import foreign_format
+from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip, Entry, clip_id
+from kgclip.data.readers.registry import layouts, reader_of
+from kgclip.data.sources import compile_pattern, find_sources, sources_in_table
+from kgclip.data.vocabulary import Vocabulary, find_vocabulary
 from kgclip.errors import KgclipError
+from kgclip.kg.inspect import Finding
+from kgclip.kg.names import one_spelling, plain_name
 
-Part = Literal["train", "val", "test"]
-PARTS_OF_A_DATA_SET: tuple[Part, ...] = ("train", "val", "test")
+logger = logging.getLogger(__name__)
 
-# fmt: off
-VIDEO_EXTENSIONS = frozenset({
-    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
-    ".ogv", ".ts", ".webm", ".wmv",
-})
-# fmt: on
-
-# Kinetics: 11-character YouTube id, start and end second. Several clips may be cut from one video.
-_KINETICS_ID = re.compile(r"(?P<youtube>[\w-]{11})_\d{6}_\d{6}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One video file with its action label.
-
-    ``id`` is the file's stem, unique in the data set. ``action`` has spaces, not underscores, and is None for a clip
-    without a label. ``source`` names the video that the clip was cut from: clips of one source look alike and belong
-    on one side of a split. ``part`` is what the data set itself prescribes, None where it leaves the choice.
-    """
-
-    id: str
-    path: Path
-    action: str | None
-    source: str
-    part: Part | None
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The words that part annotations may use, with spaces, in the order of their list files."""
-
-    parts: tuple[str, ...]
-    states: tuple[str, ...]
-    objects: tuple[str, ...]
+_NUM_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class DataSet:
     """Clips sorted by id, with the folder of their part annotations and its vocabulary, where there are any.
 
-    ``root`` is the folder of the data set (for a CSV, the folder that holds it).
+    ``root`` is the folder of the data set (for a list, the folder that holds it). ``findings`` are what opening it
+    found doubtful about names and sources.
     """
 
     root: Path
     clips: tuple[Clip, ...]
     annotations: Path | None
     vocabulary: Vocabulary | None
+    findings: tuple[Finding, ...] = ()
 
     @cached_property
     def actions(self) -> list[str]:
@@ -72,6 +47,14 @@ class DataSet:
         return {clip.id: clip for clip in self.clips}
 
     @cached_property
+    def ids_by_name(self) -> Mapping[str, list[str]]:
+        """The ids of the clips of each file name (without extension)."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for clip in self.clips:
+            ids[clip.id.rsplit("/", 1)[-1]].append(clip.id)
+        return ids
+
+    @cached_property
     def annotation_folders(self) -> tuple[Path, ...]:
         """Every folder that holds annotations: ``train_annotations`` brings ``test_annotations`` along."""
         if self.annotations is None:
@@ -81,211 +64,124 @@ class DataSet:
         folders = [self.root / f"{part}_annotations" for part in PARTS_OF_A_DATA_SET]
         return tuple(folder for folder in folders if folder.is_dir())
 
+    def clip_of_folder(self, folder: str) -> str | None:
+        """The id of the clip that a folder of annotations is named after, None if that is no clip or several.
 
-def open_dataset(path: Path, annotations: Path | None = None) -> DataSet:
+        Args:
+            folder: relative to the annotations, e.g. ``golf/clip_1``; its name is enough where one clip has it, and
+                may be doubled as in Kinetics-TPS.
+        """
+        words = clip_id(folder).split("/")
+        ids = self.ids_by_name.get(words[-1], [])
+        if len(ids) > 1 and len(words) > 1 and words[-1] == words[-2]:
+            words.pop()
+        for depth in range(2, len(words) + 1):  # the folders above tell clips of one name apart
+            if len(ids) > 1:
+                end = "/".join(words[-depth:])
+                ids = [name for name in ids if f"/{name}".endswith(f"/{end}")]
+        return ids[0] if len(ids) == 1 else None
+
+    def warn(self) -> None:
+        """Log what is doubtful about names and sources."""
+        for finding in self.findings:
+            logger.warning("%s: %s", self.root, finding.message)
+
+
+def open_dataset(
+    path: Path, annotations: Path | None = None, source_pattern: str | None = None, actions: Sequence[str] = ()
+) -> DataSet:
     """Open a data set, telling its layout from what lies at ``path``.
 
-    Accepted are a Kinetics-TPS root (``train_videos/<class>/<clip>.mp4``), class folders (``<class>/<clip>.mp4``, also
-    under ``train/``, ``val/`` and ``test/``) and a CSV with the columns ``video,label[,split][,source]``.
-
     Args:
-        path: the folder or the CSV file.
+        path: a folder or a list, in any layout of a registered reader (docs/data.md).
         annotations: a folder of frame annotations in the Kinetics-TPS format, ``[<class>/]<clip>/img_00001.json``;
             a Kinetics-TPS root brings its own.
+        source_pattern: a regular expression whose group ``source``, or else its first, is the source in a clip's id.
+        actions: names whose spelling is taken where a label differs from one in case, underscores or hyphens only.
 
     Raises:
-        KgclipError: nothing usable lies there, a class has no clip, or two files have the same stem.
+        KgclipError: nothing usable lies there, a class has no clip, a name is not UTF-8, or two clips have one id.
     """
     path = Path(path)
     if annotations is not None and not annotations.is_dir():
-        raise KgclipError(f"{annotations}: is no folder of annotations; give the folder that holds [<class>/]<clip>/")
-    if path.is_file():
-        root, clips = path.parent, _unique(_read_csv(path))
-    elif not path.is_dir():
-        raise KgclipError(f"{path}: not found; expected a folder of videos or a CSV file")
-    elif (path / "train_videos").is_dir():
-        root, clips = path, _read_class_folders(path, _kinetics_tps_folders(path), annotations)
-        if annotations is None and (path / "train_annotations").is_dir():
-            annotations = path / "train_annotations"
-    else:
-        root, clips = path, _read_class_folders(path, _plain_folders(path, annotations), annotations)
-    if not clips:
-        raise KgclipError(f"{path}: holds no clip; expected train_videos/<class>/, <class>/<clip>.mp4 or a CSV")
-    return DataSet(root, clips, annotations, _find_vocabulary(root, annotations))
-
-
-def action_name(class_name: str) -> str:
-    """The action that a class folder or a label names: underscores are spaces."""
-    return " ".join(class_name.replace("_", " ").split())
-
-
-def source_of(clip_id: str) -> str:
-    """The YouTube id of a Kinetics clip; the clip itself where its name says nothing about its source."""
-    match = _KINETICS_ID.fullmatch(clip_id)
-    return match["youtube"] if match else clip_id
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file with a header into one dictionary per row, without surrounding blanks.
-
-    Raises:
-        KgclipError: the file is empty, is not UTF-8 text, or a row has more or fewer cells than the header.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise KgclipError(f"{path}: is no CSV file in UTF-8 ({error}); expected video,label[,split][,source]") from None
-    if not rows:
-        raise KgclipError(f"{path}: is empty; expected a header and one row per clip")
-    header = rows[0]
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header):
-            raise KgclipError(
-                f"{path}: row {number} has {len(row)} cells, expected {len(header)} as in the header; "
-                "put cells that contain a comma in double quotes"
-            )
-    return [dict(zip(header, row, strict=True)) for row in rows[1:]]
-
-
-def _read_csv(path: Path) -> Iterator[Clip]:
-    if path.suffix.lower() != ".csv":
-        raise KgclipError(f"{path}: is a {path.suffix or 'nameless'} file; expected a folder of videos or a .csv file")
-    rows = read_table(path)
-    missing = [column for column in ("video", "label") if rows and column not in rows[0]]
-    if missing:
+        layout = foreign_format(annotations)
         raise KgclipError(
-            f"{path}: has no column {' and '.join(missing)}, got {','.join(rows[0])}; "
-            "the header must be video,label[,split][,source]"
+            f"{annotations}: is {f'a file in the format of {layout}' if layout else 'no folder of annotations'}; "
+            "give the folder that holds [<class>/]<clip>/img_00001.json"
         )
-    for number, row in enumerate(rows, start=2):
-        if not row["video"]:
-            raise KgclipError(f"{path}: row {number} names no video; fill the cell or remove the row")
-        file = path.parent / row["video"]
-        yield Clip(
-            id=file.stem,
-            path=file,
-            action=action_name(row["label"]) or None,
-            source=row.get("source") or source_of(file.stem),
-            part=_as_part(row.get("split", ""), f"{path}: row {number}"),
+    entries = list(reader_of(path).read(path, annotations))
+    if not entries:
+        raise KgclipError(f"{path}: holds no clip; expected {layouts()}")
+    root = path if path.is_dir() else path.parent
+    _check_names(path, entries)
+    own_annotations = root / "train_annotations"
+    if annotations is None and (root / "train_videos").is_dir() and own_annotations.is_dir():
+        annotations = own_annotations
+    pattern = compile_pattern(source_pattern) if source_pattern else None
+    sources = find_sources(entries, sources_in_table(root / "train_labels.csv"), pattern)
+    spelled = one_spelling((entry.label for entry in entries if entry.label), actions)
+    clips = [
+        Clip(
+            entry.id,
+            entry.path,
+            spelled.get(plain_name(entry.label or "")),
+            sources[entry.id] or entry.id,
+            entry.part,
         )
+        for entry in entries
+    ]
+    findings = [*_doubtful_spellings(spelled), *_unknown_sources(sources, pattern)]
+    clips.sort(key=lambda clip: clip.id)
+    return DataSet(root, tuple(clips), annotations, find_vocabulary(root, annotations), tuple(findings))
 
 
-def _as_part(word: str, where: str) -> Part | None:
-    if not word:
-        return None
-    for part in PARTS_OF_A_DATA_SET:
-        if word.lower() == part:
-            return part
-    raise KgclipError(f"{where} has split {word!r}; expected train, val, test or nothing")
-
-
-def _kinetics_tps_folders(root: Path) -> Iterator[tuple[Path, Part | None]]:
-    for part in PARTS_OF_A_DATA_SET:
-        if (root / f"{part}_videos").is_dir():
-            yield root / f"{part}_videos", part
-
-
-def _plain_folders(root: Path, annotations: Path | None) -> Iterator[tuple[Path, Part | None]]:
-    """Either ``root`` itself, or its train, val and test folders where ``train`` holds folders of its own."""
-    train = root / "train"
-    if not (train.is_dir() and any(_visible_folders(train))):
-        yield root, None
-        return
-    for folder in _visible_folders(root):
-        if folder.name in PARTS_OF_A_DATA_SET:
-            yield folder, _as_part(folder.name, str(folder))
-        elif not _same(folder, annotations):
+def _check_names(path: Path, entries: Iterable[Entry]) -> None:
+    by_id: dict[str, Entry] = {}
+    twice: list[str] = []
+    for entry in entries:
+        try:
+            f"{entry.path}{entry.label}".encode()
+        except UnicodeEncodeError:
+            raise KgclipError(f"{entry.where}: has a name that is not UTF-8; rename the file or folder") from None
+        other = by_id.setdefault(entry.id, entry)
+        if other is not entry and other.path == entry.path:
+            twice.append(str(entry.path))
+        elif other is not entry:
             raise KgclipError(
-                f"{folder}: lies beside train/, so that it is no class; expected train/, val/ and test/ only, "
-                "move it elsewhere"
-            )
-
-
-def _read_class_folders(
-    root: Path, folders: Iterable[tuple[Path, Part | None]], annotations: Path | None
-) -> tuple[Clip, ...]:
-    sources = _sources_from_labels(root / "train_labels.csv")
-    clips: list[Clip] = []
-    empty: dict[str, Path] = {}
-    for parent, part in folders:
-        stray = next(_videos(parent), None)
-        # Test videos are sometimes given without their labels.
-        if stray is not None and part != "test":
-            raise KgclipError(f"{stray}: lies outside of any class folder; expected {parent}/<class>/{stray.name}")
-        classes = [folder for folder in _visible_folders(parent) if not _same(folder, annotations)]
-        for folder, action in [(parent, None), *((folder, action_name(folder.name)) for folder in classes)]:
-            files = list(_videos(folder))
-            if not files and action is not None:
-                empty[action] = folder
-            clips += [
-                Clip(file.stem, file, action, sources.get(file.stem) or source_of(file.stem), part) for file in files
-            ]
-    for action in {clip.action for clip in clips if clip.action is not None}:
-        empty.pop(action, None)
-    for folder in empty.values():
-        raise KgclipError(
-            f"{folder}: is a class folder without a clip; expected a video file such as <clip>.mp4 directly in it, "
-            "add one or remove the folder"
-        )
-    return _unique(clips)
-
-
-def _sources_from_labels(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    rows = read_table(path)
-    if not rows or not {"video", "source"} <= rows[0].keys():
-        return {}
-    return {row["video"]: row["source"] for row in rows}
-
-
-def _unique(clips: Iterable[Clip]) -> tuple[Clip, ...]:
-    by_id: dict[str, Clip] = {}
-    for clip in clips:
-        other = by_id.setdefault(clip.id, clip)
-        if other is not clip:
-            raise KgclipError(
-                f"{clip.path}: has the same name as {other.path}; a clip is known by its file name without the "
+                f"{entry.path}: has the same name as {other.path}; a clip is known as {entry.id!r}, without the "
                 "extension, so rename one of the two"
             )
-    return tuple(by_id[clip_id] for clip_id in sorted(by_id))
-
-
-def _visible_folders(folder: Path) -> Iterator[Path]:
-    yield from (entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _videos(folder: Path) -> Iterator[Path]:
-    # A clip's name may start with "-", but not with ".": these are other programs' temporary files.
-    for entry in sorted(folder.iterdir()):
-        if entry.suffix.lower() in VIDEO_EXTENSIONS and not entry.name.startswith(".") and not entry.is_dir():
-            yield entry
-
-
-def _same(folder: Path, other: Path | None) -> bool:
-    return other is not None and folder.resolve() == other.resolve()
-
-
-def _find_vocabulary(root: Path, annotations: Path | None) -> Vocabulary | None:
-    """Read ``list/`` in the annotations' own folder, or else in the root."""
-    for folder in [root / "list"] if annotations is None else [annotations / "list", root / "list"]:
-        if any((folder / name).is_file() for name in ("body_part.txt", "part_stat.txt", "object.txt")):
-            return Vocabulary(
-                parts=_read_words(folder / "body_part.txt"),
-                states=_read_words(folder / "part_stat.txt"),
-                objects=_read_words(folder / "object.txt"),
-            )
-    return None
-
-
-def _read_words(path: Path) -> tuple[str, ...]:
-    if not path.is_file():
+    if twice:
         raise KgclipError(
-            f"{path}: not found; expected body_part.txt, part_stat.txt and object.txt in {path.parent}, one word a line"
+            f"{path}: lists {len(twice)} file{'s'[: len(twice) != 1]} more than once: "
+            f"{', '.join(twice[:_NUM_EXAMPLES])}; keep one line for each"
         )
-    try:
-        words = [action_name(line) for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except UnicodeDecodeError as error:
-        raise KgclipError(f"{path}: is no UTF-8 text ({error}); expected one word a line") from None
-    return tuple(dict.fromkeys(word for word in words if word))
+
+
+def _doubtful_spellings(spelled: Mapping[str, str]) -> Iterator[Finding]:
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for name, chosen in spelled.items():
+        spellings[chosen].append(name)
+    several = {chosen: sorted(names) for chosen, names in sorted(spellings.items()) if len(names) > 1}
+    if several:
+        examples = [f"{' = '.join(map(repr, names))}, taken as {chosen!r}" for chosen, names in several.items()]
+        sentence = f"{len(several)} actions are spelled in several ways: {'; '.join(examples[:_NUM_EXAMPLES])}"
+        yield Finding("warning", "spelling", sentence)
+
+
+def _unknown_sources(sources: Mapping[str, str | None], pattern: re.Pattern[str] | None) -> Iterator[Finding]:
+    if all(source is None for source in sources.values()):
+        yield Finding(
+            "warning",
+            "unknown-source",
+            "no name and no column gives a clip's source, so that clips of one recording may be both in training and "
+            "in the test, and results look better than they are; give --source-pattern or a column source",
+        )
+    unmatched = [name for name in sources if pattern and not pattern.search(name)]
+    if unmatched:
+        yield Finding(
+            "warning",
+            "unknown-source",
+            f"--source-pattern does not match {len(unmatched)} of {len(sources)} clips: "
+            f"{', '.join(unmatched[:_NUM_EXAMPLES])}",
+        )

@@ -1,62 +1,20 @@
 """Features of frames, cached on disk: one safetensors file for all clips of a data set."""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Float, Int32
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_path
+from kgclip.identity import Identity, describe, is_same
 
-_VERSION = "1"
-_DTYPES = {torch.float16: "F16", torch.float32: "F32"}
-
-ClipFeatures = tuple[str, Tensor, np.ndarray]
-"""Clip id, features float16 or float32 [T, F], and 0-based indices [T] of the frames they are of."""
-
-
-def write_features(path: Path, clips: Iterable[ClipFeatures], *, encoder: str) -> None:
-    """Write the features of clips as they come; memory holds one clip at a time.
-
-    The file holds ``features`` [sum of T, F], as float16 or float32 like the first clip's, and ``frame_indices``
-    int32 [sum of T], clip after clip; its metadata name the encoder and the clips with their T.
-
-    Args:
-        path: the safetensors file; it appears when all is written.
-        clips: (clip id, features [T, F], frame indices [T]) of each clip.
-        encoder: name of what made the features.
-
-    Raises:
-        KgclipError: no clips, a clip twice, or features that differ in type or width or are not finite.
-    """
-    lengths: dict[str, int] = {}
-    indices: list[np.ndarray] = []
-    first: Tensor | None = None
-    with atomic_path(path) as temporary, tempfile.TemporaryFile(dir=temporary.parent) as body:
-        for clip, features, frames in clips:
-            if first is None:
-                first = features[:0].clone()
-            _check_clip(f"{path}: clip {clip!r}", features, frames, first)
-            if clip in lengths:
-                raise KgclipError(f"{path}: got features of clip {clip!r} twice; encode every clip once")
-            lengths[clip] = len(features)
-            indices.append(frames.astype("<i4"))
-            body.write(features.detach().cpu().contiguous().numpy().tobytes())
-        if first is None:
-            raise KgclipError(f"{path}: got no clip to write; give a data set with clips")
-        metadata = {"kgclip_features": _VERSION, "encoder": encoder, "clips": json.dumps(list(lengths.items()))}
-        with temporary.open("wb") as file:
-            _write_safetensors(file, body, np.concatenate(indices), first, metadata)
+VERSION = "2"
 
 
 class FeatureFile:
@@ -65,7 +23,13 @@ class FeatureFile:
     ``features[clip_id]`` gives the features [T, F] as they were written and the 0-based indices [T] of their frames.
 
     Args:
-        path: a file by ``write_features``.
+        path: a file by ``kgclip.data.feature_writer``.
+
+    Attributes:
+        encoder: what made the features.
+        num_frames: that clips were sampled at; 0 if each had its own.
+        skipped: clips that could not be encoded, and why.
+        feature_dim: F.
 
     Raises:
         KgclipError: the file is missing, damaged, or holds something else.
@@ -80,16 +44,26 @@ class FeatureFile:
             metadata = self._file.metadata() or {}
         except (SafetensorError, OSError) as error:
             raise KgclipError(f"{path}: is no whole safetensors file ({error}); write the features again") from None
-        if metadata.get("kgclip_features") != _VERSION:
+        if metadata.get("kgclip_features") != VERSION:
             raise KgclipError(
-                f"{path}: holds no features of frames in version {_VERSION} of their format; "
+                f"{path}: holds no features of frames in version {VERSION} of their format; "
                 "write them with `kgclip data features`"
             )
-        self.encoder: str = metadata["encoder"]
-        lengths = dict(json.loads(metadata["clips"]))
-        ends = list(accumulate(lengths.values()))
-        self._ranges = {clip: (end - lengths[clip], end) for clip, end in zip(lengths, ends, strict=True)}
-        self.feature_dim: int = self._file.get_slice("features").get_shape()[1]
+        try:
+            encoder = json.loads(metadata["encoder"])
+            self.encoder = Identity(**{key: str(encoder[key]) for key in ("name", "weights", "preprocessing")})
+            self.num_frames = int(metadata["frames"])
+            self.skipped: dict[str, str] = json.loads(metadata["skipped"])
+            lengths = dict(json.loads(metadata["clips"]))
+            rows, self.feature_dim = self._file.get_slice("features").get_shape()
+        except (KeyError, ValueError, TypeError, SafetensorError) as error:
+            raise KgclipError(
+                f"{path}: its metadata are not those of a feature file ({error}); see docs/data.md"
+            ) from None
+        ends = list(accumulate(lengths.values(), initial=0))
+        if ends[-1] != rows:
+            raise KgclipError(f"{path}: has {rows} rows of features, its clips {ends[-1]}; write the features again")
+        self._ranges = {clip: (end - lengths[clip], end) for clip, end in zip(lengths, ends[1:], strict=True)}
 
     @cached_property
     def clips(self) -> tuple[str, ...]:
@@ -106,54 +80,30 @@ class FeatureFile:
         """Raise KgclipError, with their number and three examples, if clips have no features here."""
         missing = sorted(clip for clip in clips if clip not in self._ranges)
         if missing:
+            why = next((f"; {clip} was skipped: {self.skipped[clip]}" for clip in missing if clip in self.skipped), "")
             raise KgclipError(
-                f"{self.path}: lacks the features of {len(missing)} of {len(clips)} clips ({', '.join(missing[:3])}); "
-                "write features of the whole data set with `kgclip data features`"
+                f"{self.path}: lacks the features of {len(missing)} of {len(clips)} clips ({', '.join(missing[:3])}"
+                f"{why}); write features of the whole data set with `kgclip data features`"
             )
 
+    def check_encoder(self, encoder: Identity | None, feature_dim: int) -> None:
+        """Refuse a model that takes other features.
 
-def _check_clip(where: str, features: Tensor, frames: Int[np.ndarray, " T"], first: Tensor) -> None:
-    if features.ndim != 2 or not features.numel() or features.dtype not in _DTYPES:
-        raise KgclipError(
-            f"{where} has features {list(features.shape)} of {features.dtype}; "
-            "an encoder must return one row per frame, float16 or float32 [T, F]"
-        )
-    if features.shape[1] != first.shape[1] or features.dtype != first.dtype:
-        raise KgclipError(
-            f"{where} has {features.shape[1]} features of {features.dtype} a frame, the clips before it "
-            f"{first.shape[1]} of {first.dtype}; an encoder must return the same for every clip"
-        )
-    if len(frames) != len(features):
-        raise KgclipError(
-            f"{where} has {len(features)} rows of features for {len(frames)} frames; "
-            "an encoder must return one row per frame"
-        )
-    if not torch.isfinite(features).all():
-        raise KgclipError(f"{where} has features that are not finite; look for NaN or overflow in the encoder")
+        Args:
+            encoder: whose features the model takes; None if it is made for any of that width.
+            feature_dim: F that the model takes.
 
-
-def _write_safetensors(
-    file: BinaryIO, body: BinaryIO, indices: Int32[np.ndarray, " N"], first: Float[Tensor, "0 F"], metadata: dict
-) -> None:
-    """Write the format by hand, because its own writer wants the whole tensor in memory.
-
-    The format (README of safetensors): header length as 8 bytes, header as JSON, data. The indices lie first,
-    where their 4-byte numbers are aligned whatever the size of the features.
-    """
-    num_bytes = body.tell()
-    header = {
-        "__metadata__": metadata,
-        "frame_indices": {"dtype": "I32", "shape": [len(indices)], "data_offsets": [0, indices.nbytes]},
-        "features": {
-            "dtype": _DTYPES[first.dtype],
-            "shape": [len(indices), first.shape[1]],
-            "data_offsets": [indices.nbytes, indices.nbytes + num_bytes],
-        },
-    }
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little"))
-    file.write(text)
-    file.write(indices.tobytes())
-    body.seek(0)
-    shutil.copyfileobj(body, file)
+        Raises:
+            KgclipError: these are not such features.
+        """
+        if encoder is not None and not is_same(self.encoder, encoder):
+            raise KgclipError(
+                f"{self.path}: holds features by {describe(self.encoder)}, the model takes those by "
+                f"{describe(encoder)}; write features with that encoder, or name the backbone "
+                f"features:{self.feature_dim} for a new model"
+            )
+        if self.feature_dim != feature_dim:
+            raise KgclipError(
+                f"{self.path}: has {self.feature_dim} features a frame, the model takes {feature_dim}; name the "
+                f"backbone features:{self.feature_dim} for a new model"
+            )

@@ -3,6 +3,7 @@
 This module runs in worker processes, so that it imports little.
 """
 
+import codecs
 import os
 import threading
 from array import array
@@ -14,7 +15,15 @@ from typing import Any
 import msgspec
 import orjson
 
-from kgclip.data.annotation_files import fingerprint_of, frame_number, json_names, trait_of
+from kgclip.data.annotation_files import (
+    fingerprint_of,
+    format_of,
+    frame_number,
+    json_names,
+    problem_of_name,
+    trait_of,
+)
+from kgclip.kg.names import plain_name
 
 _NUM_EXAMPLES = 3
 
@@ -136,7 +145,7 @@ class _FrameReader:
             for number, name in sorted(zip(map(frame_number, names), names, strict=True)):
                 self.name = name
                 try:
-                    # Relative to the folder, and not by io.open, which takes longer than parsing.
+                    # Relative to the folder, and not by io.open, which takes longer than reading JSON.
                     descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
                     try:
                         status = os.fstat(descriptor)
@@ -148,14 +157,16 @@ class _FrameReader:
                     continue
                 traits.append(trait_of(name, status))
                 if not number:
-                    self._report("a file name other than img_<number>.json")
+                    self._report(problem_of_name(name))
                     continue
                 if number in numbers:
                     self._report("a second file for one frame")
                     continue
                 try:
-                    humans = _DECODER.decode(content).humans or ()
+                    humans = _DECODER.decode(content).humans
                 except (msgspec.MsgspecError, ValueError):
+                    humans = None
+                if humans is None:
                     humans = self._humans_in_another_layout(content)
                     if humans is None:
                         continue
@@ -187,9 +198,13 @@ class _FrameReader:
     def _humans_in_another_layout(self, content: bytes) -> list[list[int]] | None:
         """The positions of each human's triples, whatever their layout; None if nothing can be made of it."""
         try:
-            annotation = orjson.loads(content)
+            annotation = orjson.loads(content.removeprefix(codecs.BOM_UTF8))
         except orjson.JSONDecodeError:
             self._report("malformed JSON")
+            return None
+        layout = format_of(annotation)
+        if layout:
+            self._report(f"a file in the format of {layout}")
             return None
         humans = annotation.get("humans", []) if isinstance(annotation, dict) else None
         if not isinstance(humans, list | None) or not isinstance(annotation, dict):
@@ -244,18 +259,18 @@ class _FrameReader:
         return positions
 
     def _triple(self, name: str, verb: str, word: str | None) -> Triple | None:
-        part, state, thing = _with_spaces(name), _with_spaces(verb), _with_spaces(word or "none")
+        part, state, item = plain_name(name), plain_name(verb), plain_name(word or "none")
         allowed = self.allowed
         problems = []
         if part not in allowed.parts:
             problems.append(f"unknown part {part!r}")
         if allowed.states is not None and state not in allowed.states:
             problems.append(f"unknown state {state!r}")
-        if allowed.objects is not None and thing != "none" and thing not in allowed.objects:
-            problems.append(f"unknown object {thing!r}")
+        if allowed.objects is not None and item != "none" and item not in allowed.objects:
+            problems.append(f"unknown object {item!r}")
         for problem in problems:
             self._report(problem)
-        return None if problems else (part, state, None if thing == "none" else thing)
+        return None if problems else (part, state, None if item == "none" else item)
 
     def _report(self, kind: str) -> None:
         self.columns.problems.add(kind, os.path.relpath(f"{self.folder}/{self.name}", self.root))
@@ -265,7 +280,3 @@ def _as_list(value: Any) -> list:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-def _with_spaces(word: str) -> str:
-    return " ".join(word.replace("_", " ").split())

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from kgclip.errors import KgclipError
 from kgclip.video.augmentation import Augmentation
-from kgclip.video.decode import open_video
+from kgclip.video.frames import read_clip
 from kgclip.video.sampling import segment_bounds, segment_indices
 from kgclip.video.transforms import augment, preprocess
 
@@ -54,9 +54,8 @@ def load_clip(path: Path, num_frames: int, pixels: Pixels) -> Float[Tensor, "T C
     Raises:
         KgclipError: the file cannot be read.
     """
-    with open_video(path) as video:
-        frames = video.read(segment_indices(video.num_frames, num_frames))
-    return preprocess(torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std)
+    images = torch.from_numpy(read_clip(path, num_frames).images)
+    return preprocess(images, pixels.image_size, pixels.mean, pixels.std)
 
 
 class _ClipFiles(Dataset):
@@ -81,12 +80,9 @@ class _ClipFiles(Dataset):
         if self.augmentation is None:
             return position, load_clip(path, self.num_frames, pixels), False
         rng = np.random.default_rng((self.seed, epoch, position))
-        with open_video(path) as video:
-            frames = video.read(segment_indices(video.num_frames, self.num_frames, rng=rng))
+        images = torch.from_numpy(read_clip(path, self.num_frames, rng=rng).images)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        clip, flipped = augment(
-            torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std, self.augmentation, generator
-        )
+        clip, flipped = augment(images, pixels.image_size, pixels.mean, pixels.std, self.augmentation, generator)
         return position, clip, flipped
 
 

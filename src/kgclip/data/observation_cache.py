@@ -1,4 +1,4 @@
-"""Keeps what was read from a tree of annotations, until a file in it is added, removed or changed."""
+"""Stores what was read from a tree of annotations, until a file in it is added, removed or changed."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from kgclip.kg.observations import Observations
 logger = logging.getLogger(__name__)
 
 # Raise it when the reader makes something else of the same files.
-_READER_VERSION = 1
+_READER_VERSION = 2
 
 
 class ObservationCache:
@@ -35,41 +35,35 @@ class ObservationCache:
         self._vocabulary = None if dataset.vocabulary is None else asdict(dataset.vocabulary)
         places = [str(folder.resolve()) for folder in dataset.annotation_folders]
         self._prefix = f"observations-{_digest(places)}-"
-        self._homes = (dataset.root / ".kgclip", _user_cache())
+        self._home = user_cache()
 
     def find(self, fingerprints: Callable[[Sequence[str]], Iterable[str]]) -> Observations | None:
-        """Read what was kept, or return None if there is nothing or the annotations have changed since.
+        """Read what was stored, or return None if there is nothing or the annotations have changed since.
 
         Args:
             fingerprints: gives those of folders (:func:`kgclip.data.annotation_files.fingerprint`).
         """
-        kept = [path for home in self._homes for path in home.glob(f"{self._prefix}*.parquet")]
-        if not kept:  # asking the system for the state of half a million files takes seconds
+        if not any(self._home.glob(f"{self._prefix}*.parquet")):
+            return None  # asking the system for the state of half a million files takes seconds
+        path = self._home / self._name(fingerprints(list(self._folders.values())))
+        if not path.is_file():
             return None
-        name = self._name(fingerprints(list(self._folders.values())))
-        for path in kept:
-            if path.name == name:
-                try:
-                    return Observations.load(path)
-                except KgclipError as error:
-                    logger.warning("%s; the annotations are read again", error)
-        return None
+        try:
+            return Observations.load(path)
+        except KgclipError as error:
+            logger.warning("%s; the annotations are read again", error)
+            return None
 
     def store(self, observations: Observations, fingerprints: Iterable[str]) -> None:
-        """Keep what was read from files with these fingerprints, one per folder, in place of anything older."""
+        """Store what was read from files with these fingerprints, one per folder, in place of anything older."""
         name = self._name(fingerprints)
-        for home in self._homes:
-            try:
-                if not _may_write(home):
-                    continue
-                observations.save(home / name)
-                for path in home.glob(f"{self._prefix}*.parquet"):
-                    if path.name != name:
-                        path.unlink(missing_ok=True)
-            except OSError as error:
-                logger.info("%s: the annotations that were read cannot be kept here (%s)", home, error)
-            else:
-                return
+        try:
+            observations.save(self._home / name)
+            for path in self._home.glob(f"{self._prefix}*.parquet"):
+                if path.name != name:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.info("%s: the annotations that were read cannot be stored here (%s)", self._home, error)
 
     def _name(self, fingerprints: Iterable[str]) -> str:
         content = [_READER_VERSION, self._vocabulary, list(zip(self._folders, fingerprints, strict=True))]
@@ -80,14 +74,7 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def _user_cache() -> Path:
+def user_cache() -> Path:
+    """The folder for what can be made again: ``$XDG_CACHE_HOME/kgclip``, or ``~/.cache/kgclip``."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "kgclip"
-
-
-def _may_write(home: Path) -> bool:
-    """Whether the nearest existing folder may be written; an administrator respects its mode bits too."""
-    existing = home
-    while not existing.exists():
-        existing = existing.parent
-    return bool(existing.stat().st_mode & 0o222) and os.access(existing, os.W_OK)

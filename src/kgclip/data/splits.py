@@ -3,17 +3,20 @@
 import hashlib
 import json
 import logging
-import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from kgclip.data.dataset import Clip, DataSet
+from kgclip.data.carving import carve, deal, groups_of, share_of, without
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet
+from kgclip.data.tables import read_lines
 from kgclip.errors import KgclipError
+from kgclip.files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +44,7 @@ class Split:
 
     def save(self, path: Path) -> None:
         """Write the split as JSON."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"hash": self.hash, **asdict(self)}, indent=1), encoding="utf-8")
-        temporary.replace(path)
+        write_json(path, {"hash": self.hash, **asdict(self)})
 
     @classmethod
     def load(cls, path: Path) -> "Split":
@@ -91,7 +92,8 @@ class SplitOptions:
     file: Path | None = None
     """A saved split (JSON); it is taken as it is, and the three options on training clips apply to it."""
     val_fraction: float = 0.15
-    """Share of the training clips kept for validation, unless the data set has a validation part."""
+    """Share of the training clips kept for validation where something is chosen on them, unless the data set has a
+    validation part; a head that is solved in closed form chooses nothing on them and takes all."""
     test_fraction: float = 0.0
     """Share of the clips kept for the test, unless the data set has a test part."""
     train_fraction: float = 1.0
@@ -118,13 +120,18 @@ class SplitOptions:
             raise KgclipError(f"seed: got {self.seed}, expected 0 or more")
 
 
-def make_split(dataset: DataSet, options: SplitOptions) -> Split:
+def make_split(dataset: DataSet, options: SplitOptions, *, validate: bool = True) -> Split:
     """Split a data set.
 
     A test or validation part that the data set prescribes is kept. Otherwise it is carved from the rest, stratified by
     action and, with ``group_by_source``, a source at a time. Validation and test do not depend on ``train_fraction``,
     ``shots`` and ``label_fraction``, and every action keeps a labeled training clip where it has one. Clips without an
     action are never carved for validation or test.
+
+    Args:
+        dataset: what is split.
+        options: how.
+        validate: False leaves no validation part; its clips, also those that the data set prescribes, train.
 
     Raises:
         KgclipError: the saved split does not fit the data set, or no clip is left for training.
@@ -137,20 +144,28 @@ def make_split(dataset: DataSet, options: SplitOptions) -> Split:
         val = [clip for clip in dataset.clips if clip.part == "val"]
         test = [clip for clip in dataset.clips if clip.part == "test"]
         if not test and options.test_fraction > 0:
-            test = _carve(pool, options.test_fraction, options, _TEST_STREAM)
-            pool = _without(pool, test)
-        if not val and options.val_fraction > 0:
-            val = _carve(pool, options.val_fraction, options, _VAL_STREAM)
-            pool = _without(pool, val)
+            test = carve(pool, options.test_fraction, options.group_by_source, _rng(options.seed, _TEST_STREAM))
+            pool = without(pool, test)
+        if validate and not val and options.val_fraction > 0:
+            val = carve(pool, options.val_fraction, options.group_by_source, _rng(options.seed, _VAL_STREAM))
+            pool = without(pool, val)
         split = _split_of(pool, val, test)
         if options.group_by_source:
             _warn_of_shared_sources(split, dataset)
+    if not validate:
+        split = without_validation(split, dataset)
     split = _narrow(split, dataset, options)
     if not split.train:
         raise KgclipError(
             f"{dataset.root}: no clip is left for training; lower the other fractions, or label some clips"
         )
     return split
+
+
+def without_validation(split: Split, dataset: DataSet) -> Split:
+    """The split with its validation clips among the training clips, their labels among those that may be used."""
+    labeled = tuple(clip for clip in split.val if dataset.by_id[clip].action is not None)
+    return Split(split.train + split.val, (), split.test, split.labelled + labeled)
 
 
 def group_folds(dataset: DataSet, num_folds: int, seed: int, val_fraction: float = 0.15) -> list[Split]:
@@ -163,33 +178,17 @@ def group_folds(dataset: DataSet, num_folds: int, seed: int, val_fraction: float
         KgclipError: fewer than 2 folds are asked for, or more than there are sources.
     """
     clips = [clip for clip in dataset.clips if clip.part != "test"]
-    groups = _groups([clip for clip in clips if clip.action is not None], by_source=True)
+    groups = groups_of([clip for clip in clips if clip.action is not None], by_source=True)
     if not 2 <= num_folds <= len(groups):
         raise KgclipError(
             f"{dataset.root}: cannot be cut into {num_folds} folds; "
             f"choose at least 2 and at most {len(groups)}, its number of sources"
         )
-    totals = Counter(clip.action for clip in clips)
-    order = np.random.default_rng([seed, _FOLD_STREAM]).permutation(len(groups))
-    folds: list[list[Clip]] = [[] for _ in range(num_folds)]
-    counts = [Counter() for _ in range(num_folds)]
-    # The largest sources are placed first, each in the fold that has least of its actions. This is the greedy minimum
-    # of sum over folds f and actions a of (count_fa / total_a)^2.
-    for group in sorted((groups[i] for i in order), key=len, reverse=True):
-        sizes = Counter(clip.action for clip in group)
-
-        def crowding(fold: int, sizes: Counter = sizes) -> tuple[float, int]:
-            return sum(n * counts[fold][a] / totals[a] ** 2 for a, n in sizes.items()), len(folds[fold])
-
-        best = min(range(num_folds), key=crowding)
-        folds[best] += group
-        counts[best] += sizes
-    options = SplitOptions(val_fraction=val_fraction, seed=seed)
     splits = []
-    for test in folds:
-        pool = _without(clips, test)
-        val = _carve(pool, val_fraction, options, _VAL_STREAM)
-        splits.append(_split_of(_without(pool, val), val, test))
+    for test in deal(groups, num_folds, _rng(seed, _FOLD_STREAM)):
+        pool = without(clips, test)
+        val = carve(pool, val_fraction, True, _rng(seed, _VAL_STREAM))
+        splits.append(_split_of(without(pool, val), val, test))
     return splits
 
 
@@ -201,16 +200,17 @@ def read_published_split(train_txt: Path, test_txt: Path) -> Split:
     """
     parts = []
     for path in (train_txt, test_txt):
-        try:
-            ids = tuple(path.read_text(encoding="utf-8").split())
-        except (OSError, UnicodeDecodeError) as error:
-            raise KgclipError(f"{path}: cannot be read ({error}); expected one clip id a line") from None
+        ids = tuple(filter(None, map(str.strip, read_lines(path))))
         if not ids:
             raise KgclipError(f"{path}: is empty; expected one clip id a line")
         parts.append(ids)
     split = Split(train=parts[0], val=(), test=parts[1], labelled=parts[0])
     _check_disjoint(split, f"{train_txt} and {test_txt}")
     return split
+
+
+def _rng(seed: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng([seed, stream])
 
 
 def _split_of(train: Iterable[Clip], val: Iterable[Clip], test: Iterable[Clip]) -> Split:
@@ -231,65 +231,15 @@ def _check_disjoint(split: Split, where: str) -> None:
             f"{where}: {len(twice)} clips are listed twice, e.g. {', '.join(twice[:3])}; "
             "list each clip once, in train, val or test"
         )
-    strangers = sorted(set(split.labelled) - set(split.train))
-    if strangers:
-        raise KgclipError(f"{where}: labelled holds clips that are not in train, e.g. {', '.join(strangers[:3])}")
-
-
-def _without(clips: Sequence[Clip], taken: Iterable[Clip]) -> list[Clip]:
-    ids = {clip.id for clip in taken}
-    return [clip for clip in clips if clip.id not in ids]
-
-
-def _groups(clips: Iterable[Clip], by_source: bool) -> list[list[Clip]]:
-    groups: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        groups[clip.source if by_source else clip.id].append(clip)
-    return [groups[name] for name in sorted(groups)]
-
-
-def _carve(pool: Sequence[Clip], fraction: float, options: SplitOptions, stream: int) -> list[Clip]:
-    """Take about ``fraction`` of each action's clips, whole groups at a time, and leave every action one.
-
-    Groups come in random order; one is taken if that brings the actions' counts closer to their targets (relative
-    squares), which are at least one clip for every action that has two. An action that this leaves without any gets
-    its smallest group, if that is at most half of it.
-    """
-    groups = _groups((clip for clip in pool if clip.action is not None), options.group_by_source)
-    # A source with an unlabeled clip would be on two sides.
-    if options.group_by_source:
-        unlabeled = {clip.source for clip in pool if clip.action is None}
-        groups = [group for group in groups if group[0].source not in unlabeled]
-    totals = Counter(clip.action for clip in pool)
-    targets = {action: max(1, _share(fraction, total)) if total > 1 else 0 for action, total in totals.items()}
-    taken: Counter = Counter()
-    carved: list[Clip] = []
-
-    def take(group: Sequence[Clip]) -> None:
-        carved.extend(group)
-        taken.update(clip.action for clip in group)
-
-    order = np.random.default_rng([options.seed, stream]).permutation(len(groups))
-    rest = []
-    for group in (groups[i] for i in order):
-        sizes = Counter(clip.action for clip in group)
-        gain = sum(n * (2 * (targets[a] - taken[a]) - n) / max(targets[a], 1) ** 2 for a, n in sizes.items())
-        if gain > 0 and all(taken[a] + n < totals[a] for a, n in sizes.items()):
-            take(group)
-        else:
-            rest.append(group)
-    for group in sorted(rest, key=len):
-        sizes = Counter(clip.action for clip in group)
-        missing = any(targets[a] and not taken[a] and 2 * n <= totals[a] for a, n in sizes.items())
-        if missing and all(taken[a] + n < totals[a] for a, n in sizes.items()):
-            take(group)
-    return carved
+    unknown = sorted(set(split.labelled) - set(split.train))
+    if unknown:
+        raise KgclipError(f"{where}: labelled holds clips that are not in train, e.g. {', '.join(unknown[:3])}")
 
 
 def _narrow(split: Split, dataset: DataSet, options: SplitOptions) -> Split:
     """Apply train_fraction, shots and label_fraction: each takes the first clips of one random order per action."""
     ids = [clip.id for clip in dataset.clips]
-    order = np.random.default_rng([options.seed, _ORDER_STREAM]).permutation(len(ids))
+    order = _rng(options.seed, _ORDER_STREAM).permutation(len(ids))
     wanted = set(split.train)
     by_action: dict[str | None, list[str]] = defaultdict(list)
     for index in order:
@@ -299,20 +249,15 @@ def _narrow(split: Split, dataset: DataSet, options: SplitOptions) -> Split:
     labelled: list[str] = []
     usable = set(split.labelled)
     for action, clips in by_action.items():
-        kept = clips[: max(1, _share(options.train_fraction, len(clips)))]
+        used = clips[: max(1, share_of(options.train_fraction, len(clips)))]
         if options.shots is not None:
             # K shots are K labeled clips per action and nothing else.
-            kept = kept[: options.shots] if action is not None else []
-        train += kept
+            used = used[: options.shots] if action is not None else []
+        train += used
         if action is not None:
-            candidates = [clip_id for clip_id in kept if clip_id in usable]
-            labelled += candidates[: max(1, _share(options.label_fraction, len(candidates)))]
+            candidates = [clip_id for clip_id in used if clip_id in usable]
+            labelled += candidates[: max(1, share_of(options.label_fraction, len(candidates)))]
     return replace(split, train=tuple(train), labelled=tuple(labelled))
-
-
-def _share(fraction: float, total: int) -> int:
-    """``fraction * total``, halves rounded up; the small term makes 0.15 * 10 such a half on every machine."""
-    return int(np.floor(fraction * total + 0.5 + 1e-9))
 
 
 def _warn_of_shared_sources(split: Split, dataset: DataSet) -> None:

@@ -7,38 +7,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
 
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
 from kgclip.errors import KgclipError
-from kgclip.files import read_json, save_tensors, write_json
+from kgclip.files import atomic_folder, read_json, save_tensors, write_json
 from kgclip.kg.graph import KnowledgeGraph
-from kgclip.kg.movement import part_index
-from kgclip.models.backbone import Backbone, build_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import build_backbone
+from kgclip.models.closed_form import ClosedForm, HeadShape
+from kgclip.models.evidence import PathEvidence
+from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import KGCLIP
 
-FORMAT = 1
-MODEL_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"
+FORMAT = 2
+MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
+_FIELDS = ("config", "backbone", "identity", "landmarks", "actions", "split_hash", "graph_hash", "summary")
 
 
-def build_model(config: TrainConfig, backbone: Backbone, graph: KnowledgeGraph) -> KGCLIP:
-    """The model of that configuration around a backbone, with a readout of the graph's movements."""
+def new_head(config: TrainConfig, backbone: Backbone) -> GradientHead:
+    """The head of a configuration that is trained by gradient."""
     model = config.model
-    # What is trained in bf16 is also validated, extracted and used in it.
-    backbone.in_bf16 = config.optim.precision == "bf16-mixed"
-    return KGCLIP(
-        backbone,
-        model.pooling,
-        model.subspace if model.graph else None,
-        model.epsilon,
-        model.dropout,
-        num_movements=len(graph.entities("movement")) if model.graph else 0,
-    )
+    options = HeadOptions(model.pooling, model.subspace if model.graph else None, model.epsilon)
+    return GradientHead(backbone.frame_dim, backbone.embedding_dim, backbone.logit_scale_init, options)
 
 
 @dataclass(frozen=True)
@@ -51,9 +44,7 @@ class Checkpoint:
         actions: names, in the order of the outputs.
         graph: of the training clips.
         split: who was used for what.
-        path_weight: weight of path evidence in the fusion; 0 leaves it out.
-        temperature: what logits are divided by before they become probabilities, fitted on the validation clips.
-        summary: what training measured (best epoch, validation accuracy, time).
+        summary: what training measured (best epoch, accuracy on clips left out, time).
     """
 
     model: KGCLIP
@@ -61,26 +52,12 @@ class Checkpoint:
     actions: tuple[str, ...]
     graph: KnowledgeGraph
     split: Split
-    path_weight: float
-    temperature: float
     summary: dict[str, Any]
 
     @cached_property
     def movements(self) -> tuple[str, ...]:
         """The graph's movements, in the order of the outputs; none for a model without graph."""
         return tuple(self.graph.entities("movement")) if self.config.model.graph else ()
-
-    def shares(self) -> Float[Tensor, "K M"]:
-        """The share of each movement in each action, from the graph."""
-        return torch.from_numpy(self.graph.adjacency("consists_of", self.actions, self.movements))
-
-    def shown(self) -> Float[Tensor, "N M"]:
-        """The share of each movement in each annotated training clip, from the graph."""
-        return torch.from_numpy(self.graph.adjacency("shows", self.graph.heads("shows"), self.movements))
-
-    def parts(self) -> Int[Tensor, " M"]:
-        """The body part of each movement."""
-        return torch.from_numpy(part_index(self.movements))
 
     def save(self, folder: Path, extra: Path | None = None) -> None:
         """Write the folder in one step: it is there complete, or not at all.
@@ -89,30 +66,26 @@ class Checkpoint:
             folder: must not exist.
             extra: a file to take along (the training log).
         """
-        temporary = folder.with_name(folder.name + ".tmp")
-        if temporary.exists():
-            shutil.rmtree(temporary)
-        temporary.mkdir(parents=True)
-        save_tensors(self.model.state_dict(), temporary / MODEL_FILE)
-        self.graph.save(temporary / "graph.parquet")
-        self.split.save(temporary / "split.json")
-        write_json(
-            temporary / CONFIG_FILE,
-            {
-                "format": FORMAT,
-                "backbone": self.model.backbone.spec,
-                "actions": list(self.actions),
-                "path_weight": self.path_weight,
-                "temperature": self.temperature,
-                "split_hash": self.split.hash,
-                "graph_hash": self.graph.hash,
-                "summary": self.summary,
-                "config": to_json(self.config),
-            },
-        )
-        if extra is not None:
-            shutil.copy(extra, temporary / extra.name)
-        temporary.rename(folder)
+        with atomic_folder(folder) as temporary:
+            save_tensors(self.model.state_dict(), temporary / MODEL_FILE)
+            self.graph.save(temporary / GRAPH_FILE)
+            self.split.save(temporary / SPLIT_FILE)
+            write_json(
+                temporary / CONFIG_FILE,
+                {
+                    "format": FORMAT,
+                    "backbone": self.model.backbone.spec,
+                    "identity": self.model.backbone.identity,
+                    "landmarks": self.model.solved.landmarks,
+                    "actions": list(self.actions),
+                    "split_hash": self.split.hash,
+                    "graph_hash": self.graph.hash,
+                    "summary": self.summary,
+                    "config": to_json(self.config),
+                },
+            )
+            if extra is not None:
+                shutil.copy(extra, temporary / extra.name)
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
@@ -127,33 +100,34 @@ class Checkpoint:
         stored = read_json(file)
         if not isinstance(stored, dict) or stored.get("format") != FORMAT:
             raise KgclipError(f"{file}: not the configuration of a kgclip model of format {FORMAT}; train it again")
-        missing = {
-            "config",
-            "backbone",
-            "actions",
-            "path_weight",
-            "temperature",
-            "graph_hash",
-            "summary",
-        } - stored.keys()
+        missing = [name for name in _FIELDS if name not in stored]
         if missing:
-            raise KgclipError(f"{file}: lacks {', '.join(sorted(missing))}; restore the file or train again")
+            raise KgclipError(f"{file}: lacks {', '.join(missing)}; restore the file or train again")
         config = from_json(TrainConfig, stored["config"])
-        graph = KnowledgeGraph.load(folder / "graph.parquet")
-        if graph.hash != stored["graph_hash"]:
-            raise KgclipError(f"{folder}: graph.parquet is not the graph this model was trained on; restore the file")
-        model = build_model(config, build_backbone(stored["backbone"], empty=True), graph)
+        graph, split = KnowledgeGraph.load(folder / GRAPH_FILE), Split.load(folder / SPLIT_FILE)
+        for what, found in (("graph", graph.hash), ("split", split.hash)):
+            if found != stored[f"{what}_hash"]:
+                raise KgclipError(f"{folder}: its {what} is not the one this model was trained on; restore the file")
+        actions = tuple(stored["actions"])
+        model = _empty_model(config, stored, len(actions), graph)
         load_weights(model, folder / MODEL_FILE)
-        return cls(
-            model.eval(),
-            config,
-            tuple(stored["actions"]),
-            graph,
-            Split.load(folder / "split.json"),
-            stored["path_weight"],
-            stored["temperature"],
-            stored["summary"],
-        )
+        # What the features were made by, also where the weights here have been halved or features are ready-made.
+        model.backbone.image_identity = stored["identity"]["image"]
+        return cls(model.eval(), config, actions, graph, split, stored["summary"])
+
+
+def _empty_model(config: TrainConfig, stored: dict[str, Any], num_actions: int, graph: KnowledgeGraph) -> KGCLIP:
+    """The model that a checkpoint holds the weights of."""
+    backbone = build_backbone(stored["backbone"], empty=True)
+    backbone.in_bf16 = config.optim.precision == "bf16-mixed"
+    gradient = config.model.head == "gradient"
+    num_movements = len(graph.entities("movement")) if config.model.graph else 0
+    num_solved = 0 if gradient else num_actions
+    shape = HeadShape(num_solved, num_solved if config.model.graph else 0, num_movements)
+    landmarks = {int(count): size for count, size in stored["landmarks"].items()}
+    solved = ClosedForm(backbone.frame_dim, landmarks, shape)
+    path = PathEvidence(num_actions, num_movements)
+    return KGCLIP(backbone, solved, path, new_head(config, backbone) if gradient else None, num_actions)
 
 
 def check_device(device: str | torch.device) -> None:
@@ -164,6 +138,18 @@ def check_device(device: str | torch.device) -> None:
     """
     if str(device).startswith("cuda") and not torch.cuda.is_available():
         raise KgclipError(f"--device {device}: torch finds no CUDA device here; give --device cpu")
+
+
+def choose_device(device: str) -> str:
+    """The device that "auto" stands for, or the given one if this machine has it.
+
+    Raises:
+        KgclipError: CUDA is asked for, and there is none.
+    """
+    check_device(device)
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load(folder: str | Path) -> Checkpoint:

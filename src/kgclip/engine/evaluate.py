@@ -1,7 +1,8 @@
 """Evaluation on clips that training never saw."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +13,19 @@ from torch import Tensor
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import Source, VideoSource, in_order
-from kgclip.engine.calibration import area_under_risk_coverage, coverage_deciles, expected_calibration_error
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import pixels_of
-from kgclip.engine.metrics import classification_report
+from kgclip.engine.encoder import pixels_of
+from kgclip.engine.metrics import (
+    area_under_risk_coverage,
+    classification_report,
+    coverage_deciles,
+    expected_calibration_error,
+    top_k,
+)
 from kgclip.engine.prepare import feature_source
-from kgclip.engine.scoring import Scorer, Scores
 from kgclip.errors import KgclipError, LeakageError
+from kgclip.kg.names import did_you_mean
+from kgclip.models.kgclip import KGCLIP, Score
 
 Part = Literal["test", "val"]
 
@@ -54,8 +61,8 @@ def choose_clips(checkpoint: Checkpoint, dataset: DataSet, part: Part | None) ->
     trained = set(split.train) & set(chosen)
     if trained:
         raise LeakageError(
-            f"{dataset.root}: {len(trained)} of its clips trained this model, such as {sorted(trained)[0]}; evaluate "
-            "on clips it never saw"
+            f"{dataset.root}: {len(trained)} of its clips trained this model, such as {sorted(trained)[0]}; give clips "
+            "it never saw, or train with --split.test-fraction to hold some out"
         )
     checkpoint.graph.check_no_leakage(chosen, "evaluated")
     return tuple(chosen)
@@ -71,14 +78,16 @@ def open_evaluation(
     """
     # The annotations of the training may lie inside a folder of class folders; they are no class.
     annotations = checkpoint.config.annotations
-    dataset = open_dataset(data, annotations if annotations is not None and annotations.is_dir() else None)
+    annotations = annotations if annotations is not None and annotations.is_dir() else None
+    dataset = open_dataset(data, annotations, checkpoint.config.source_pattern, checkpoint.actions)
+    dataset.warn()
     clips = choose_clips(checkpoint, dataset, part)
     position = {name: index for index, name in enumerate(checkpoint.actions)}
     unknown = sorted({str(dataset.by_id[c].action) for c in clips} - position.keys())
     if unknown:
         raise KgclipError(
-            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}; the model "
-            f"knows {', '.join(checkpoint.actions[:5])} …"
+            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], checkpoint.actions)}; the model knows {', '.join(checkpoint.actions[:5])} …"
         )
     labels = torch.tensor([position[str(dataset.by_id[c].action)] for c in clips])
     paths = tuple(dataset.by_id[c].path for c in clips)
@@ -89,19 +98,32 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
     """The clips' frames: cached features where given, else decoded pixels.
 
     Raises:
-        KgclipError: the model takes features and none are given, or they are of another width, or lack a clip.
+        KgclipError: the model takes features and none are given, or they are of another encoder, or lack a clip.
     """
     features, backbone = evaluation.features, checkpoint.model.backbone
     if features is not None:
-        if features.feature_dim != backbone.frame_dim:
-            raise KgclipError(
-                f"{features.path}: has {features.feature_dim} features a frame, the model takes {backbone.frame_dim}; "
-                "give features of the encoder it was trained on"
-            )
+        features.check_encoder(backbone.image_identity, backbone.frame_dim)
         return feature_source(features, evaluation.clips, num_frames)
     if "image" not in backbone.towers():
         raise KgclipError("the model takes features of frames, not pixels; give --features FILE (kgclip data features)")
     return VideoSource(evaluation.paths, num_frames, pixels_of(backbone), workers=workers)
+
+
+@torch.no_grad()
+def score_source(model: KGCLIP, source: Source, device: str | torch.device = "cpu") -> Score:
+    """The scores of all clips of a source, on the CPU."""
+    model = model.to(device).eval()
+    return join_scores([model(batch.frames.to(device)) for batch in source.batches(in_order(len(source), 16))])
+
+
+def join_scores(scores: Sequence[Score]) -> Score:
+    """Scores of several batches as one, on the CPU."""
+
+    def joined(name: str) -> Any:
+        values = [getattr(score, name) for score in scores]
+        return None if values[0] is None else torch.cat(values).cpu()
+
+    return Score(**{field.name: joined(field.name) for field in fields(Score)})
 
 
 def evaluate(
@@ -111,8 +133,8 @@ def evaluate(
     frames: int | None = None,
     workers: int = 2,
     device: str = "cpu",
-) -> tuple[dict[str, Any], Scores]:
-    """Metrics of the fused output, with the probabilities as they are stated, and of both halves alone.
+) -> tuple[dict[str, Any], Score]:
+    """Metrics of the score, with the probabilities as they are stated, and of each part alone.
 
     Args:
         checkpoint: the model.
@@ -124,31 +146,29 @@ def evaluate(
     Returns:
         The report (fractions in [0, 1]) and the scores it was made from.
     """
-    num_frames = frames or checkpoint.config.frames
-    scorer = Scorer(checkpoint, device)
+    num_frames = checkpoint.config.frames if frames is None else frames
     source = frames_source(checkpoint, evaluation, num_frames, workers)
     started = time.monotonic()
-    scores = scorer.score(scorer.embed_batches(source.batches(in_order(len(source), 16))))
+    score = score_source(checkpoint.model, source, device)
     wall_s = time.monotonic() - started
-    report = classification_report(scores.fused.cpu(), evaluation.labels, checkpoint.actions)
-    probability = scorer.probability(scores.fused).cpu()
+    labels = evaluation.labels
+    probability = checkpoint.model.cpu().probability(score)
 
-    def half(values: Float[Tensor, "B K"] | None) -> float | None:
-        return None if values is None else float((values.argmax(dim=1).cpu() == evaluation.labels).float().mean())
+    def alone(values: Float[Tensor, "B K"] | None) -> float | None:
+        return None if values is None else top_k(values, labels)
 
+    report = classification_report(score.total, labels, checkpoint.actions)
     report |= {
-        "ece": expected_calibration_error(probability, evaluation.labels),
+        "ece": expected_calibration_error(probability, labels),
         # Accuracy of the tenth, two tenths … of the clips that the model is surest of.
-        "risk_coverage": coverage_deciles(probability, evaluation.labels),
-        "aurc": area_under_risk_coverage(probability, evaluation.labels),
-        "halves": {"mm": half(scores.mm), "tri": half(scores.tri)},
-        "output": half(scores.output),
-        "path": half(scores.path),
+        "risk_coverage": coverage_deciles(probability, labels),
+        "aurc": area_under_risk_coverage(probability, labels),
+        "parts": {"mm": alone(score.mm), "tri": alone(score.tri), "path": alone(score.path)},
+        "output": alone(score.output),
         "frames": num_frames,
-        "path_weight": checkpoint.path_weight,
         "split_hash": checkpoint.split.hash,
         "graph_hash": checkpoint.graph.hash,
         "clips_per_s": len(source) / max(wall_s, 1e-9),
         "ms_per_clip": 1000 * wall_s / len(source),
     }
-    return report, scores
+    return report, score

@@ -1,118 +1,32 @@
-"""Features of frames: computed once by a backbone or by a user's own encoder, cached for head-only training."""
+"""Features of the frames of a data set: computed once by an encoder, cached for training in minutes."""
 
-import importlib.util
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
-import torch
-from jaxtyping import Float, Int, UInt8
-from torch import Tensor
-
-from kgclip.data.features import write_features
-from kgclip.data.loader import Pixels
+from kgclip.data.feature_writer import FeatureWriter
+from kgclip.data.features import FeatureFile
+from kgclip.engine.encoder import FrameEncoder
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone
+from kgclip.files import lock
+from kgclip.identity import describe, is_same
 from kgclip.progress import progress_bar
-from kgclip.video.decode import open_video
-from kgclip.video.sampling import segment_indices
-from kgclip.video.transforms import preprocess
+from kgclip.video.frames import read_clips
 
 
 @dataclass(frozen=True)
-class FrameEncoder:
-    """Anything that turns frames into features.
+class Extraction:
+    """What a run did.
 
     Attributes:
-        name: says which encoder it was, in the feature file.
-        encode: from uint8 RGB frames [T, H, W, 3] to features [T, F].
+        clips: in the feature file.
+        encoded: by this run; the others were encoded by runs before it.
+        skipped: clips that could not be encoded, and why.
     """
 
-    name: str
-    encode: Callable[[UInt8[np.ndarray, "T H W 3"]], Float[Tensor, "T F"]]
-
-
-def pixels_of(backbone: Backbone) -> Pixels:
-    """What the image tower of a backbone takes."""
-    return Pixels(backbone.image_size, backbone.mean, backbone.std)
-
-
-def backbone_encoder(backbone: Backbone) -> FrameEncoder:
-    """The image tower of a backbone as an encoder of frames."""
-    pixels = pixels_of(backbone)
-    device = next(backbone.parameters()).device
-
-    def encode(frames: UInt8[np.ndarray, "T H W 3"]) -> Float[Tensor, "T F"]:
-        clip = preprocess(torch.from_numpy(frames), pixels.image_size, pixels.mean, pixels.std)
-        with torch.no_grad():
-            return backbone.embed_images(clip.to(device)).cpu()
-
-    return FrameEncoder(str(backbone.spec.get("kind")), encode)
-
-
-def load_encoder(spec: str, weights: Path | None = None) -> FrameEncoder:
-    """A user's own encoder: ``FILE.py:NAME``, a class or function in a Python file.
-
-    It is called with the path of its weights (or with nothing when there is none) and returns a callable from uint8
-    RGB frames [T, H, W, 3] to features [T, F].
-
-    Raises:
-        KgclipError: the file or the name in it does not exist.
-    """
-    file, _, name = spec.rpartition(":")
-    path = Path(file)
-    if not file or not path.is_file():
-        raise KgclipError(f"--encoder {spec}: there is no file {file or spec!r}; give FILE.py:NAME")
-    module_spec = importlib.util.spec_from_file_location(path.stem, path)
-    if module_spec is None or module_spec.loader is None:
-        raise KgclipError(f"--encoder {spec}: {path} is not a Python file; give FILE.py:NAME")
-    module = importlib.util.module_from_spec(module_spec)
-    try:
-        module_spec.loader.exec_module(module)
-    except Exception as error:
-        raise KgclipError(f"--encoder {spec}: {path} cannot be imported ({error}); mend the file") from error
-    factory = getattr(module, name, None)
-    if factory is None:
-        raise KgclipError(f"--encoder {spec}: {path} defines no {name!r}; give FILE.py:NAME")
-    return FrameEncoder(name, factory() if weights is None else factory(weights))
-
-
-def read_segments(
-    path: Path, num_frames: int, *, threads: int = 1
-) -> tuple[UInt8[np.ndarray, "T H W 3"], Int[np.ndarray, " T"], float]:
-    """The frames at the centers of equal segments, their indices, and the frame rate.
-
-    A video of fewer frames gives each of them once: repeating them would only cost time.
-
-    Args:
-        path: a video.
-        num_frames: how many segments.
-        threads: that decode this one file.
-
-    Raises:
-        KgclipError: the file cannot be read.
-    """
-    with open_video(path, threads=threads) as video:
-        indices = segment_indices(video.num_frames, min(num_frames, video.num_frames))
-        return video.read(indices), indices, video.fps
-
-
-def _decoded(paths: Mapping[str, Path], num_frames: int, workers: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Clips decoded ahead in threads (decoding releases the interpreter lock), in order and bounded in memory."""
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        todo = iter(paths.items())
-        ahead = deque(
-            (clip, pool.submit(read_segments, path, num_frames)) for clip, path in islice(todo, 4 * max(1, workers))
-        )
-        while ahead:
-            clip, future = ahead.popleft()
-            frames, indices, _ = future.result()
-            ahead.extend((c, pool.submit(read_segments, p, num_frames)) for c, p in islice(todo, 1))
-            yield clip, frames, indices
+    clips: int
+    encoded: int
+    skipped: dict[str, str]
 
 
 def extract_features(
@@ -122,9 +36,13 @@ def extract_features(
     out: Path,
     *,
     workers: int = 2,
+    keep_going: bool = False,
     progress: bool = True,
-) -> None:
-    """Encode up to ``num_frames`` frames of every clip and write them as one feature file, in one step.
+) -> Extraction:
+    """Encode up to ``num_frames`` frames of every clip and write them as one feature file.
+
+    What is encoded is kept in a hidden folder beside the file until that is whole; the same call goes on from there.
+    If the file is there with these clips, frames and encoder, nothing is done.
 
     Args:
         encoder: of single frames.
@@ -132,16 +50,56 @@ def extract_features(
         num_frames: from equal segments, at their centers.
         out: the safetensors file to write.
         workers: threads that decode.
+        keep_going: leave out clips that cannot be encoded.
         progress: a bar on stderr.
 
     Raises:
-        KgclipError: a video cannot be read; nothing is written then.
+        KgclipError: a clip cannot be encoded (unless ``keep_going``), no clip can, another process writes the file, or
+            it is there and holds something else.
     """
-
-    def encoded() -> Iterator[tuple[str, Tensor, np.ndarray]]:
+    with lock(out):
+        if out.exists():
+            return _already(encoder, paths, num_frames, out)
+        folder = out.with_name(f".{out.name}.kgclip-part")
+        writer = FeatureWriter(folder, encoder.identity, num_frames)
+        before, skipped = len(writer.lengths), {}
+        todo = {clip: path for clip, path in paths.items() if clip not in writer.lengths}
         with progress_bar("encoding frames", len(paths), "clips", show=progress) as advance:
-            for clip, frames, indices in _decoded(paths, num_frames, workers):
-                yield clip, encoder.encode(frames), indices
+            advance(len(paths) - len(todo))
+            for clip, frames in read_clips(todo, num_frames, max(1, workers)):
+                try:
+                    if isinstance(frames, KgclipError):
+                        raise frames
+                    # A clip of few frames repeats them; each is encoded and stored once.
+                    once = frames.distinct()
+                    writer.add(clip, encoder.encode(once.images), once.indices)
+                except KgclipError as error:
+                    if not keep_going:
+                        raise KgclipError(
+                            f"{error}; {len(writer.lengths)} of {len(paths)} clips are encoded: run it again to go on "
+                            "from there, or with --keep-going to leave out such clips"
+                        ) from error
+                    skipped[clip] = str(error)
                 advance(1)
+        writer.save(out, skipped)
+        folder.rmdir()
+        return Extraction(len(writer.lengths), len(writer.lengths) - before, skipped)
 
-    write_features(out, encoded(), encoder=encoder.name)
+
+def _already(encoder: FrameEncoder, paths: Mapping[str, Path], num_frames: int, out: Path) -> Extraction:
+    """What is in the file, if this run would write the same.
+
+    Raises:
+        KgclipError: it is no feature file, or of another encoder, number of frames, or other clips.
+    """
+    file = FeatureFile(out)
+    differs = None
+    if not is_same(file.encoder, encoder.identity):
+        differs = f"features by {describe(file.encoder)}, not by {describe(encoder.identity)}"
+    elif file.num_frames != num_frames:
+        differs = f"features of {file.num_frames} frames a clip, not {num_frames}"
+    elif set(paths) != {*file.clips, *file.skipped}:
+        differs = "features of other clips"
+    if differs is not None:
+        raise KgclipError(f"{out}: exists and holds {differs}; choose another --out, or remove it")
+    return Extraction(len(file.clips), 0, file.skipped)

@@ -6,14 +6,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from kgclip.data.dataset import VIDEO_EXTENSIONS
-from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.extract import FrameEncoder, backbone_encoder, read_segments
-from kgclip.engine.scoring import Scorer, Scores
+from kgclip.config import ModelConfig, PromptConfig, TrainConfig
+from kgclip.data.clip import VIDEO_EXTENSIONS
+from kgclip.data.splits import Split
+from kgclip.engine.checkpoint import Checkpoint, check_device
+from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
 from kgclip.errors import KgclipError
+from kgclip.kg.graph import KnowledgeGraph
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.closed_form import ClosedForm, HeadShape
+from kgclip.models.evidence import PathEvidence
+from kgclip.models.gradient import GradientHead, HeadOptions
+from kgclip.models.kgclip import KGCLIP, Score
+from kgclip.video.frames import read_clip
 
 # A movement is looked for in windows of this many of the sampled frames, since many are visible only over time.
 WINDOW = 4
@@ -31,17 +39,18 @@ class Recognizer:
     """
 
     def __init__(self, checkpoint: Checkpoint, *, encoder: FrameEncoder | None = None, device: str = "cpu"):
-        self.checkpoint = checkpoint
-        self.scorer = Scorer(checkpoint, device)
-        backbone = checkpoint.model.backbone
+        check_device(device)
+        self.checkpoint, self.device = checkpoint, device
+        self.model = checkpoint.model.to(device).eval()
         if encoder is None:
-            if "image" not in backbone.towers():
+            if "image" not in self.model.backbone.towers():
                 raise KgclipError(
                     "the model takes features of frames, not pixels; give the encoder that made them with --encoder"
                 )
-            encoder = backbone_encoder(backbone)
+            encoder = backbone_encoder(self.model.backbone)
+        else:
+            check_encoder(encoder, self.model.backbone)
         self.encoder = encoder
-        self.shares = checkpoint.shares()
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options: Any) -> "Recognizer":
@@ -52,97 +61,137 @@ class Recognizer:
         """
         return cls(Checkpoint.load(Path(folder)), **options)
 
-    def predict(self, file: str | Path, *, frames: int | None = None, top: int = 5) -> dict[str, Any]:
+    @classmethod
+    def from_names(cls, backbone: str, actions: Sequence[str], **options: Any) -> "Recognizer":
+        """A recognizer of actions by their names alone, nothing trained: a CLIP's cosines of clip and prompt.
+
+        Args:
+            backbone: name or folder of a CLIP or SigLIP model.
+            actions: names.
+            options: as of the class.
+
+        Raises:
+            KgclipError: the backbone cannot be loaded, does not know names, or there are fewer than two of them.
+        """
+        return cls(_named_checkpoint(backbone, actions), **options)
+
+    def predict(
+        self, file: str | Path, *, frames: int | None = None, top: int = 5, actions: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """The ranked actions of one video file and what supports the first.
 
         Args:
             file: a video.
             frames: T, from equal segments; None takes the number of training.
             top: how many actions.
+            actions: the only candidates; none takes all actions of the model.
 
         Returns:
-            ``file``; ``actions`` (``action``, ``probability``, ``s_mm``, ``s_tri``, ``s_path`` …, ranked);
-            ``movements`` seen (``movement``, its ``evidence``: estimated share of the clip, ``time_s`` where it is
-            strongest);
-            ``triplets`` that support the first action, with their ``contribution`` to its value.
+            ``file``; ``actions`` (``action``, ``probability``, ``s_mm``, ``s_tri``, ``s_path``, ``score``, ranked);
+            ``movements`` read (``movement``, its ``share`` of the clip, the share of the average clip, ``time_s`` where
+            it is strongest); ``triplets`` that support the first action, with their ``contribution`` to its score. The
+            last two are empty where the model cannot read movements.
 
         Raises:
-            KgclipError: the file cannot be read.
+            KgclipError: the file cannot be read, or an action is none of the model's.
         """
-        num_frames = frames or self.checkpoint.config.frames
-        images, indices, fps = read_segments(Path(file), num_frames, threads=torch.get_num_threads())
-        times = [round(float(i) / fps, 2) for i in indices]
-        return self.predict_frames(str(file), images, times, top=top)
+        num_frames = self.checkpoint.config.frames if frames is None else frames
+        clip = read_clip(Path(file), num_frames, threads=torch.get_num_threads())
+        return self.predict_frames(str(file), clip.images, clip.times_s.tolist(), top=top, actions=actions)
 
+    @torch.no_grad()
     def predict_frames(
-        self, file: str, images: UInt8[np.ndarray, "T H W 3"], times: Sequence[float], *, top: int = 5
+        self,
+        file: str,
+        images: UInt8[np.ndarray, "T H W 3"],
+        times: Sequence[float],
+        *,
+        top: int = 5,
+        actions: Sequence[str] = (),
     ) -> dict[str, Any]:
         """As :meth:`predict`, of frames that are decoded already (RGB) and their times in seconds."""
-        features = self.encoder.encode(images)
-        scores = self.scorer.score(self.scorer.embed(features[None]))
-        result: dict[str, Any] = {"file": file, "actions": self._actions(scores, top)}
-        if self.checkpoint.movements:
-            windows = self._windows(features)
-            result["movements"] = self._movements(scores, windows, times)
-            result["triplets"] = self._triplets(scores, result["actions"][0]["action"], file)
-        else:
-            result |= {"movements": [], "triplets": []}
+        chosen = self._chosen(actions)
+        features = self.encoder.encode(images).to(self.device)
+        score = self.model(features[None].float())
+        result: dict[str, Any] = {"file": file, "actions": self._actions(score, chosen, top)}
+        if score.path is None:
+            return result | {"movements": [], "triplets": []}
+        result["movements"] = self._movements(score, features.float(), times)
+        result["triplets"] = self._triplets(score, result["actions"][0]["action"], file)
         return result
 
-    def _actions(self, scores: Scores, top: int) -> list[dict[str, Any]]:
-        probability = self.scorer.probability(scores.fused)[0]
-        rows = []
-        for k in probability.argsort(descending=True)[:top].tolist():
-            row: dict[str, Any] = {"action": self.checkpoint.actions[k], "probability": float(probability[k])}
-            row["s_mm"] = float(scores.mm[0, k])
-            row["s_tri"] = None if scores.tri is None else float(scores.tri[0, k])
-            row["s_path"] = None if scores.path is None else float(scores.path[0, k])
-            row["fused"] = float(scores.fused[0, k])
-            rows.append(row)
-        return rows
+    def _chosen(self, actions: Sequence[str]) -> Bool[Tensor, " K"] | None:
+        if not actions:
+            return None
+        known = self.checkpoint.actions
+        unknown = [name for name in actions if name not in known]
+        if unknown:
+            raise KgclipError(
+                f"--actions {unknown[0]}: is no action of the model, which knows {', '.join(known[:8])} …"
+            )
+        return torch.tensor([name in set(actions) for name in known], device=self.device)
 
-    def _windows(self, features: Float[Tensor, "T F"]) -> list[tuple[int, int, Tensor]]:
-        """Evidence of every movement in windows of the sampled frames: (first, last, [M])."""
+    def _actions(self, score: Score, chosen: Bool[Tensor, " K"] | None, top: int) -> list[dict[str, Any]]:
+        probability = self.model.probability(score, chosen)[0]
+        count = len(probability) if chosen is None else int(chosen.sum())
+        defined = self.model.path.defined
+
+        def value(part: Float[Tensor, "B K"] | None, k: int) -> float | None:
+            return None if part is None else float(part[0, k])
+
+        return [
+            {
+                "action": self.checkpoint.actions[k],
+                "probability": float(probability[k]),
+                # Nothing but its movements speaks for an action that is known by its definition alone.
+                "s_mm": None if defined[k] else value(score.mm, k),
+                "s_tri": None if defined[k] else value(score.tri, k),
+                "s_path": value(score.path, k),
+                "score": value(score.total, k),
+            }
+            for k in probability.argsort(descending=True)[: min(top, count)].tolist()
+        ]
+
+    def _movements(self, score: Score, features: Float[Tensor, "T F"], times: Sequence[float]) -> list[dict[str, Any]]:
+        """The movements whose share is most above that of the average training clip, and when each is strongest."""
         length = min(WINDOW, len(features))
         starts = range(0, len(features) - length + 1, max(1, length // 2))
-        windows = self.scorer.embed(torch.stack([features[s : s + length] for s in starts]))
-        evidence = self.scorer.movement_evidence(windows)
-        return [(s, s + length - 1, row) for s, row in zip(starts, evidence, strict=True)]
-
-    def _movements(self, scores: Scores, windows: list, times: Sequence[float]) -> list[dict[str, Any]]:
-        evidence = scores.evidence[0]
+        windows = self.model(torch.stack([features[s : s + length] for s in starts])).shares
+        baseline = self.model.path.baseline
         rows = []
-        for m in evidence.argsort(descending=True)[:MAX_MOVEMENTS].tolist():
-            first, last, _ = max(windows, key=lambda window: float(window[2][m]))
+        for m in (score.shares[0] - baseline).argsort(descending=True)[:MAX_MOVEMENTS].tolist():
+            first = list(starts)[int(windows[:, m].argmax())]
             rows.append(
                 {
                     "movement": self.checkpoint.movements[m],
-                    "evidence": float(evidence[m]),
-                    "time_s": [times[first], times[last]],
+                    "share": float(score.shares[0, m]),
+                    "average": float(baseline[m]),
+                    "time_s": [times[first], times[first + length - 1]],
                 }
             )
         return rows
 
-    def _triplets(self, scores: Scores, action: str, file: str) -> list[dict[str, Any]]:
-        """The two-step paths clip –shows→ movement ←consists_of– action, by what they add to the action's value.
+    def _triplets(self, score: Score, action: str, file: str) -> list[dict[str, Any]]:
+        """The two-step paths clip –shows→ movement ←consists_of– action, by what they add to the action's score.
 
-        Where path evidence is part of the fusion, all contributions (not only these) sum to what it adds.
+        All contributions, not only these, sum to what the path adds to S_output.
         """
         k = self.checkpoint.actions.index(action)
-        contribution = self.scorer.contributions(scores, k)[0]
-        known = self.shares[k] > 0
-        ranked = contribution.cpu().masked_fill(~known, float("-inf")).argsort(descending=True)
+        contribution = self.model.contributions(score, k)
+        assert contribution is not None
+        definition = self.model.path.definitions[k]
+        ranked = contribution[0].masked_fill(definition <= 0, float("-inf")).argsort(descending=True)
         return [
             {
                 "head": Path(file).name,
                 "relation": "shows",
                 "movement": self.checkpoint.movements[m],
-                "evidence": float(scores.evidence[0, m]),
+                "share": float(score.shares[0, m]),
                 "action": action,
-                "share": float(self.shares[k, m]),
-                "contribution": float(contribution[m]),
+                "definition": float(definition[m]),
+                "contribution": float(contribution[0, m]),
             }
-            for m in ranked[: min(MAX_TRIPLETS, int(known.sum()))].tolist()
+            for m in ranked[: min(MAX_TRIPLETS, int((definition > 0).sum()))].tolist()
         ]
 
     def predict_many(self, files: Sequence[str | Path], **options: Any) -> Iterator[dict[str, Any]]:
@@ -159,3 +208,23 @@ def find_videos(files: Sequence[str | Path]) -> Iterator[Path]:
     for file in map(Path, files):
         inside = sorted(p for p in file.rglob("*") if p.suffix.lower() in VIDEO_EXTENSIONS) if file.is_dir() else []
         yield from inside or [file]
+
+
+def _named_checkpoint(backbone: str, actions: Sequence[str]) -> Checkpoint:
+    """A model of names alone."""
+    names = tuple(dict.fromkeys(actions))
+    if len(names) < 2:
+        raise KgclipError(f"--actions: gives {len(names)} names, at least 2 are needed to choose between; add names")
+    tower = load_backbone(backbone)
+    if tower.spec["kind"] not in ("clip", "siglip"):
+        raise KgclipError(
+            f"--backbone {backbone}: its text tower does not know what names mean; give a CLIP or SigLIP model"
+        )
+    config = TrainConfig(Path(), Path(), model=ModelConfig(backbone, head="gradient", graph=False))
+    head = GradientHead(tower.frame_dim, tower.embedding_dim, tower.logit_scale_init, HeadOptions(subspace=None))
+    solved = ClosedForm(tower.frame_dim, {}, HeadShape(0, 0, 0))
+    model = KGCLIP(tower, solved, PathEvidence(len(names), 0), head, len(names))
+    with torch.no_grad():
+        model.action_embeddings = model.embed_texts(PromptConfig().around("action", names))
+        model.temperature.fill_(float(1 / head.scale()))
+    return Checkpoint(model.eval(), config, names, KnowledgeGraph.from_edges([]), Split((), (), (), ()), {})

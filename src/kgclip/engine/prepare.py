@@ -7,19 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kgclip.config import TrainConfig
+from kgclip.data.annotations import read_observations, without_movements
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
-from kgclip.data.kinetics_tps import read_observations
 from kgclip.data.loader import FeatureSource
-from kgclip.data.splits import Split, make_split
+from kgclip.data.splits import Split, make_split, without_validation
 from kgclip.errors import KgclipError
-from kgclip.kg.build import MovementRule, build_graph, merge, read_parsings
-from kgclip.kg.graph import KnowledgeGraph
+from kgclip.kg.build import MovementRule, build_graph, merge
+from kgclip.kg.formats.definitions import read_definitions
+from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import mirror
+from kgclip.kg.schema import ENTITY_KINDS, RELATIONS
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +46,18 @@ class Prepared:
 
 
 def graph_of_split(
-    dataset: DataSet, split: Split, rule: MovementRule, *, workers: int, keep_going: bool, parsings: Path | None = None
+    dataset: DataSet,
+    split: Split,
+    rule: MovementRule,
+    *,
+    workers: int,
+    keep_going: bool,
+    definitions: Path | None = None,
 ) -> KnowledgeGraph:
-    """The graph of the training clips: their labels where the split allows them, their annotations, and parsings.
+    """The graph of the training clips: their labels where the split allows them, their annotations, and definitions.
 
     Raises:
-        KgclipError: broken annotations (unless ``keep_going``), a broken parsing file, or a parsing for an action that
-            the data does not have.
+        KgclipError: broken annotations (unless ``keep_going``), or a broken file of definitions.
     """
     observations = None
     if dataset.annotations is not None:
@@ -61,22 +68,13 @@ def graph_of_split(
         clip: dataset.by_id[clip].action if clip in labelled else None for clip in split.train
     }
     graph = build_graph(labels, observations, rule, split_hash=split.hash)
-    return graph if parsings is None else merge(graph, parsings_of(dataset, parsings))
+    return graph if definitions is None else merge(graph, read_definitions(definitions, dataset.actions))
 
 
-def parsings_of(dataset: DataSet, file: Path) -> KnowledgeGraph:
-    """The written parsings of a data set's actions.
-
-    Raises:
-        KgclipError: the file is broken, or parses an action that the data does not have.
-    """
-    graph = read_parsings(file)
-    unknown = sorted(set(graph.entities("action")) - set(dataset.actions))
-    if unknown:
-        raise KgclipError(
-            f"{file}: parses {unknown[0]!r}, which is no action of {dataset.root}; correct the name or remove the entry"
-        )
-    return graph
+def _graph(config: TrainConfig, dataset: DataSet, split: Split) -> KnowledgeGraph:
+    """The graph of a run's training clips."""
+    options = {"workers": config.workers, "keep_going": config.keep_going}
+    return graph_of_split(dataset, split, config.rule, definitions=config.definitions, **options)
 
 
 def prepare(config: TrainConfig) -> Prepared:
@@ -86,30 +84,51 @@ def prepare(config: TrainConfig) -> Prepared:
         KgclipError: anything wrong with the input, including a graph that was built from another split or that holds
             a validation or test clip.
     """
-    dataset = open_dataset(config.data, config.annotations)
-    split = make_split(dataset, config.split)
+    dataset = open_dataset(config.data, config.annotations, config.source_pattern)
+    dataset.warn()
+    split = make_split(dataset, config.split, validate=config.trains)
     if config.graph is None:
-        graph = graph_of_split(
-            dataset,
-            split,
-            config.rule,
-            workers=config.workers,
-            keep_going=config.keep_going,
-            parsings=config.parsings,
-        )
+        graph = _graph(config, dataset, split)
     else:
         graph = KnowledgeGraph.load(config.graph)
-        if config.parsings is not None:
-            graph = merge(graph, parsings_of(dataset, config.parsings))
+        if config.definitions is not None:
+            graph = merge(graph, read_definitions(config.definitions, dataset.actions))
         check_same_split(graph, split, config.graph)
     graph.check_no_leakage(split.val, "validation")
     graph.check_no_leakage(split.test, "test")
     if config.model.graph and not graph.entities("movement"):
         raise KgclipError(
-            f"{config.data}: no movement is known for these clips, so there is no graph to train on; give "
-            "--annotations or --parsings, or train CLIP only with --model.no-graph"
+            f"{config.data}: no movement is known for these clips{_why_none(config, dataset, split)}, so there is no "
+            "graph to train on; give --annotations or --definitions, or train CLIP only with --model.no-graph"
         )
     return Prepared(dataset, split, graph)
+
+
+def _why_none(config: TrainConfig, dataset: DataSet, split: Split) -> str:
+    if config.graph is not None or dataset.annotations is None:
+        return ""
+    observations = read_observations(dataset, keep_going=config.keep_going, workers=config.workers)
+    dropped = "the movement rule drops all of them; lower --rule.min-support or raise --rule.max-clip-share"
+    return f" ({without_movements(observations.only(split.train)) or dropped})"
+
+
+def with_validation(prepared: Prepared, config: TrainConfig) -> Prepared:
+    """The data of a run with its validation clips among the training clips: nothing is chosen on them any more."""
+    split, dataset = prepared.split, prepared.dataset
+    if not split.val:
+        return prepared
+    merged = without_validation(split, dataset)
+    labeled = [clip for clip in split.val if dataset.by_id[clip].action is not None]
+    if config.graph is None:
+        graph = _graph(config, dataset, merged)
+    else:
+        # A given graph knows the training clips; of the others only the labels are known.
+        edges = [edge for relation in RELATIONS for edge in prepared.graph.edges(relation.name)]
+        edges += [Edge(clip, "performs", str(dataset.by_id[clip].action)) for clip in labeled]
+        isolated = {kind: prepared.graph.entities(kind) for kind in ENTITY_KINDS}
+        isolated["video"] = [*isolated["video"], *split.val]
+        graph = KnowledgeGraph.from_edges(edges, isolated=isolated, rule=prepared.graph.rule, split_hash=merged.hash)
+    return Prepared(dataset, merged, graph)
 
 
 def check_same_split(graph: KnowledgeGraph, split: Split, path: Path) -> None:
@@ -122,8 +141,8 @@ def check_same_split(graph: KnowledgeGraph, split: Split, path: Path) -> None:
         return
     known = f"split {graph.split_hash}" if graph.split_hash else "no known split"
     raise KgclipError(
-        f"{path}: built from {known}, this run uses split {split.hash}; build the graph with the same --split options, "
-        "or leave --graph out to have it built from the training clips"
+        f"{path}: built from {known}, this run uses split {split.hash}; build the graph with the same --split options "
+        "(and --validation for a run that trains by gradient), or leave --graph out to have it built"
     )
 
 
@@ -132,45 +151,91 @@ class GraphTargets:
     """The graph as arrays over one list of clips, the actions (K) and the movements (M).
 
     Attributes:
-        actions, movements: names; row and column order of the rest.
-        performs: [N, K], one-hot rows, zero for clips without a usable label.
-        shows: [N, M] shares.
-        consists_of: [K, M] shares.
+        names: the entities of each kind, in the order of rows and columns.
+        edges: of each relation, heads × tails: shares in [0, 1], 0 where there is no edge; ``performs`` has one-hot
+            rows, zero for clips without a usable label.
+        sources: number of each clip's source, equal for clips that were cut from one recording.
         mirror: [M] position of each movement with left and right swapped, -1 where the graph has none.
     """
 
-    actions: tuple[str, ...]
-    movements: tuple[str, ...]
-    performs: Float[Tensor, "N K"]
-    shows: Float[Tensor, "N M"]
-    consists_of: Float[Tensor, "K M"]
+    names: dict[str, tuple[str, ...]]
+    edges: dict[str, Float[Tensor, "_ _"]]
+    sources: Int[Tensor, " N"]
     mirror: Int[Tensor, " M"]
 
-    def flipped_shows(self, rows: Float[Tensor, "B M"]) -> Float[Tensor, "B M"]:
-        """``shows`` of mirrored clips: every movement's share moves to its mirror image."""
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of the actions."""
+        return self.names["action"]
+
+    @property
+    def movements(self) -> tuple[str, ...]:
+        """The names of the movements."""
+        return self.names["movement"]
+
+    @property
+    def annotated(self) -> Bool[Tensor, " N"]:
+        """Clips that show a movement."""
+        return self.edges["shows"].any(dim=1)
+
+    @property
+    def labeled(self) -> Bool[Tensor, " N"]:
+        """Clips with a usable label."""
+        return self.edges["performs"].any(dim=1)
+
+    def flipped(self, rows: Float[Tensor, "B M"]) -> Float[Tensor, "B M"]:
+        """Shares of mirrored clips: every movement's share moves to its mirror image."""
         known = self.mirror >= 0
         swapped = torch.zeros_like(rows)
         swapped[:, self.mirror[known]] = rows[:, known]
         return swapped
 
 
-def graph_targets(graph: KnowledgeGraph, actions: tuple[str, ...], clips: tuple[str, ...]) -> GraphTargets:
-    """The graph's edges over these clips and actions; entities that the graph does not know get zero rows."""
-    movements = tuple(graph.entities("movement"))
+def known_actions(config: TrainConfig, prepared: Prepared) -> tuple[str, ...]:
+    """The actions that a model of this run can know, in alphabetical order.
+
+    A trained head knows any action by its name; a solved one needs clips of it, or a definition and annotated clips
+    that teach how its movements look.
+    """
+    graph = prepared.graph
+    named = {*prepared.dataset.actions, *graph.entities("action")}
+    if config.model.head == "gradient":
+        return tuple(sorted(named))
+    known = {edge.tail for edge in graph.edges("performs")}
+    if config.model.graph and graph.heads("shows"):
+        known |= set(graph.heads("consists_of"))
+    unknown = sorted(named - known)
+    if unknown:
+        log.warning(
+            "%d actions are left out, such as %r: no labeled clip, and no definition whose movements annotated clips "
+            "show; add clips, --definitions with --annotations, or --model.head gradient",
+            *(len(unknown), unknown[0]),
+        )
+    return tuple(sorted(known))
+
+
+def graph_targets(
+    prepared: Prepared, clips: tuple[str, ...], actions: tuple[str, ...], *, graph: bool = True
+) -> GraphTargets:
+    """The graph's edges over these clips and actions.
+
+    Args:
+        prepared: data and graph.
+        clips, actions: in this order.
+        graph: False leaves the movements out, for CLIP only.
+    """
+    source = prepared.graph
+    movements = tuple(source.entities("movement")) if graph else ()
+    names = {"video": clips, "action": actions, "movement": movements}
+    edges = {
+        relation.name: torch.from_numpy(source.adjacency(relation.name, names[relation.head], names[relation.tail]))
+        for relation in RELATIONS
+    }
     position = {name: index for index, name in enumerate(movements)}
     mirrored = [position.get(mirror(name), -1) for name in movements]
-
-    def edges(relation: str, heads: tuple[str, ...], tails: tuple[str, ...]) -> Tensor:
-        return torch.from_numpy(np.asarray(graph.adjacency(relation, heads, tails), dtype=np.float32))
-
-    return GraphTargets(
-        actions,
-        movements,
-        edges("performs", clips, actions),
-        edges("shows", clips, movements),
-        edges("consists_of", actions, movements),
-        torch.tensor(mirrored, dtype=torch.int64),
-    )
+    by_id = prepared.dataset.by_id
+    _, sources = np.unique([by_id[clip].source for clip in clips], return_inverse=True)
+    return GraphTargets(names, edges, torch.from_numpy(sources), torch.tensor(mirrored, dtype=torch.int64))
 
 
 def feature_source(

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.files import read_json, save_tensors, write_json
+from kgclip.files import atomic_folder, read_json, save_tensors, write_json
 
 STATE_FILE = "state.json"
 RUN_FILE = "run.json"
@@ -48,10 +48,12 @@ class TrainingState:
         """Say whose folder this is, or see that it is this run's, before anything in it is used.
 
         Raises:
-            KgclipError: the folder is of another run.
+            KgclipError: the folder is of another run, or holds what no run left there.
         """
         file = self.folder / RUN_FILE
         if not file.exists():
+            if any(self.folder.iterdir()):
+                raise KgclipError(f"{self.folder}: holds what no training left there; move it, or choose another --out")
             write_json(file, self.identity)
             return
         found = read_json(file)
@@ -62,41 +64,37 @@ class TrainingState:
                 "options, or delete the folder to start anew"
             )
 
-    def _epochs(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("epoch-*") if path.suffix != ".tmp")
+    def newest(self) -> Path | None:
+        """The state of the last epoch that was saved; None before the first."""
+        return max(self.folder.glob("epoch-*"), default=None)
 
     def save(
         self, epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor], extra: dict
     ) -> None:
         """Write the state after an epoch (1-based), then drop the one before."""
-        before = self._epochs()
+        before = self.newest()
         target = self.folder / f"epoch-{epoch:06d}"
-        temporary = target.with_suffix(".tmp")
-        if temporary.exists():
-            shutil.rmtree(temporary)
-        temporary.mkdir(parents=True)
-        save_tensors(trained_tensors(model), temporary / "weights.safetensors")
-        save_tensors(best, temporary / "best.safetensors")
         moments = {
             f"{index}.{name}": value
             for index, values in optimizer.state_dict()["state"].items()
             for name, value in values.items()
         }
-        save_tensors(moments, temporary / "optimizer.safetensors")
-        write_json(temporary / STATE_FILE, {"epoch": epoch, **extra})
-        temporary.rename(target)
-        for path in before:
-            shutil.rmtree(path)
+        with atomic_folder(target) as temporary:
+            save_tensors(trained_tensors(model), temporary / "weights.safetensors")
+            save_tensors(best, temporary / "best.safetensors")
+            save_tensors(moments, temporary / "optimizer.safetensors")
+            write_json(temporary / STATE_FILE, {"epoch": epoch, **extra})
+        if before is not None:
+            shutil.rmtree(before)
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Put the newest state back; returns what was saved as ``extra`` (with "epoch") and the best weights.
 
         A folder without a complete epoch restores nothing and returns epoch 0.
         """
-        epochs = self._epochs()
-        if not epochs:
+        newest = self.newest()
+        if newest is None:
             return {"epoch": 0}, {}
-        newest = epochs[-1]
         state = read_json(newest / STATE_FILE)
         restore_tensors(model, load_file(newest / "weights.safetensors"))
         moments: dict[int, dict[str, Tensor]] = {}

@@ -1,6 +1,4 @@
-"""One training step: the clips of a batch against the texts of the graph, every text and clip encoded once."""
-
-from dataclasses import dataclass
+"""One training step: the clips of a batch against the names of the graph."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,87 +6,86 @@ from torch import Tensor, nn
 
 from kgclip.config import PromptConfig
 from kgclip.engine.prepare import GraphTargets
-from kgclip.models.kgclip import KGCLIP, Adjacency, Frames
+from kgclip.kg.schema import RELATIONS, Relation
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.gradient import GradientHead
+from kgclip.models.kgclip import Frames, frame_embeddings
 from kgclip.models.options import LossWeights
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Unit-length embeddings of the actions and movements of a step, and which ones these are.
-
-    Attributes:
-        actions, movements: embeddings.
-        action_index, movement_index: positions among the graph's actions and movements.
-    """
-
-    actions: Float[Tensor, "K D"]
-    movements: Float[Tensor, "M D"]
-    action_index: Int[Tensor, " K"]
-    movement_index: Int[Tensor, " M"]
-
-
-def embed_names(
-    model: KGCLIP, prompts: PromptConfig, actions: tuple[str, ...], movements: tuple[str, ...]
-) -> tuple[Float[Tensor, "K D"], Float[Tensor, "M D"]]:
-    """Unit-length embeddings of actions and movements, in one pass of the text tower."""
-    embeddings = model.embed_texts(prompts.actions(actions) + prompts.movements(movements))
-    return embeddings[: len(actions)], embeddings[len(actions) :]
-
-
 class TrainingStep(nn.Module):
-    """From a batch to the terms of the loss (Eq. 5 of docs/method.md).
+    """From a batch to the terms of the loss (Eq. 8): the clips against the names of the graph, each encoded once.
 
     Args:
-        model: the model that trains.
+        backbone: image and text towers.
+        head: pooling and triplet encoder.
         targets: the graph over the training clips.
         prompts: the sentences around names.
         weights: of the loss terms.
-        every_text: encode all actions and movements each step, rather than those of the step's clips.
+        every_text: encode all names each step, rather than those of the step's clips.
     """
 
     def __init__(
-        self, model: KGCLIP, targets: GraphTargets, prompts: PromptConfig, weights: LossWeights, *, every_text: bool
+        self,
+        backbone: Backbone,
+        head: GradientHead,
+        targets: GraphTargets,
+        prompts: PromptConfig,
+        weights: LossWeights,
+        *,
+        every_text: bool,
     ):
         super().__init__()
-        self.model, self.targets, self.prompts, self.weights = model, targets, prompts, weights
-        self.every_text = every_text
-        # CLIP only has no use for movements, whatever the graph holds.
-        self.use_movements = bool(weights.shows or weights.consists_of)
-        self.fixed_texts = None
+        self.backbone, self.head = backbone, head
+        self.targets, self.prompts, self.weights, self.every_text = targets, prompts, weights, every_text
+        self.fixed: dict[str, tuple[Tensor, Tensor]] | None = None
 
     def fix_texts(self) -> None:
         """Encode all texts once and for all, for a text tower that does not train."""
         with torch.no_grad():
-            self.fixed_texts = self._encode(
-                torch.arange(len(self.targets.actions)), torch.arange(len(self.targets.movements))
-            )
+            self.fixed = self._texts({})
 
-    def _encode(self, action_index: Tensor, movement_index: Tensor) -> Texts:
-        if not self.use_movements:
-            movement_index = movement_index[:0]
-        actions = tuple(self.targets.actions[i] for i in action_index.tolist())
-        movements = tuple(self.targets.movements[i] for i in movement_index.tolist())
-        return Texts(*embed_names(self.model, self.prompts, actions, movements), action_index, movement_index)
-
-    def _texts(self, performs: Float[Tensor, "B K"], shows: Float[Tensor, "B M"]) -> Texts:
-        if self.fixed_texts is not None:
-            return self.fixed_texts
-        if self.every_text:
-            return self._encode(torch.arange(performs.shape[1]), torch.arange(shows.shape[1]))
-        return self._encode(performs.any(dim=0).nonzero()[:, 0].cpu(), shows.any(dim=0).nonzero()[:, 0].cpu())
+    def _texts(self, wanted: dict[str, Bool[Tensor, " N"]]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Embeddings of the names of each kind and their positions; those wanted, or all."""
+        kinds = [kind for kind in ("action", "movement") if self.targets.names[kind]]
+        rows = {kind: torch.arange(len(self.targets.names[kind])) for kind in kinds}
+        if wanted and not self.every_text:
+            rows = {kind: wanted[kind].nonzero()[:, 0].cpu() for kind in kinds}
+        names = [[self.targets.names[kind][i] for i in rows[kind].tolist()] for kind in kinds]
+        prompts = [self.prompts.around(kind, few) for kind, few in zip(kinds, names, strict=True)]
+        texts = self.backbone.encode_text([prompt for few in prompts for prompt in few])
+        embeddings = nn.functional.normalize(texts, dim=-1)
+        parts = embeddings.split([len(few) for few in names])
+        return {kind: (part, rows[kind]) for kind, part in zip(kinds, parts, strict=True)}
 
     def forward(self, index: Int[Tensor, " B"], frames: Frames, flipped: Bool[Tensor, " B"]) -> dict[str, Tensor]:
         """The weighed terms of the loss for clips at ``index`` of the targets."""
-        performs, shows = self.targets.performs[index], self.targets.shows[index]
-        if flipped.any():
-            shows = torch.where(flipped[:, None], self.targets.flipped_shows(shows), shows)
-        texts = self._texts(performs, shows)
-        device = frames.device
-        consists_of = self.targets.consists_of[texts.action_index][:, texts.movement_index]
-        edges = Adjacency(
-            performs[:, texts.action_index].to(device),
-            shows[:, texts.movement_index].to(device),
-            consists_of.to(device),
-        )
-        clips = self.model.embed_clips(frames)
-        return self.model.loss(clips, texts.actions, texts.movements, edges, self.weights)
+        of_clips = {r.name: self._of_clips(r, index, flipped) for r in RELATIONS if r.head == "video"}
+        wanted: dict[str, Bool[Tensor, " N"]] = {}
+        for relation in RELATIONS:
+            if relation.head == "video":
+                seen = of_clips[relation.name].any(dim=0)
+                wanted[relation.tail] = seen | wanted.get(relation.tail, seen)
+        texts = self.fixed or self._texts(wanted)
+        edges = {}
+        for relation in RELATIONS:
+            if relation.tail not in texts or (relation.head != "video" and relation.head not in texts):
+                continue
+            if relation.head == "video":
+                rows = of_clips[relation.name]
+            else:
+                rows = self.targets.edges[relation.name][texts[relation.head][1]]
+            edges[relation.name] = rows[:, texts[relation.tail][1]].to(frames.device)
+        entities = {"video": self.head.embed(frame_embeddings(self.backbone, frames))} | {
+            kind: embedded for kind, (embedded, _) in texts.items()
+        }
+        return self.head.loss(entities, edges, self.weights)
+
+    def _of_clips(
+        self, relation: Relation, index: Int[Tensor, " B"], flipped: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B _"]:
+        """Edges of the step's clips; what flipped clips show is mirrored."""
+        rows = self.targets.edges[relation.name][index]
+        if relation.tail == "movement" and flipped.any():
+            return torch.where(flipped[:, None], self.targets.flipped(rows), rows)
+        return rows

@@ -1,36 +1,43 @@
-"""A training run from its configuration: checks, sources of frames, the loop, and the model folder."""
+"""A training run from its configuration: checks, the loop, the solved head, calibration, and the model folder."""
 
 import logging
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from kgclip.config import TrainConfig, to_json
-from kgclip.data.features import FeatureFile
-from kgclip.data.loader import VideoSource
-from kgclip.engine.checkpoint import Checkpoint, build_model, check_device
-from kgclip.engine.extract import backbone_encoder, extract_features, pixels_of
-from kgclip.engine.loop import Sources, Trainer, embed_frames, trains
-from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_targets, prepare
-from kgclip.engine.start import StartTexts, closed_form_start, fit_readout
+from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, check_device, new_head
+from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
+from kgclip.engine.loop import Trainer, loss_weights
+from kgclip.engine.metrics import fit_temperature
+from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepare, with_validation
+from kgclip.engine.solve import SolvedModel, solve
 from kgclip.engine.state import TrainingState
+from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone, load_backbone
+from kgclip.files import free_output, lock
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.tuning import merge_lora, set_trainable
 
 log = logging.getLogger(__name__)
 
-# Frames cached a clip, for each frame that a step takes: enough for random sampling inside the segments.
-CACHED_PER_FRAME = 2
-
 
 def train(
     config: TrainConfig, *, prepared: Prepared | None = None, resume: bool = False, show_progress: bool = True
 ) -> Checkpoint:
-    """Train a model, choose its best epoch on the validation clips, and write it to ``config.out``.
+    """Train a model and write it to ``config.out``.
+
+    What is trained by gradient takes its best epoch on the validation clips. A head that is solved is solved at the end
+    on training and validation clips together.
 
     Args:
         config: the run.
@@ -43,15 +50,17 @@ def train(
     """
     check_device(config.device)
     folder = state_folder(config.out)
-    _check_folders(config.out, folder, resume)
-    fresh = not folder.exists()
-    try:
-        return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
-    except KgclipError:
-        # Bad input that shows late (a broken video) leaves nothing behind, unless there are epochs to go on from.
-        if fresh and not any(folder.glob("epoch-*")):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with lock(config.out):
+        _check_folders(config.out, folder, resume)
+        fresh = not folder.exists()
+        try:
+            return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
+        except (KgclipError, OSError):
+            # Bad input that shows late (a broken video) and a full disk leave nothing behind, unless there are epochs
+            # to go on from.
+            if fresh and not any(folder.glob("epoch-*")):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def state_folder(out: Path) -> Path:
@@ -59,125 +68,134 @@ def state_folder(out: Path) -> Path:
     return out.with_name(out.name + ".training")
 
 
-def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool) -> Checkpoint:
-    started = time.monotonic()
-    torch.manual_seed(config.seed)
-    backbone = load_backbone(config.model.backbone, config.model.text)
-    set_trainable(backbone, config.model.tuning, config.model.lora_rank, config.model.partial_layers)
-    model = build_model(config, backbone, prepared.graph)
-    identity = {
-        "config": {
-            key: value for key, value in to_json(config).items() if key not in ("out", "workers", "save_every_s")
-        },
-        "split": prepared.split.hash,
-        "graph": prepared.graph.hash,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    state = TrainingState(folder, identity)
-    state.check_identity()
-    sources = open_sources(config, prepared, backbone, folder, show_progress=show_progress)
-    targets = graph_targets(prepared.graph, tuple(prepared.dataset.actions), prepared.split.train)
-    trainer = Trainer(config, prepared, model, sources, start(config, model, sources, targets), state)
-    summary = trainer.run(show_progress=show_progress)
-    if config.model.graph and not solvable(model):
-        fit_readout(model, embed_frames(model, sources.fit), targets)
-    merge_lora(model.backbone)
-    checkpoint = Checkpoint(
-        model.eval(),
-        config,
-        trainer.actions,
-        prepared.graph,
-        prepared.split,
-        0.0,
-        1.0,
-        summary | {"torch": torch.__version__},
-    )
-    checkpoint = trainer.with_fusion(checkpoint)
-    checkpoint.summary["wall_s"] = round(time.monotonic() - started, 2)
-    checkpoint.save(config.out, extra=state.log_file)
-    shutil.rmtree(folder)
-    return checkpoint
-
-
 def _check_folders(out: Path, state: Path, resume: bool) -> None:
-    if out.exists():
-        raise KgclipError(f"{out}: exists already; choose another --out or remove it")
+    if resume and (out / CONFIG_FILE).is_file():
+        raise KgclipError(f"{out}: this run has ended and its model is there; nothing is left to --resume")
+    free_output(out)
     if state.exists() and not resume:
         raise KgclipError(f"{state}: a run that did not end left its state here; add --resume to go on, or remove it")
 
 
-def open_sources(
-    config: TrainConfig, prepared: Prepared, backbone: Backbone, folder: Path, *, show_progress: bool
-) -> Sources:
-    """The clips as frames: given features; features computed once where the image tower is frozen; else pixels.
+def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool) -> Checkpoint:
+    started = time.monotonic()
+    options = {key: value for key, value in to_json(config).items() if key not in ("out", "workers", "save_every_s")}
+    folder.mkdir(parents=True, exist_ok=True)
+    state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
+    state.check_identity()
+    run = new_run(config, prepared, folder, show_progress=show_progress)
+    summary: dict[str, Any] = {"epochs": 0, "best_epoch": 0, "val_top1": None, "trained_parameters": 0}
+    if config.trains:
+        summary = run.train(state)
+    merge_lora(run.backbone)
+    final = with_validation(prepared, config) if config.model.head == "closed_form" else prepared
+    solved = run.solve(final)
+    if config.model.head == "gradient":
+        run.calibrate(solved.model)
+    summary |= {
+        "train_clips": len(final.split.train),
+        "labeled_clips": len(final.split.labelled),
+        "val_clips": len(prepared.split.val),
+        "left_out_top1": solved.left_out_top1,
+        "torch": torch.__version__,
+        "wall_s": round(time.monotonic() - started, 2),
+    }
+    checkpoint = Checkpoint(solved.model.cpu(), config, run.actions, final.graph, final.split, summary)
+    checkpoint.save(config.out, extra=state.log_file if config.trains else None)
+    shutil.rmtree(folder)
+    return checkpoint
 
-    Raises:
-        KgclipError: features of the wrong width, or a file that cannot be read.
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of one run.
+
+    Attributes:
+        config, prepared: what is run, on which clips and graph.
+        actions: that the model knows.
+        backbone, head: what trains by gradient, if anything does.
+        frames: of the clips.
     """
-    split = prepared.split
-    frozen = not trains(backbone, "image")
-    file = config.features
-    if file is None and "image" not in backbone.towers():
-        raise KgclipError(
-            f"{config.model.backbone}: takes features, not pixels; give --features FILE (see `kgclip data features`)"
+
+    config: TrainConfig
+    prepared: Prepared
+    actions: tuple[str, ...]
+    backbone: Backbone
+    head: GradientHead
+    frames: RunFrames
+
+    def trainer(self, state: TrainingState) -> Trainer:
+        """What trains backbone and head by gradient."""
+        config, split = self.config, self.prepared.split
+        targets = graph_targets(self.prepared, split.train, self.actions, graph=config.model.graph)
+        if config.model.pooling == "statistics":
+            self.head.pooling.fit(self.frames.embeddings(split.train, config.frames))
+        step = TrainingStep(
+            self.backbone,
+            self.head,
+            targets,
+            config.prompts,
+            loss_weights(config),
+            every_text=config.optim.texts == "all",
         )
-    if file is None and frozen:
-        file = folder / "features.safetensors"
-        if not file.exists():
-            clips = split.train + split.val
-            paths = dict(zip(clips, prepared.paths(clips), strict=True))
-            num_frames = CACHED_PER_FRAME * config.frames
-            extract_features(
-                backbone_encoder(backbone), paths, num_frames, file, workers=config.workers, progress=show_progress
-            )
-    if file is not None:
-        if not frozen:
-            raise KgclipError(f"{file}: features are of a frozen encoder; set --model.tuning to frozen or text")
-        features = FeatureFile(file)
-        if features.feature_dim != backbone.frame_dim:
-            raise KgclipError(
-                f"{file}: has {features.feature_dim} features a frame, {config.model.backbone} takes "
-                f"{backbone.frame_dim}; name the backbone features:{features.feature_dim}"
-            )
-        return Sources(
-            feature_source(features, split.train, config.frames, training=True, seed=config.seed),
-            feature_source(features, split.train, config.frames),
-            feature_source(features, split.val, config.frames) if split.val else None,
-        )
-    pixels = pixels_of(backbone)
-    train_source = VideoSource(
-        prepared.paths(split.train),
-        config.frames,
-        pixels,
-        augmentation=config.augmentation,
-        seed=config.seed,
-        workers=config.workers,
-    )
+        validate = self.validate if any(self.prepared.labels(split.val)) else None
+        source = self.frames.source(split.train, config.frames, training=True)
+        return Trainer(config, step, source, validate, state)
 
-    def centers(clips: tuple[str, ...]) -> VideoSource:
-        return VideoSource(prepared.paths(clips), config.frames, pixels, workers=config.workers)
+    def train(self, state: TrainingState) -> dict[str, Any]:
+        """Train backbone and head by gradient; they then hold the weights of the best epoch."""
+        fixed_texts = not trains(self.backbone, "text")
+        return self.trainer(state).run(show_progress=self.frames.show_progress, fixed_texts=fixed_texts)
 
-    return Sources(train_source, centers(split.train), centers(split.val) if split.val else None)
+    def solve(self, prepared: Prepared) -> SolvedModel:
+        """The model with its head, or with a trained head its reading of movements, solved on the training clips."""
+        config, split = self.config, prepared.split
+        targets = graph_targets(prepared, split.train, self.actions, graph=config.model.graph)
+        embeddings = self.frames.embeddings(split.train, CACHED_PER_FRAME * config.frames)
+        gradient = self.head if config.model.head == "gradient" else None
+        solved = solve(self.backbone, embeddings, targets, config.frames, config.path_weight, gradient)
+        if gradient is not None:
+            prompts = config.prompts.around("action", self.actions)
+            with torch.no_grad():
+                solved.model.action_embeddings = solved.model.embed_texts(prompts).cpu()
+        return solved
+
+    def validate(self) -> tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]:
+        """Logits and labels of the validation clips by the model as it stands."""
+        return self.val_logits(self.solve(self.prepared).model)
+
+    @torch.no_grad()
+    def val_logits(self, model: KGCLIP) -> tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]:
+        """Logits and labels of the validation clips whose label may be used."""
+        val = self.prepared.split.val
+        labels = {clip: name for clip, name in zip(val, self.prepared.labels(val), strict=True) if name in self.actions}
+        positions = torch.tensor([self.actions.index(str(name)) for name in labels.values()])
+        embeddings = self.frames.embeddings(tuple(labels), self.config.frames)
+        device = next(self.backbone.parameters()).device
+        score = model.to(device)(embeddings.to(device))
+        return (score.total / model.temperature).cpu(), positions
+
+    def calibrate(self, model: KGCLIP) -> None:
+        """Fit the temperature of a trained head on the validation clips; without any it is that of training."""
+        model.temperature.fill_(float(1 / self.head.scale().detach()))
+        if any(self.prepared.labels(self.prepared.split.val)):
+            logits, labels = self.val_logits(model)
+            model.temperature.mul_(fit_temperature(logits, labels))
 
 
-def solvable(model: KGCLIP) -> bool:
-    """Whether the heads can be solved for: statistics of frames whose embeddings stay as they are."""
-    return model.pooling.kind == "statistics" and not trains(model.backbone, "image")
+def new_run(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool = False) -> Run:
+    """A run with its backbone loaded, the weights that train chosen, and a new head.
 
-
-def start(config: TrainConfig, model: KGCLIP, sources: Sources, targets: GraphTargets) -> GraphTargets:
-    """Bring the model to where gradient training starts; returns the targets, labels completed where that is possible.
-
-    With statistics pooling over a frozen image tower that is the closed-form solution. Where the image tower trains,
-    features change and a solution for today's would not hold: it starts at the cosine of the embeddings.
+    Args:
+        config: the run.
+        prepared: its data, split and graph.
+        folder: for features that are computed once.
+        show_progress: progress bars on stderr.
     """
-    if model.pooling.kind != "statistics":
-        return targets
-    frames = embed_frames(model, sources.fit)
-    if not solvable(model):
-        model.pooling.fit(frames)
-        return targets
-    with torch.no_grad():
-        actions = model.backbone.encode_text(config.prompts.actions(targets.actions))
-        movements = model.backbone.encode_text(config.prompts.movements(targets.movements) or [""])
-    return closed_form_start(model, frames, targets, StartTexts(actions, movements[: len(targets.movements)]))
+    torch.manual_seed(config.seed)
+    model = config.model
+    backbone = load_backbone(model.backbone, model.text)
+    # What is trained in bf16 is also validated, extracted and used in it.
+    backbone.in_bf16 = config.optim.precision == "bf16-mixed"
+    set_trainable(backbone, model.tuning, model.lora_rank, model.partial_layers)
+    frames = RunFrames(config, prepared, backbone, folder, show_progress)
+    return Run(config, prepared, known_actions(config, prepared), backbone, new_head(config, backbone), frames)

@@ -25,7 +25,7 @@ def soft_cross_entropy(logits: Float[Tensor, "*S N P"], weights: Float[Tensor, "
 def two_sided(
     cosine: Float[Tensor, "*S N P"], weights: Float[Tensor, "N P"], scale: Float[Tensor, ""]
 ) -> Float[Tensor, "*S"]:
-    """``ℓ(x, y) = ½ [ CE(q_xy, τ cos(x, y)) + CE(q_yx, τ cos(y, x)) ]`` (Eq. 4 of docs/method.md)."""
+    """``ℓ(x, y) = ½ [ CE(q_xy, τ cos(x, y)) + CE(q_yx, τ cos(y, x)) ]`` (Eq. 7 of docs/method.md)."""
     logits = scale * cosine
     return 0.5 * (soft_cross_entropy(logits, weights) + soft_cross_entropy(logits.mT, weights.T))
 
@@ -64,7 +64,7 @@ def triplet_loss(
     scale: Float[Tensor, ""],
     margin: float | None = None,
 ) -> Float[Tensor, ""]:
-    """``L_tri(g) = ½ [ ℓ(h', t') + ℓ of the inverse relation ]`` (Eq. 5), or its margin form on distances."""
+    """``L_tri(g) = ½ [ ℓ(h', t') + ℓ of the inverse relation ]`` (Eq. 8), or its margin form on distances."""
     heads, tails = pair
     if margin is None:
         # ℓ(t', h') with the transposed weights is ℓ(h', t'): both directions are one batch.

@@ -12,7 +12,7 @@ from kgclip.models.options import Epsilon, Subspace
 # Entities are taken that many at a time where there may be a million: what is computed of them then stays in the
 # processor's cache until it is used, and memory does not grow with them.
 CACHED_ROWS = 1024
-# Squared distances below this share of the squared lengths lose too many digits in the difference of Eq. 3's product
+# Squared distances below this share of the squared lengths lose too many digits in the difference of Eq. 5's product
 # form, and are taken again from the difference of the vectors.
 NEAR = 1e-2
 
@@ -35,7 +35,7 @@ class Projected:
 
 
 class TripletEncoder(nn.Module):
-    """Projects heads and tails of a relation into its subspace (Eq. 3 of docs/method.md).
+    """Projects heads and tails of a relation into its subspace (Eq. 5 of docs/method.md).
 
     ``diagonal``: ``h' = h ∘ r_head − ε_r`` and ``t' = t ∘ r_tail`` (after PairRE, arXiv 2011.03798, whose ``‖h∘r_H −
     t∘r_T‖`` is this with ε = 0). ``matrix``: ``h' = M_r h + r − ε_r`` and ``t' = M_r t`` (after TransR, AAAI 2015).
@@ -113,7 +113,7 @@ class TripletEncoder(nn.Module):
     def cosine_both_ways(
         self, heads: Float[Tensor, "H D"], relation: int, tails: Float[Tensor, "T D"]
     ) -> Float[Tensor, "H T"]:
-        """``½ [ s_r(h, t) + s_r⁻¹(t, h) ]``: S_tri of Eq. 6 when the relation is ``performs``."""
+        """``½ [ s_r(h, t) + s_r⁻¹(t, h) ]``: S_tri when the relation is ``performs``."""
         return self.cosines(heads, relation, tails).mean(dim=0)
 
     @torch.no_grad()

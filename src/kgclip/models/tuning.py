@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from kgclip.errors import KgclipError
-from kgclip.models.backbone import Backbone
+from kgclip.models.backbones.base import Backbone, Tower
 from kgclip.models.options import Tuning
 
 
@@ -23,25 +23,36 @@ def set_trainable(backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partia
         partial_layers: number of blocks, at least 1.
 
     Raises:
-        KgclipError: the rank or the number of blocks is less than 1, or there is no linear layer to adapt.
+        KgclipError: the rank or the number of blocks is less than 1, or this tuning has nothing to act on.
     """
     if min(lora_rank, partial_layers) < 1:
         raise KgclipError(f"tuning: rank {lora_rank} and layers {partial_layers} must be at least 1; raise them")
     merge_lora(backbone)
     backbone.requires_grad_(False)
-    towers = backbone.towers()
-    if tuning == "lora":
-        _add_adapters(backbone, lora_rank)
+    if tuning == "frozen":
         return
-    trainable: list[nn.Module] = []
-    if tuning == "full":
-        trainable = [module for tower in towers.values() for module in tower.modules]
-    elif tuning == "text":
-        trainable = list(towers["text"].modules)
-    elif tuning == "partial":
-        trainable = [module for tower in towers.values() for module in (*tower.blocks[-partial_layers:], *tower.head)]
-    for module in trainable:
-        module.requires_grad_(True)
+    towers = _tunable_towers(backbone, tuning)
+    vars(backbone).pop("image_identity", None)  # of weights that now change
+    if tuning == "lora":
+        _add_adapters(backbone, towers, lora_rank)
+        return
+    for tower in towers:
+        modules = (*tower.blocks[-partial_layers:], *tower.head) if tuning == "partial" else tower.modules
+        for module in modules:
+            module.requires_grad_(True)
+
+
+def _tunable_towers(backbone: Backbone, tuning: Tuning) -> list[Tower]:
+    towers = {name: tower for name, tower in backbone.towers().items() if name == "text" or tuning != "text"}
+    if "image" in towers and towers["image"].frozen:
+        raise KgclipError(
+            f"--model.tuning {tuning}: the image encoder of the backbone {backbone.spec['kind']} is used as it is; "
+            "set it to frozen or text"
+        )
+    tunable = [tower for tower in towers.values() if not tower.frozen]
+    if not tunable:
+        raise KgclipError(f"--model.tuning {tuning}: nothing of this backbone can be tuned; set it to frozen")
+    return tunable
 
 
 def merge_lora(backbone: Backbone) -> None:
@@ -52,12 +63,12 @@ def merge_lora(backbone: Backbone) -> None:
         setattr(backbone.get_submodule(parent), child, layer.get_base_layer())
 
 
-def _add_adapters(backbone: Backbone, rank: int) -> None:
+def _add_adapters(backbone: Backbone, towers: list[Tower], rank: int) -> None:
     from peft import LoraConfig, inject_adapter_in_model
 
     adaptable = {
         module
-        for tower in backbone.towers().values()
+        for tower in towers
         for part in (*tower.blocks, *tower.head)
         for module in part.modules()
         if type(module) is nn.Linear  # not its subclass inside nn.MultiheadAttention, which never calls it
@@ -69,5 +80,5 @@ def _add_adapters(backbone: Backbone, rank: int) -> None:
 
 
 def _adapted_layers(backbone: Backbone) -> dict[str, Any]:
-    """Return peft's layers by name; told by their attributes, because importing peft takes seconds."""
+    """Return peft's layers by name; known by their attributes, because importing peft takes seconds."""
     return {name: module for name, module in backbone.named_modules() if hasattr(module, "lora_A")}

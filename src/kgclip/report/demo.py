@@ -12,16 +12,16 @@ from kgclip.config import TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.evaluate import evaluate, open_evaluation
-from kgclip.engine.extract import backbone_encoder, extract_features
+from kgclip.engine.extract import extract_features
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.prepare import graph_of_split
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
-from kgclip.kg.lint import lint
-from kgclip.kg.stats import graph_stats
-from kgclip.models.backbone import load_backbone
+from kgclip.kg.inspect import graph_stats, lint
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.report.page import write_page
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 

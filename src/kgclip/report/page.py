@@ -7,8 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from kgclip.engine.extract import read_segments
 from kgclip.report.figures import confusion_figure, new_figure
+from kgclip.video.frames import read_clip
 
 TEMPLATE = "demo.html.j2"
 ARMS = {
@@ -62,11 +62,11 @@ def _png(figure: Any) -> str:
 
 
 def _frames_figure(file: Path) -> Any:
-    frames, indices, fps = read_segments(file, 6)
+    clip = read_clip(file, 6)
     figure = new_figure(12.0, 2.0)
-    for axes, frame, index in zip(figure.subplots(1, len(frames)), frames, indices, strict=True):
+    for axes, frame, time_s in zip(figure.subplots(1, 6), clip.images, clip.times_s, strict=True):
         axes.imshow(frame)
-        axes.set_title(f"{index / fps:.2f} s" if fps else f"frame {index}", fontsize=9)
+        axes.set_title(f"{time_s:.2f} s", fontsize=9)
         axes.axis("off")
     return figure
 

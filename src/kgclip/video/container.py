@@ -1,18 +1,120 @@
-"""What can be told of a file without decoding it: that it is there, and how long it says it is."""
+"""A video file opened safely: its packets and its decoder; what it does to its reader becomes one sentence."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import ArgumentError, FFmpegError, InvalidDataError
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
 
 from kgclip.errors import KgclipError
 
-RIFF = b"RIFF"
-EBML = b"\x1a\x45\xdf\xa3"
-SEGMENT = b"\x18\x53\x80\x67"
-HEAD_BYTES = 256
+# FFmpeg's names of what it may open. Playlists, concatenations and the like are not among them: they open other files.
+FORMATS = (
+    *("mov", "matroska", "avi", "mpeg", "mpegts", "flv", "gif", "ogg", "asf", "mxf", "dv", "ivf"),
+    *("h264", "hevc", "mpegvideo", "m4v"),
+)
+OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+MAX_PIXELS = 2**26
+MAX_ASPECT = 32
 
 
-def check_file(path: Path) -> None:
-    """Raise KgclipError unless `path` is a file that can be read and is not empty."""
+@contextmanager
+def one_sentence(path: Path) -> Iterator[None]:
+    """Turn whatever reading a file raises into that file's KgclipError."""
+    try:
+        yield
+    except KgclipError:
+        raise
+    except MemoryError as error:
+        raise KgclipError(f"{path}: takes more memory to read than there is; make it smaller or drop it") from error
+    except Exception as error:
+        # FFmpeg's errors have a short text; of the others the first line says enough.
+        text = error.strerror if isinstance(error, FFmpegError) else str(error).partition("\n")[0]
+        raise KgclipError(
+            f"{path}: truncated or not a video, its reader says '{text}'; copy it again, convert or drop it"
+        ) from error
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator["VideoFile"]:
+    """Open a video file, and close it at the end.
+
+    Raises:
+        KgclipError: the file is missing, empty, in a format that is not read, without video, or too large.
+    """
+    _check_file(path)
+    try:
+        # The prefix keeps FFmpeg from taking a colon in a file name for a protocol.
+        container = av.open(f"file:{path}", container_options=OPTIONS, metadata_errors="replace")
+    except ArgumentError as error:
+        raise KgclipError(
+            f"{path}: is not a video in a format that is read (such as MP4, MKV, AVI, MPEG); convert or drop it"
+        ) from error
+    with container:
+        yield VideoFile(path, container)
+
+
+class VideoFile:
+    """The first stream of moving pictures in an open file, its packets and its decoder; made by `open_file`.
+
+    Attributes:
+        path: the file.
+        container, stream, codec: what PyAV opened.
+        num_decoded: frames decoded so far, a measure of the work done.
+    """
+
+    def __init__(self, path: Path, container: InputContainer):
+        self.path, self.container, self.num_decoded = path, container, 0
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not streams:
+            kinds = sorted({s.type for s in container.streams} - {"video"})
+            raise KgclipError(f"{path}: holds no video, only {' and '.join(kinds) or 'pictures'}; give a video file")
+        self.stream, self.codec = streams[0], streams[0].codec_context
+        if self.codec is None or not self.codec.width:
+            raise KgclipError(f"{path}: its video cannot be decoded by this FFmpeg; convert it to H.264")
+        short, long = sorted((self.codec.width, self.codec.height))
+        if short * long > MAX_PIXELS or long > MAX_ASPECT * short:
+            raise KgclipError(
+                f"{path}: has frames of {self.codec.width}x{self.codec.height}, expected at most {MAX_PIXELS:,} pixels "
+                f"and sides up to 1:{MAX_ASPECT}; scale or crop it"
+            )
+        self.codec.thread_count = 1  # more would hold frames back
+        self.codec.options = {"max_pixels": str(MAX_PIXELS)}  # where the size changes on the way
+
+    def packets(self, start: int | None = None) -> Iterator[Packet]:
+        """The packets from here or from about the time ``start`` in ticks on, up to where the file is damaged."""
+        if start is not None:
+            self.container.seek(start, stream=self.stream)
+        try:
+            yield from (packet for packet in self.container.demux(self.stream) if packet.size)
+        except InvalidDataError:
+            return
+
+    def decode(self, packet: Packet | None) -> list[VideoFrame]:
+        """The frames that come out after `packet` has gone in; `None` asks for all that are held back."""
+        try:
+            frames = self.codec.decode(packet)
+        except InvalidDataError:
+            return []  # a damaged frame; it will be missed where it is wanted
+        self.num_decoded += len(frames)
+        return frames
+
+    def decode_all(self) -> Iterator[VideoFrame]:
+        """All frames in display order, whatever the container says."""
+        with open_file(self.path) as again:
+            for packet in chain(again.packets(), (None,)):
+                yield from again.decode(packet)
+            self.num_decoded += again.num_decoded
+
+
+def _check_file(path: Path) -> None:
     if not path.exists():
         raise KgclipError(f"{path}: no such file; check the path")
     if not path.is_file():
@@ -21,37 +123,3 @@ def check_file(path: Path) -> None:
         raise KgclipError(f"{path}: may not be read; check its permissions")
     if path.stat().st_size == 0:
         raise KgclipError(f"{path}: is empty (0 bytes); copy it again or drop it")
-
-
-def declared_bytes(path: Path) -> int:
-    """The length in bytes that the head of an AVI, Matroska or WebM file declares; 0 where it declares none.
-
-    A file shorter than that is truncated.
-
-    AVI is a RIFF chunk (its size, 4 bytes, follows the tag); Matroska is an EBML header and a segment, each with its
-    size after the tag (RFC 8794, RFC 9559).
-    """
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if head.startswith(RIFF):
-        size = int.from_bytes(head[4:8], "little")
-        return 0 if size == 0xFFFFFFFF else size
-    if head.startswith(EBML):
-        size, start = _ebml_size(head, len(EBML))
-        if size is not None and head[start + size :].startswith(SEGMENT):
-            size, start = _ebml_size(head, start + size + len(SEGMENT))
-            return 0 if size is None else start + size
-    return 0
-
-
-def _ebml_size(data: bytes, start: int) -> tuple[int | None, int]:
-    """The size written at `start`, None where it is left open, and the position after it.
-
-    The zeros before the first 1 bit tell how many bytes follow; all ones after it stand for *unknown*.
-    """
-    length = 9 - data[start].bit_length() if start < len(data) else 9
-    if length > 8 or start + length > len(data):
-        return None, start
-    bits = 7 * length
-    size = int.from_bytes(data[start : start + length], "big") & (2**bits - 1)
-    return (None if size == 2**bits - 1 else size), start + length

@@ -20,6 +20,7 @@ class PacketStamp(NamedTuple):
 
     pts: int | None
     dts: int | None
+    duration: int
     is_key: bool
     is_shown: bool
 
@@ -40,6 +41,7 @@ class FrameIndex:
         key_stamps: presentation time of each key frame, in ticks; `UNKNOWN` ranks have none yet.
         key_times: decoding time of each key frame, in ticks.
         key_ranks: number of frames shown before each key frame, or `UNKNOWN`.
+        last_duration: of the frame shown last, in ticks; 0 where the file does not say.
     """
 
     def __init__(
@@ -62,12 +64,15 @@ class FrameIndex:
         self.key_times = key_times
         self.key_stamps = np.zeros_like(starts)
         self.key_ranks = np.full_like(starts, UNKNOWN)
+        self.last_duration = 0
         self._starts = starts
         self._stamps = np.zeros(num_frames, dtype=np.int64)
         self._read_gop = read_gop
 
     @classmethod
-    def from_stamps(cls, stamps: Sequence[int], key_stamps: Sequence[int], key_times: Sequence[int]) -> "FrameIndex":
+    def from_stamps(
+        cls, stamps: Sequence[int], key_stamps: Sequence[int], key_times: Sequence[int], last_duration: int
+    ) -> "FrameIndex":
         """Index a file of which every packet is known: presentation times of the shown frames and of the key frames."""
         ordered = np.sort(np.array(stamps, dtype=np.int64))
         order = np.argsort(np.array(key_stamps, dtype=np.int64))
@@ -75,6 +80,7 @@ class FrameIndex:
         ranks = np.searchsorted(ordered, keys).astype(np.int64)
         index = cls(ranks, np.array(key_times, dtype=np.int64)[order], len(ordered))
         index.key_stamps, index.key_ranks, index._stamps = keys, ranks.copy(), ordered
+        index.last_duration = last_duration
         return index
 
     def locate(self, frame_index: int) -> tuple[int, int]:
@@ -108,12 +114,17 @@ class FrameIndex:
             following = frame_index + 1
         return runs
 
-    @property
-    def mean_period(self) -> float | None:
-        """Ticks from one frame to the next on average; None for a single frame or where not all are known."""
-        if self._read_gop or self.num_frames < 2:
-            return None
-        return float(self._stamps[-1] - self._stamps[0]) / (self.num_frames - 1)
+    def ticks(self, frame_indices: Sequence[int] | np.ndarray) -> Int[np.ndarray, " T"]:
+        """The presentation times of frames, counted from that of the first frame.
+
+        Raises:
+            IndexFaultError: as `locate`, and if the times do not ascend with the frames.
+        """
+        numbers, rows = np.unique([0, *frame_indices], return_inverse=True)
+        stamps = np.array([self.locate(number)[0] for number in numbers.tolist()], dtype=np.int64)
+        if np.any(np.diff(stamps) <= 0):
+            raise IndexFaultError
+        return (stamps - stamps[0])[rows[1:]]
 
     def _fill(self, gop: int) -> None:
         """Read the packets of one GOP, and number its frames by presentation time."""
@@ -130,5 +141,7 @@ class FrameIndex:
         end = rank + len(own)
         if end > self.num_frames or (last and end < self.num_frames):
             raise IndexFaultError
+        if last:
+            self.last_duration = max(packets, key=lambda p: p.pts or 0).duration
         self._stamps[rank:end] = own
         self.key_stamps[gop], self.key_ranks[gop] = key, rank

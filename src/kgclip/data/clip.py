@@ -1,0 +1,110 @@
+"""One clip of a data set, as a reader lists it and as the data set knows it."""
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kgclip.errors import KgclipError
+
+Part = Literal["train", "val", "test"]
+PARTS_OF_A_DATA_SET: tuple[Part, Part, Part] = ("train", "val", "test")
+
+# fmt: off
+VIDEO_EXTENSIONS = frozenset({
+    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
+    ".ogv", ".ts", ".webm", ".wmv",
+})
+# fmt: on
+
+
+_OTHER_WORDS: dict[str, Part] = {"validate": "val", "validation": "val", "valid": "val", "training": "train"}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video file with its action label.
+
+    ``id`` is unique in the data set: the path in its folder without the extension, or the file's stem in Kinetics data.
+    ``action`` has spaces, not underscores, and is None for a clip without a label. ``source`` names the video that the
+    clip was cut from, or is the clip's id where that is unknown: clips of one source look alike and belong on one side
+    of a split. ``part`` is what the data set itself prescribes, None where it leaves the choice.
+    """
+
+    id: str
+    path: Path
+    action: str | None
+    source: str
+    part: Part | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One clip as a reader lists it: label and source as written there, None where nothing is written."""
+
+    id: str
+    path: Path
+    label: str | None
+    part: Part | None = None
+    source: str | None = None
+
+    @property
+    def where(self) -> str:
+        """The path for a message, also where its bytes are no text."""
+        return os.fsencode(self.path).decode(errors="backslashreplace")
+
+
+def clip_id(path: Path | str) -> str:
+    """A relative path as a clip's id: forward slashes, composed characters (Unicode NFC), no extension of a video."""
+    plain = Path(os.path.normpath(str(path).replace("\\", "/")))
+    named = plain.with_suffix("") if plain.suffix.lower() in VIDEO_EXTENSIONS else plain
+    return unicodedata.normalize("NFC", str(named))
+
+
+def part_named(word: str, where: str) -> Part | None:
+    """The part that a cell names, None for an empty one.
+
+    Raises:
+        KgclipError: it is another word.
+    """
+    for part in PARTS_OF_A_DATA_SET:
+        if part == _OTHER_WORDS.get(word.lower(), word.lower()):
+            return part
+    if word:
+        raise KgclipError(f"{where} has split {word!r}; expected train, val, test or nothing")
+    return None
+
+
+def visible_folders(folder: Path) -> Iterator[Path]:
+    """The folders in a folder, in order, without hidden ones and those that macOS puts into archives.
+
+    Raises:
+        KgclipError: the folder cannot be read.
+    """
+    yield from (entry for entry in _visible(folder) if os.path.isdir(entry))  # noqa: PTH112
+
+
+def videos_in(folder: Path) -> Iterator[Path]:
+    """The videos directly in a folder, in order; a name may start with "-", but not with ".".
+
+    Raises:
+        KgclipError: the folder cannot be read.
+    """
+    for entry in _visible(folder):
+        if entry.suffix.lower() in VIDEO_EXTENSIONS and not os.path.isdir(entry):  # noqa: PTH112
+            yield entry
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a file or folder is hidden or made by an operating system (``._clip.mp4``, ``__MACOSX``)."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise KgclipError(f"{folder}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    return (entry for entry in entries if not is_foreign(entry.name))

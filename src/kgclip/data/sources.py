@@ -1,0 +1,88 @@
+"""Which recording a clip was cut from, by a table, by a pattern of one's own or by how public data sets name clips."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from kgclip.data.clip import Entry
+from kgclip.data.tables import read_table
+from kgclip.errors import KgclipError
+from kgclip.kg.names import spelling_key
+
+# Kinetics: 11-character YouTube id, start and end second. Several clips may be cut from one video.
+_KINETICS = re.compile(r"(?P<source>[\w-]{11})_\d{6}_\d{6}", re.ASCII)
+# UCF101, UCF50: the clips of one group share person and background; groups are counted in each action.
+_UCF = re.compile(r"(?P<source>v_\w+_g\d+)_c\d+", re.IGNORECASE)
+# HMDB51, JHMDB: video, action, visible body, camera motion, number of people, view, quality, number of the clip.
+_HMDB = re.compile(r"(?P<source>.+)_[fhlu]_(?:cm|nm)_np\d+_(?:fr|ba|le|ri)_(?:bad|med|goo)_\d+")
+
+
+def source_of(clip_id: str, label: str | None = None) -> str | None:
+    """The recording that the name of a Kinetics, UCF, HMDB or JHMDB clip tells, None for any other name.
+
+    Args:
+        clip_id: the clip's id; its last part is the name.
+        label: the action that an HMDB name repeats after that of its video.
+    """
+    name = clip_id.rsplit("/", 1)[-1]
+    for scheme in (_KINETICS, _UCF):
+        if match := scheme.fullmatch(name):
+            return match["source"]
+    if match := _HMDB.fullmatch(name):
+        return _without_action(match["source"], label)
+    return None
+
+
+def _without_action(video: str, label: str | None) -> str:
+    words = video.split("_")
+    for count in range(1, len(words)):
+        if label and spelling_key("".join(words[-count:])) == spelling_key(label):
+            return "_".join(words[:-count])
+    return video
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """A regular expression whose group ``source``, or else its first, is the source in a clip's id.
+
+    Raises:
+        KgclipError: it is no regular expression, or has no group.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise KgclipError(f"--source-pattern {pattern!r}: is no regular expression ({error}); correct it") from None
+    if not compiled.groups:
+        raise KgclipError(
+            f"--source-pattern {pattern!r}: has no group; put what names the source in parentheses, such as '^([^_]+)_'"
+        )
+    return compiled
+
+
+def sources_in_table(path: Path) -> dict[str, str]:
+    """The sources that a table with the columns video and source gives, by clip; none if there is no such table.
+
+    Raises:
+        KgclipError: the table is broken.
+    """
+    rows = read_table(path) if path.is_file() else []
+    return {row["video"]: row["source"] for row in rows if row.get("video") and row.get("source")}
+
+
+def find_sources(
+    entries: Iterable[Entry], in_table: Mapping[str, str], pattern: re.Pattern[str] | None
+) -> dict[str, str | None]:
+    """The source of each entry by its id, None where nothing names it.
+
+    A pattern comes before the reader's own source, then come the table (by id or file name) and the public schemes.
+    """
+    sources: dict[str, str | None] = {}
+    for entry in entries:
+        match = pattern.search(entry.id) if pattern else None
+        sources[entry.id] = (
+            (match["source" if "source" in match.re.groupindex else 1] if match else None)
+            or entry.source
+            or in_table.get(entry.id)
+            or in_table.get(entry.id.rsplit("/", 1)[-1])
+            or source_of(entry.id, entry.label)
+        )
+    return sources

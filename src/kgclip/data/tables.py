@@ -1,0 +1,47 @@
+"""Tables and lists that people write by hand or export: CSV with a header, and text with one entry a line."""
+
+import csv
+from pathlib import Path
+
+from kgclip.errors import KgclipError
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read a table with a header into one dictionary per row, without surrounding blanks.
+
+    Cells are separated by commas, or by the semicolons or tabs that the header has more of.
+
+    Raises:
+        KgclipError: the file is empty, is not UTF-8 text, or a row has more or fewer cells than the header.
+    """
+    lines = read_lines(path)
+    try:
+        delimiter = max(",;\t", key=lines[0].count) if lines else ","
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    except csv.Error as error:
+        raise KgclipError(f"{path}: is no CSV file ({error}); expected video,label[,split][,source]") from None
+    if not rows:
+        raise KgclipError(f"{path}: is empty; expected a header and one row per clip")
+    header = rows[0]
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise KgclipError(
+                f"{path}: row {number} has {len(row)} cells, expected {len(header)} as in the header; "
+                "put cells that contain a comma in double quotes"
+            )
+    return [dict(zip(header, row, strict=True)) for row in rows[1:]]
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a text file, with their ends.
+
+    Raises:
+        KgclipError: the file cannot be read or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(file)
+    except UnicodeDecodeError as error:
+        raise KgclipError(f"{path}: is no text in UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise KgclipError(f"{path}: cannot be read ({error.strerror}); check the path") from None

@@ -1,0 +1,101 @@
+"""Solves a model's head on training clips: labels completed, scores and movements solved, probabilities calibrated."""
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kgclip.engine.metrics import fit_temperature
+from kgclip.engine.prepare import GraphTargets
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.closed_form import Solved, SolvedTargets, fit_closed_form
+from kgclip.models.completion import complete_labels
+from kgclip.models.evidence import PathEvidence
+from kgclip.models.gradient import GradientHead
+from kgclip.models.kgclip import KGCLIP
+from kgclip.models.pooling import nearest_count
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SolvedModel:
+    """A model and how well it does on sources that it was not solved on.
+
+    Attributes:
+        model: with its head solved and its probabilities calibrated.
+        left_out_top1: share of labeled training clips that are recognized by a solution without their source; None
+            where the head is trained by gradient.
+    """
+
+    model: KGCLIP
+    left_out_top1: float | None
+
+
+@torch.no_grad()
+def solve(
+    backbone: Backbone,
+    embeddings: Float[Tensor, "N T F"],
+    targets: GraphTargets,
+    num_frames: int,
+    path_weight: float,
+    gradient: GradientHead | None = None,
+) -> SolvedModel:
+    """Solve for S_mm, S_tri, the movements and the path; with a trained head for the movements and the path alone.
+
+    Args:
+        backbone: whose embeddings these are.
+        embeddings: of the frames of training clips.
+        targets: the graph over these clips.
+        num_frames: T that probabilities are calibrated for.
+        path_weight: of path evidence against S_output.
+        gradient: a trained head, whose scores take the place of the solved ones.
+    """
+    performs, shows = targets.edges["performs"], targets.edges["shows"]
+    definitions = targets.edges["consists_of"]
+    if gradient is None:
+        performs = complete_labels(embeddings, targets.edges, targets.movements)
+        definitions = _definitions(performs, targets)
+        performs_solved = performs
+    else:
+        performs_solved = performs[:, :0]
+    wanted = SolvedTargets(performs_solved, shows, targets.sources, triplet=bool(targets.movements))
+    head, left_out = fit_closed_form(embeddings, wanted)
+    path = PathEvidence(len(targets.actions), len(targets.movements))
+    path.fit(definitions, shows[targets.annotated], path_weight)
+    model = KGCLIP(backbone, head, path, gradient, len(targets.actions)).eval()
+    if gradient is not None:
+        return SolvedModel(model, None)
+    seen = left_out[nearest_count(num_frames, head.counts)]
+    defined = ~performs.any(dim=0)
+    if path.readable and defined.any():
+        output = model.join(seen.mm, seen.tri, seen.shares).output
+        path.fit_defined(defined, output, path(seen.shares), performs)
+    return SolvedModel(model, _calibrate(model, seen, performs))
+
+
+def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float[Tensor, "K M"]:
+    """Shares of the movements in the actions: the means over the clips that perform them, completed labels included.
+
+    An action without annotated clips has those of the graph.
+    """
+    annotated = targets.annotated
+    mass = performs[annotated].sum(dim=0)[:, None]
+    means = performs[annotated].T @ targets.edges["shows"][annotated] / mass.clamp(min=1e-9)
+    return torch.where(mass > 1e-6, means, targets.edges["consists_of"])
+
+
+def _calibrate(model: KGCLIP, left_out: Solved, performs: Float[Tensor, "N K"]) -> float | None:
+    """Fit the temperature on what left-out clips are given; returns their accuracy.
+
+    Completed labels count too: beside a few known ones, whose neighbors were completed from them, left-out clips are
+    recognized too easily. A clip counts as recognized by as much as its label says.
+    """
+    known = performs.any(dim=1)
+    if not known.any():
+        return None
+    total, labels = model.join(left_out.mm, left_out.tri, left_out.shares).total[known], performs[known]
+    model.temperature.fill_(fit_temperature(total, labels))
+    return float(labels.gather(1, total.argmax(dim=1, keepdim=True)).mean())

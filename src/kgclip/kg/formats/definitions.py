@@ -1,0 +1,125 @@
+"""Definitions of actions that a person writes: YAML with the movements of each action, with or without shares."""
+
+import logging
+import reprlib
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+
+from kgclip.errors import KgclipError
+from kgclip.files import read_text
+from kgclip.kg.graph import Edge, KnowledgeGraph
+from kgclip.kg.movement import Movement
+from kgclip.kg.names import did_you_mean, one_spelling, plain_name, spelling_key
+
+logger = logging.getLogger(__name__)
+
+_EXAMPLE = "'push up: [left arm bend, hip stoop]'"
+_MOST_BYTES = 2_000_000  # a thousand actions of eighty movements; PyYAML reads about 100 kB a second
+
+
+def read_definitions(path: Path, known_actions: Collection[str] = ()) -> KnowledgeGraph:
+    """Read YAML that gives each action a list of movements, or movements and their shares.
+
+    Args:
+        path: the file.
+        known_actions: names whose spelling is taken where one differs in case, underscores or hyphens only; names that
+            nearly match one are logged.
+
+    Raises:
+        KgclipError: the file is missing, too large, not YAML, not of this shape, or names an unknown body part.
+    """
+    actions = _load(path)
+    if not isinstance(actions, dict) or not actions:
+        raise KgclipError(f"{path}: expected actions with lists of movements, e.g. {_EXAMPLE}")
+    words = [action for action in actions if isinstance(action, str)]
+    repeats = Counter(map(spelling_key, words))
+    spellings = [word for word in words if repeats[spelling_key(word)] > 1]
+    if spellings:
+        raise KgclipError(f"{path}: {' and '.join(map(repr, spellings[:2]))} are one action; keep one entry")
+    names = one_spelling(words, known_actions)
+    for name in names.values():
+        question = "" if name in known_actions else did_you_mean(name, known_actions)
+        if question:
+            logger.warning("%s: %r has no clip%s", path, name, question)
+    edges = [edge for action, movements in actions.items() for edge in _edges(path, action, movements, names)]
+    repeated = len(edges) - len(set(edges))
+    try:
+        return KnowledgeGraph.from_edges(
+            edges, rule={"source": "definitions"} | ({"repeated": repeated} if repeated else {})
+        )
+    except KgclipError as error:
+        raise KgclipError(f"{path}: {error}") from error
+
+
+def _load(path: Path) -> Any:
+    text = read_text(path)
+    if len(text) > _MOST_BYTES:
+        raise KgclipError(
+            f"{path}: larger than {_MOST_BYTES:,} characters; split it and build a graph of several files"
+        )
+    try:
+        return yaml.load(text, Loader=_PlainLoader)
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place else ""
+        raise KgclipError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
+    except (ValueError, RecursionError) as error:  # dates and numbers that are none; thousands of nested brackets
+        raise KgclipError(f"{path}: not valid YAML ({error}); expected e.g. {_EXAMPLE}") from error
+
+
+def _edges(path: Path, action: Any, movements: Any, names: Mapping[str, str]) -> list[Edge]:
+    where = f"{path}: action {reprlib.repr(action)}"
+    if not isinstance(action, str):
+        raise KgclipError(f"{where}: expected a name, got {type(action).__name__}; put it in quotes")
+    if isinstance(movements, dict):
+        pairs = list(movements.items())
+    else:
+        pairs = [(movement, 1.0) for movement in movements] if isinstance(movements, list) else []
+    if not pairs:
+        got = reprlib.repr(movements)
+        raise KgclipError(f"{where}: expected a list of movements, e.g. [left arm bend, hip stoop], got {got}")
+    edges = []
+    for movement, share in pairs:
+        if not isinstance(movement, str):
+            raise KgclipError(f"{where}: expected a movement like 'left arm bend', got {reprlib.repr(movement)}")
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+            got = reprlib.repr(share)
+            raise KgclipError(f"{where}: the share of {movement!r} is {got}, expected a number in (0, 1]")
+        movement = plain_name(movement)
+        try:
+            Movement.parse(movement)
+        except KgclipError as error:
+            raise KgclipError(f"{where}: {error}") from error
+        edges.append(Edge(names[plain_name(action)], "consists_of", movement, float(share)))
+    return edges
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML as PyYAML reads it, but nothing given twice, which would be silently the last, and nothing by reference.
+
+    A few lines of references to references stand for more movements than memory holds.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuse aliases, then compose as usual."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise ComposerError(problem="aliases are not read; write it out", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse repeated keys, then construct as usual."""
+        keys = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue  # PyYAML refuses keys that are no scalars itself
+            if key_node.value in keys:
+                raise ConstructorError(problem=f"{key_node.value!r} is given twice", problem_mark=key_node.start_mark)
+            keys.add(key_node.value)
+        return super().construct_mapping(node, deep)

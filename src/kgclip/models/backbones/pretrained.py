@@ -1,0 +1,200 @@
+"""Published models in transformers' layout: known types only, sizes from an allow-list, weights from safetensors.
+
+Nothing else of a folder or of a stored configuration has an effect: no code, no other place to load from.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from kgclip.errors import KgclipError
+
+IMAGE_TEXT = ("clip", "siglip")
+TEXT = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
+_CLASSES = {
+    "clip": "CLIPModel",
+    "siglip": "SiglipModel",
+    "bert": "BertModel",
+    "distilbert": "DistilBertModel",
+    "mpnet": "MPNetModel",
+    "roberta": "RobertaModel",
+    "xlm-roberta": "XLMRobertaModel",
+}
+# What shapes a model or its arithmetic; DistilBERT has names of its own.
+_SIZES = {
+    *("vocab_size", "max_position_embeddings", "type_vocab_size", "relative_attention_num_buckets"),
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "hidden_act", "layer_norm_eps"),
+    *("projection_dim", "projection_size", "image_size", "patch_size", "num_channels", "vision_use_head"),
+    *("pad_token_id", "bos_token_id", "eos_token_id"),
+    *("dim", "hidden_dim", "n_layers", "n_heads", "activation", "sinusoidal_pos_embds"),
+}
+
+
+def allowed(config: Any, where: str, types: Collection[str]) -> dict[str, Any]:
+    """What is taken of a model's configuration: its type and sizes.
+
+    Args:
+        config: as it was read.
+        where: it was read, for the message.
+        types: that are allowed.
+
+    Raises:
+        KgclipError: its type is none of them.
+    """
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if kind not in types:
+        raise KgclipError(f"{where}: model type {kind!r}, expected {', '.join(types)}; use a model of such a type")
+
+    def sizes(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: value for key, value in values.items() if key in _SIZES and isinstance(value, int | float | str | None)
+        }
+
+    towers = {key: sizes(config[key]) for key in ("text_config", "vision_config") if isinstance(config.get(key), dict)}
+    return {"model_type": kind} | sizes(config) | (towers if kind in IMAGE_TEXT else {})
+
+
+def new_model(config: Mapping[str, Any], where: str, *, empty: bool) -> Any:
+    """Make a model of transformers.
+
+    Args:
+        config: by :func:`allowed`.
+        where: it was read, for the message.
+        empty: leave its parameters without memory, for a state dict to be assigned; else they are drawn at random,
+            which takes seconds.
+
+    Raises:
+        KgclipError: transformers cannot make a model of these sizes.
+    """
+    import transformers
+    from accelerate import init_empty_weights
+
+    with _one_sentence(where), init_empty_weights() if empty else nullcontext():
+        settings = transformers.AutoConfig.for_model(**config)
+        return getattr(transformers, _CLASSES[config["model_type"]])._from_config(settings, attn_implementation="sdpa")
+
+
+def load_model(config: Mapping[str, Any], folder: Path) -> Any:
+    """Make a model of transformers with the weights of a folder, as float32.
+
+    Args:
+        config: by :func:`allowed`.
+        folder: with model.safetensors, or with the shards that its index names.
+
+    Raises:
+        KgclipError: a file is missing or damaged, or the weights are not of this configuration.
+    """
+    import transformers
+
+    weights = _read_weights(folder)
+    with _one_sentence(f"{folder}: its weights cannot be read"), _no_progress_bar():
+        # Given the weights, it looks for no file: neither for adapters nor for the base model that they would name.
+        model, info = getattr(transformers, _CLASSES[config["model_type"]]).from_pretrained(
+            None,
+            config=transformers.AutoConfig.for_model(**config),
+            state_dict=weights,
+            attn_implementation="sdpa",
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    # Of a text encoder, nothing reads the pooler.
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise KgclipError(f"{folder}: {len(missing)} weights are missing, e.g. {missing[0]}; download it again")
+    return model
+
+
+@contextmanager
+def _one_sentence(where: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # transformers has many for sizes that do not go together
+        raise KgclipError(f"{where} ({first_line(error)}); download it again") from error
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing its bar while it loads weights: it would stand amid our own lines."""
+    from transformers.utils import logging
+
+    drawn = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if drawn:
+            logging.enable_progress_bar()
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    index = folder / "model.safetensors.index.json"
+    shards = read_object(index).get("weight_map", {}).values() if index.is_file() else ["model.safetensors"]
+    names = sorted({Path(shard).name for shard in shards})
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise KgclipError(
+            f"{folder / missing[0]}: no such file; kgclip reads weights as safetensors only, "
+            "download them or convert the model with transformers' save_pretrained"
+        )
+    weights: dict[str, Tensor] = {}
+    try:
+        for name in names:
+            weights |= load_file(folder / name)
+    except (OSError, SafetensorError) as error:
+        raise KgclipError(f"{folder}: its weights cannot be read ({first_line(error)}); download it again") from error
+    return weights
+
+
+def find_folder(name: str) -> Path:
+    """Return the folder of a model: `name` itself if it is one, else the hub's snapshot of that name.
+
+    Raises:
+        KgclipError: there is no such folder, and nothing of that name could be fetched.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or name.startswith(".") or name.count("/") != 1:
+        raise KgclipError(f"{name}: no such folder, and no backbone of that name; give the folder of a CLIP model")
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.safetensors"], etag_timeout=5))
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise KgclipError(
+            f"{name}: is no local folder and could not be fetched ({first_line(error)}); "
+            "pass the folder of a downloaded model"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file of a model's folder; raise KgclipError if it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise KgclipError(f"{path}: no such file; give a folder with a complete model") from error
+    except (OSError, ValueError) as error:
+        raise KgclipError(f"{path}: is not JSON ({first_line(error)}); download it again") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return a JSON object of a model's folder; raise KgclipError if it is missing, damaged or something else."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise KgclipError(f"{path}: is no JSON object; download it again")
+    return value
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, to be quoted inside a sentence."""
+    return str(error).strip().partition("\n")[0].rstrip(".")

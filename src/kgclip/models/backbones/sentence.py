@@ -1,0 +1,157 @@
+"""Sentence encoders in the layout of sentence-transformers: texts embedded by their meaning."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from kgclip.errors import KgclipError
+from kgclip.identity import Identity
+from kgclip.models.backbones.base import Backbone, Tower
+from kgclip.models.backbones.pretrained import TEXT, allowed, load_model, new_model, read_json, read_object
+from kgclip.models.backbones.small_text import SmallTextBackbone
+
+_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+_MODULES = ("Transformer", "Pooling", "Normalize")
+
+
+class SentenceTower(nn.Module):
+    """A frozen transformer over tokens, pooled to one embedding a text.
+
+    Args:
+        spec: JSON-able: the configuration, the tokenizer, the pooling; see :func:`load_sentence_tower`.
+        encoder: the transformer with its weights; None makes one of the same shape.
+        empty: leave that one without weights, for a state dict to be assigned; else they are random.
+
+    Attributes:
+        spec: as given.
+        embedding_dim: D.
+    """
+
+    encoder: Any
+
+    def __init__(self, spec: dict[str, Any], encoder: nn.Module | None = None, *, empty: bool = False):
+        super().__init__()
+        self.spec = spec | {"config": allowed(spec["config"], "the sentence encoder's configuration", TEXT)}
+        where = "the sentence encoder's configuration cannot be used"
+        self.encoder = new_model(self.spec["config"], where, empty=empty) if encoder is None else encoder
+        config = self.encoder.config
+        self.embedding_dim: int = config.hidden_size
+        self.tokenizer = Tokenizer.from_str(spec["tokenizer"])
+        self.tokenizer.enable_truncation(spec["max_tokens"])
+        # Padding is masked, so that the id does not matter.
+        self.tokenizer.enable_padding(pad_id=config.pad_token_id or 0)
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "SentenceTower":
+        """Stay in evaluation mode: a frozen encoder must not drop out."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, texts: Sequence[str]) -> Float[Tensor, "K D"]:
+        """One embedding per text; of unit length if the encoder was published so."""
+        encodings = self.tokenizer.encode_batch(list(texts))
+        device = next(self.parameters()).device
+        ids = torch.tensor([encoding.ids for encoding in encodings], device=device)
+        mask = torch.tensor([encoding.attention_mask for encoding in encodings], device=device)
+        tokens = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        if self.spec["pooling"] == "cls":
+            pooled = tokens[:, 0]
+        else:
+            weights = mask[..., None].to(tokens.dtype)
+            pooled = (tokens * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
+        return nn.functional.normalize(pooled, dim=-1) if self.spec["normalize"] else pooled
+
+
+class SentenceBackbone(Backbone):
+    """Frames of a backbone whose own text tower is small, with a frozen sentence encoder for the texts.
+
+    D is the sentence encoder's; frames keep their own dimension, so that pooling maps one to the other.
+    """
+
+    def __init__(self, frames: SmallTextBackbone, sentence: SentenceTower):
+        super().__init__()
+        self.spec = {"kind": "sentence", "frames": frames.spec, "sentence": sentence.spec}
+        self.image_size, self.mean, self.std = frames.image_size, frames.mean, frames.std
+        self.frame_dim, self.logit_scale_init = frames.frame_dim, frames.logit_scale_init
+        self.embedding_dim = sentence.embedding_dim
+        del frames.text_encoder
+        self.frames, self.sentence = frames, sentence
+
+    def encode_image(self, pixels: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D"]:
+        """See `Backbone.encode_image`; rows have `frame_dim` numbers."""
+        return self.frames.encode_image(pixels)
+
+    def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "K D"]:
+        """See `Backbone.encode_text`."""
+        return self.sentence(texts)
+
+    def image_tower(self) -> Tower | None:
+        """See `Backbone.image_tower`."""
+        return self.frames.image_tower()
+
+    def text_tower(self) -> Tower:
+        """The sentence encoder, which no tuning reaches."""
+        return Tower((self.sentence,), (), (), frozen=True)
+
+    @cached_property
+    def image_identity(self) -> Identity | None:
+        """See `Backbone.image_identity`."""
+        return self.frames.image_identity
+
+
+def load_sentence_tower(name: str) -> SentenceTower:
+    """Load a sentence encoder from a local folder.
+
+    Args:
+        name: the folder: modules.json (Transformer, Pooling, optionally Normalize), config.json, tokenizer.json,
+            model.safetensors, and mean or cls pooling in 1_Pooling/config.json.
+
+    Raises:
+        KgclipError: the folder or a file is missing or damaged, or it is another kind of model.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise KgclipError(f"{name}: no such folder; give the local folder of a sentence encoder, with modules.json")
+    pooling, normalize = _read_modules(folder)
+    config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), TEXT)
+    read_object(folder / "tokenizer.json")
+    encoder = load_model(config, folder)
+    settings = folder / "sentence_bert_config.json"
+    longest = encoder.config.max_position_embeddings
+    if settings.is_file():
+        longest = min(read_object(settings).get("max_seq_length") or longest, longest)
+    spec = {
+        "config": config,
+        "tokenizer": Tokenizer.from_file(str(folder / "tokenizer.json")).to_str(),
+        "pooling": pooling,
+        "normalize": normalize,
+        "max_tokens": longest,
+    }
+    return SentenceTower(spec, encoder)
+
+
+def _read_modules(folder: Path) -> tuple[str, bool]:
+    """Which pooling follows the transformer, and whether the result has unit length."""
+    file = folder / "modules.json"
+    modules = read_json(file)
+    found = isinstance(modules, list) and all(isinstance(m, dict) and "type" in m and "path" in m for m in modules)
+    kinds = [module["type"].rpartition(".")[2] for module in modules] if found else []
+    if kinds not in (list(_MODULES[:2]), list(_MODULES)):
+        raise KgclipError(
+            f"{file}: has the modules {', '.join(kinds) or 'of no sentence encoder'}, expected {', '.join(_MODULES)} "
+            "(the last optional); use another encoder"
+        )
+    file = folder / modules[1]["path"] / "config.json"
+    chosen = [key for key, value in read_object(file).items() if key.startswith("pooling_mode_") and value is True]
+    if len(chosen) != 1 or chosen[0] not in _POOLINGS:
+        raise KgclipError(
+            f"{file}: pools by {', '.join(chosen) or 'nothing'}, expected mean or cls; use another encoder"
+        )
+    return _POOLINGS[chosen[0]], len(kinds) == len(_MODULES)

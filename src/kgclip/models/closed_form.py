@@ -1,0 +1,228 @@
+"""The head that is solved: S_mm by ridge regression, S_tri and the movements in a subspace for each relation.
+
+Statistics of a clip's frames are the features. Every number of frames has a solution of its own, since statistics over
+time depend on how far apart the frames lie; the closed form makes them for little.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from kgclip.models.pooling import FRAME_COUNTS, NUM_STATISTICS, interleaved_statistics, nearest_count, thinned
+from kgclip.models.ridge import KernelFeatures, choose_landmarks, linear_kernel, radial_kernel, radial_scale
+
+# Features are drawn towards equal sizes by this power, sign kept: towers that end in a ReLU have a few large ones.
+POWER = 0.7
+# The mean over frames says most, and with few clips there are more statistics than clips: the others count less.
+TIME_SCALE = 0.7
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What the head makes of clips.
+
+    Attributes:
+        mm: S_mm, the linear solution, in units of its spread over the actions.
+        tri: S_tri, the solution in the subspace of ``performs``, in units of its spread; None without a graph.
+        shares: estimated share of each movement, in the subspace of ``shows``; may lie a little outside [0, 1].
+    """
+
+    mm: Float[Tensor, "B K"]
+    tri: Float[Tensor, "B K"] | None
+    shares: Float[Tensor, "B M"]
+
+
+@dataclass(frozen=True)
+class SolvedTargets:
+    """What is solved for.
+
+    Attributes:
+        performs: labels, one-hot or soft; zero rows where there is none, zero columns where an action has no clip.
+        shows: shares of the movements; zero rows for clips that nobody annotated.
+        sources: number of each clip's source.
+        triplet: solve for S_tri too.
+    """
+
+    performs: Float[Tensor, "N K"]
+    shows: Float[Tensor, "N M"]
+    sources: Int[Tensor, " N"]
+    triplet: bool = True
+
+    @property
+    def shape(self) -> "HeadShape":
+        """K, K again or 0, and M."""
+        num_actions = self.performs.shape[1]
+        return HeadShape(num_actions, num_actions if self.triplet else 0, self.shows.shape[1])
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """Outputs of a solved head.
+
+    Attributes:
+        mm, tri: K where the head has this score, else 0.
+        movements: M.
+    """
+
+    mm: int
+    tri: int
+    movements: int
+
+
+class Solution(nn.Module):
+    """The solution for clips seen with one number of frames.
+
+    A relation r has its own subspace ``h'_r = M_r φ(x) − ε_r`` of the features φ of a radial-basis kernel on x, the
+    standardized statistics; tails are orthonormal names, so that the coordinate of a tail is its score.
+
+    Args:
+        width: S.
+        num_landmarks: L, clips that span the kernel's features.
+        shape: of the outputs.
+    """
+
+    center: Tensor
+    scale: Tensor
+    weight: Tensor
+    bias: Tensor
+    landmarks: Tensor
+    radius: Tensor
+    subspaces: Tensor
+    deviation: Tensor
+    spread: Tensor
+
+    def __init__(self, width: int, num_landmarks: int, shape: HeadShape):
+        super().__init__()
+        outputs = shape.tri + shape.movements
+        self.shape = shape
+        self.register_buffer("center", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("weight", torch.zeros(shape.mm, width))
+        self.register_buffer("bias", torch.zeros(shape.mm))
+        self.register_buffer("landmarks", torch.zeros(num_landmarks, width))
+        self.register_buffer("radius", torch.ones(()))
+        # M of performs and shows side by side, and ε of both.
+        self.register_buffer("subspaces", torch.zeros(num_landmarks, outputs))
+        self.register_buffer("deviation", torch.zeros(outputs))
+        # Mean deviation of S_mm and S_tri over the actions of a clip that the fit did not see.
+        self.register_buffer("spread", torch.ones(2))
+
+    def standardize(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, "B S"]:
+        """Statistics in units of what training clips show."""
+        return (statistics - self.center) / self.scale
+
+    def forward(self, statistics: Float[Tensor, "B S"]) -> Solved:
+        """Scores and shares of clips from the statistics of their frames."""
+        x = self.standardize(statistics)
+        mm = nn.functional.linear(x, self.weight, self.bias)
+        projected = radial_kernel(x, self.landmarks, self.radius) @ self.subspaces - self.deviation
+        tri, shares = projected.split([self.shape.tri, self.shape.movements], dim=1)
+        return Solved(mm / self.spread[0], tri / self.spread[1] if self.shape.tri else None, shares)
+
+    def fit(self, statistics: Float[Tensor, "N S"], targets: SolvedTargets) -> Solved:
+        """Solve; returns what each training clip would be given by a fit that never saw its source."""
+        center, scale = statistics_scales(statistics)
+        self.center.copy_(center)
+        self.scale.copy_(scale)
+        x = self.standardize(statistics)
+        self.landmarks.copy_(x[choose_landmarks(len(x)).to(x.device)])
+        self.radius.copy_(radial_scale(self.landmarks))
+        linear = KernelFeatures.of(linear_kernel, x, self.landmarks)
+        radial = KernelFeatures.of(partial(radial_kernel, scale=self.radius), x, self.landmarks)
+        labeled, annotated = targets.performs.any(dim=1), targets.shows.any(dim=1)
+        mm = linear.solve(targets.performs, targets.sources, labeled)
+        tri = radial.solve(targets.performs[:, : self.shape.tri], targets.sources, labeled)
+        shows = radial.solve(targets.shows, targets.sources, annotated)
+        self.weight.copy_((self.landmarks.T @ (linear.whitening @ mm.weight)).T)
+        self.bias.copy_(mm.bias)
+        self.subspaces.copy_(radial.whitening @ torch.cat([tri.weight, shows.weight], dim=1))
+        self.deviation.copy_(-torch.cat([tri.bias, shows.bias]))
+        for place, fit in enumerate((mm, tri)):
+            if fit.left_out.numel():
+                spread = fit.left_out.std(dim=1, correction=0).mean()
+                # Scores that are the same for every action have no unit of their own.
+                self.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
+        left_out = self(statistics)
+        left_out.mm[labeled] = mm.left_out / self.spread[0]
+        if left_out.tri is not None:
+            left_out.tri[labeled] = tri.left_out / self.spread[1]
+        left_out.shares[annotated] = shows.left_out
+        return left_out
+
+
+def statistics_scales(statistics: Float[Tensor, "N S"]) -> tuple[Float[Tensor, " S"], Float[Tensor, " S"]]:
+    """Mean and scale by which statistics are standardized, from training clips without labels."""
+    spread = statistics.std(dim=0, correction=0)
+    # What is the same in every clip, such as change over a single frame, says nothing.
+    scale = torch.where(spread > 1e-5, spread, torch.inf)
+    scale[len(scale) // NUM_STATISTICS :] /= TIME_SCALE
+    return statistics.mean(dim=0), scale
+
+
+def powered_statistics(embeddings: Float[Tensor, "B T F"], most: int) -> Float[Tensor, "B S"]:
+    """Statistics over the frames of clips after the power, of at most so many frames at once."""
+    return interleaved_statistics(embeddings.sign() * embeddings.abs().pow(POWER), most)
+
+
+class ClosedForm(nn.Module):
+    """Solutions for several numbers of frames; others take the nearest by ratio.
+
+    Args:
+        frame_dim: F, dimension of a frame's embedding.
+        landmarks: L of the solution for each number of frames.
+        shape: of the outputs.
+    """
+
+    def __init__(self, frame_dim: int, landmarks: Mapping[int, int], shape: HeadShape):
+        super().__init__()
+        width = NUM_STATISTICS * frame_dim
+        self.solutions = nn.ModuleDict({str(count): Solution(width, size, shape) for count, size in landmarks.items()})
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of frames that have a solution, ascending."""
+        return tuple(sorted(int(count) for count in self.solutions))
+
+    @property
+    def landmarks(self) -> dict[int, int]:
+        """L of each solution."""
+        return {count: len(self.solution(count).landmarks) for count in self.counts}
+
+    def solution(self, num_frames: int) -> Solution:
+        """The solution for clips of that many frames."""
+        solution = self.solutions[str(nearest_count(num_frames, self.counts))]
+        assert isinstance(solution, Solution)
+        return solution
+
+    def forward(self, embeddings: Float[Tensor, "B T F"]) -> Solved:
+        """Scores and shares of clips from the embeddings of their frames; all empty where nothing was solved."""
+        if not self.counts:
+            nothing = embeddings.new_zeros(len(embeddings), 0)
+            return Solved(nothing, None, nothing)
+        return self.solution(embeddings.shape[1])(powered_statistics(embeddings, self.counts[-1]))
+
+
+@torch.no_grad()
+def fit_closed_form(embeddings: Float[Tensor, "N T F"], targets: SolvedTargets) -> tuple[ClosedForm, dict[int, Solved]]:
+    """Solve for every number of frames up to those given.
+
+    Args:
+        embeddings: of the frames of training clips.
+        targets: labels and movements of these clips.
+
+    Returns:
+        The head, and what left-out training clips are given by the solution for each number of frames.
+    """
+    num_clips, num_frames, frame_dim = embeddings.shape
+    counts = [count for count in FRAME_COUNTS if count <= num_frames]
+    size = len(choose_landmarks(num_clips))
+    head = ClosedForm(frame_dim, dict.fromkeys(counts, size), targets.shape).to(embeddings.device)
+    left_out = {}
+    for count in counts:
+        statistics = powered_statistics(thinned(embeddings, count), count)
+        left_out[count] = head.solution(count).fit(statistics, targets)
+    return head, left_out

@@ -1,0 +1,98 @@
+"""Completes the graph: soft ``performs`` edges for clips that show movements but have no label."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kgclip.kg.movement import part_index
+from kgclip.models.closed_form import powered_statistics, statistics_scales
+from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_kernel, radial_scale
+
+# How much the movements count, body part by body part, beside looks.
+MOVEMENTS_WEIGHT = 3.0
+ROUNDS = 4
+# A clip's worth of the average shares belongs to every action, so that one with few clips is not sure of what it lacks.
+PRIOR = 1.0
+# Keeps the logarithm finite for states that an action never shows.
+FLOOR = 0.02
+BALANCE_STEPS = 30
+
+
+def z_score(scores: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+    """Scores minus their mean over the actions, in units of their deviation."""
+    spread = scores.std(dim=1, correction=0, keepdim=True).clamp(min=1e-6)
+    return (scores - scores.mean(dim=1, keepdim=True)) / spread
+
+
+def complete_labels(
+    embeddings: Float[Tensor, "N T F"], edges: Mapping[str, Float[Tensor, "N _"]], movements: Sequence[str]
+) -> Float[Tensor, "N K"]:
+    """Labels of training clips: one-hot where they are known, soft for annotated clips without one.
+
+    Two speak for an action: how the clip looks (the subspace of the labeled clips), and, in rounds, what its movements
+    say body part by body part under the shares that the labels of the round before give the actions. Actions get as
+    many clips as the known labels lead one to expect, so that those without any labeled clip get none.
+
+    Args:
+        embeddings: of the clips' frames.
+        edges: of the graph: ``performs`` and ``shows`` of these clips.
+        movements: names of the movements.
+    """
+    shows, has_clips = edges["shows"], edges["performs"].any(dim=0)
+    performs = edges["performs"][:, has_clips]
+    labeled, annotated = performs.any(dim=1), shows.any(dim=1)
+    unlabeled = annotated & ~labeled
+    if not unlabeled.any() or not labeled.any():
+        return edges["performs"]
+    statistics = powered_statistics(embeddings, embeddings.shape[1])
+    center, scale = statistics_scales(statistics)
+    x = (statistics - center) / scale
+    landmarks = x[choose_landmarks(len(x)).to(x.device)]
+    features = KernelFeatures.of(partial(radial_kernel, scale=radial_scale(landmarks)), x, landmarks)
+    fit = features.solve(performs, torch.arange(len(x), device=x.device), labeled)
+    looks = z_score(features.phi @ fit.weight + fit.bias)
+    states = with_rest(shows, torch.from_numpy(part_index(movements)).to(x.device))
+    expected = performs[labeled].sum(dim=0) / labeled.sum() * unlabeled.sum()
+    completed = performs.clone()
+    for _ in range(ROUNDS):
+        said = z_score(left_out_likelihood(completed, states))
+        total = (looks + MOVEMENTS_WEIGHT * said)[unlabeled]
+        completed[unlabeled] = balanced(total, expected)
+    everything = edges["performs"].clone()
+    everything[:, has_clips] = completed
+    return everything
+
+
+def with_rest(shares: Float[Tensor, "N M"], parts: Int[Tensor, " M"]) -> Float[Tensor, "N P"]:
+    """Shares of the movements, and for each body part the share in which it shows none of them."""
+    rest = 1 - shares.new_zeros(len(shares), int(parts.max()) + 1).index_add(1, parts, shares)
+    return torch.cat([shares, rest.clamp(min=0)], dim=1)
+
+
+def left_out_likelihood(labels: Float[Tensor, "N K"], states: Float[Tensor, "N P"]) -> Float[Tensor, "N K"]:
+    """``Σ_s x_vs log(share of state s under action a + FLOOR)`` of every clip, its own label left out of the shares.
+
+    Args:
+        labels: one-hot or soft; zero rows count nowhere.
+        states: x, shares of the states of every body part.
+    """
+    mass = labels.sum(dim=0) + PRIOR
+    sums = labels.T @ states + PRIOR * states.mean(dim=0)
+    likelihood = states @ (sums / mass[:, None] + FLOOR).log().T
+    for action in range(labels.shape[1]):
+        rows = (labels[:, action] > 0.02).nonzero()[:, 0]
+        own = labels[rows, action][:, None]
+        shares = ((sums[action] - own * states[rows]) / (mass[action] - own)).clamp(min=0)
+        likelihood[rows, action] = (states[rows] * (shares + FLOOR).log()).sum(dim=1)
+    return likelihood
+
+
+def balanced(scores: Float[Tensor, "N K"], expected: Float[Tensor, " K"]) -> Float[Tensor, "N K"]:
+    """Softmax of scores with a bias for each action by which it gets as much in all as expected."""
+    bias = torch.zeros_like(expected)
+    for _ in range(BALANCE_STEPS):
+        bias += 0.7 * (expected / (scores + bias).softmax(dim=1).sum(dim=0).clamp(min=1e-6)).log()
+    return (scores + bias).softmax(dim=1)

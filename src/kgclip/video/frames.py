@@ -1,0 +1,91 @@
+"""The one road from a video file to the frames of a clip, for prediction, evaluation, training, features and pages."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64, Int64, UInt8
+
+from kgclip.errors import KgclipError
+from kgclip.video.decode import open_video
+from kgclip.video.sampling import segment_indices
+
+
+@dataclass(frozen=True)
+class ClipFrames:
+    """Frames of one clip, and where in it they lie.
+
+    Attributes:
+        images: RGB, 0 to 255, upright.
+        indices: of the frames in the file, 0-based, in display order; a clip of fewer than T frames repeats them.
+        times_s: presentation times, in seconds from the first frame of the file.
+        duration_s: from the first frame to the end of the last.
+        fps: mean frames per second.
+        num_frames: of the file.
+    """
+
+    images: UInt8[np.ndarray, "T H W 3"]
+    indices: Int64[np.ndarray, " T"]
+    times_s: Float64[np.ndarray, " T"]
+    duration_s: float
+    fps: float
+    num_frames: int
+
+    def distinct(self) -> "ClipFrames":
+        """The same clip with every frame once, for work that need not be repeated."""
+        _, rows = np.unique(self.indices, return_index=True)
+        return replace(self, images=self.images[rows], indices=self.indices[rows], times_s=self.times_s[rows])
+
+
+def read_clip(path: Path, num_frames: int, *, rng: np.random.Generator | None = None, threads: int = 1) -> ClipFrames:
+    """One frame from each of ``num_frames`` equal segments of a video, as :func:`segment_indices` draws them.
+
+    Args:
+        path: a video.
+        num_frames: T.
+        rng: source of a random frame of each segment; None for their centers.
+        threads: that decode this one file.
+
+    Raises:
+        KgclipError: the file cannot be read.
+    """
+    with open_video(path, threads=threads) as video:
+        indices = segment_indices(video.num_frames, num_frames, rng=rng)
+        images, times_s = video.read(indices), video.times_s(indices)
+        return ClipFrames(images, indices, times_s, video.duration_s, video.fps, video.num_frames)
+
+
+def read_clips(
+    paths: Mapping[str, Path], num_frames: int, workers: int
+) -> Iterator[tuple[str, ClipFrames | KgclipError]]:
+    """The clips in their order, read ahead by threads; what is wrong with a file takes the place of its frames.
+
+    Threads serve, as decoding releases the interpreter's lock. Two clips a thread are held at most.
+
+    Args:
+        paths: video file of each clip.
+        num_frames: T.
+        workers: threads, at least 1.
+    """
+
+    def read(path: Path) -> ClipFrames | KgclipError:
+        try:
+            return read_clip(path, num_frames)
+        except KgclipError as error:
+            return KgclipError(str(error))  # without its traceback, which would hold what had been read
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        submitted = ((clip, pool.submit(read, path)) for clip, path in paths.items())
+        ahead = deque(islice(submitted, 2 * workers))
+        while ahead:
+            clip, future = ahead.popleft()
+            result = future.result()
+            ahead.extend(islice(submitted, 1))
+            yield clip, result
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,45 @@
+"""What is checked before anything trains: sources, spellings and movements."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kgclip.config import ModelConfig, TrainConfig
+from kgclip.engine.prepare import prepare
+from kgclip.errors import KgclipError
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    """Two actions of two clips, whose videos nobody opens, with one annotated frame each: a head that does nothing."""
+    for name in ("golf/1", "golf/2", "Push_Up/1", "Push_Up/2"):
+        (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "clips" / f"{name}.mp4").touch()
+        (tmp_path / "annotations" / name).mkdir(parents=True)
+        frame = {"humans": [{"parts": {"head": {"verb": "none"}}}]}
+        (tmp_path / "annotations" / name / "img_00001.json").write_text(json.dumps(frame))
+    return TrainConfig(data=tmp_path / "clips", out=tmp_path / "model", annotations=tmp_path / "annotations")
+
+
+def test_annotations_without_movement_are_refused_with_the_reason(config: TrainConfig):
+    with pytest.raises(KgclipError, match=r"no movement is known for these clips \(all \d states in their annotations"):
+        prepare(config)
+
+
+def test_unknown_sources_are_said_and_a_pattern_gives_them(config: TrainConfig, caplog: pytest.LogCaptureFixture):
+    alone = TrainConfig(data=config.data, out=config.out, model=ModelConfig(graph=False))
+    prepared = prepare(alone)
+    assert "no name and no column gives a clip's source" in caplog.text
+    caplog.clear()
+    pattern = TrainConfig(data=config.data, out=config.out, model=ModelConfig(graph=False), source_pattern=r"(\d)$")
+    assert {clip.source for clip in prepare(pattern).dataset.clips} == {"1", "2"}
+    assert "source" not in caplog.text
+    assert prepared.dataset.actions == ["Push Up", "golf"]
+
+
+def test_definitions_are_of_the_actions_of_the_data_however_spelled(config: TrainConfig, tmp_path: Path):
+    (tmp_path / "d.yaml").write_text("push-up: [left_arm_bend]\nGOLF: [hip turn]\n")
+    prepared = prepare(TrainConfig(data=config.data, out=config.out, definitions=tmp_path / "d.yaml"))
+    assert prepared.graph.entities("action") == ["Push Up", "golf"]
+    assert prepared.graph.entities("movement") == ["hip turn", "left arm bend"]
