@@ -182,7 +182,7 @@ def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Pa
         seed=seed,
         workers=1,
         device="cpu",
-        model=ModelConfig(backbone=data.backbone, text=data.spec.text),
+        model=ModelConfig(data.backbone, data.spec.text, tuning="full" if data.spec.pixels else "frozen"),
         split=SplitOptions(
             file=_split_file(data, point, seed, fold),
             train_fraction=point.train_fraction,

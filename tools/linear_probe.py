@@ -66,7 +66,7 @@ def probe(backbone: Backbone, clips: ProbeClips, per_action: int) -> dict[str, f
     train, test = embed_frames(backbone, clips.train[0]), embed_frames(backbone, clips.test[0])
     top1 = {}
     for name, pool in (("mean", lambda frames: frames.mean(1)), ("statistics", frame_statistics)):
-        classifier = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=_STRENGTHS, cv=5, max_iter=500))
+        classifier = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=_STRENGTHS, cv=5, max_iter=500))  # pyright: ignore[reportArgumentType]
         classifier.fit(pool(train).numpy()[used], labels[used])
         top1[name] = float((classifier.predict(pool(test).numpy()) == clips.test[1]).mean())
     return top1

@@ -20,6 +20,7 @@ from kgclip.data.dataset import DataSet
 from kgclip.data.feature_writer import write_features
 from kgclip.data.splits import Split
 from kgclip.engine.prepare import Prepared
+from kgclip.identity import Identity
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import PARTS
 
@@ -114,7 +115,9 @@ def synthetic(tmp_path: Path) -> Callable[..., Setting]:
                         edges.append(Edge(clip, "performs", action))
                     if part == "train" and number < annotated:
                         edges += [Edge(clip, "shows", movements[m], float(shares[m])) for m in np.flatnonzero(shares)]
-        write_features(tmp_path / "features.safetensors", features, encoder="synthetic")
+        write_features(
+            tmp_path / "features.safetensors", features, encoder=Identity(name="drawn", weights="", preprocessing="")
+        )
         split = Split(tuple(parts["train"]), (), tuple(parts["test"]), tuple(usable))
         graph = KnowledgeGraph.from_edges(edges, isolated={"video": parts["train"], "movement": movements})
         config = TrainConfig(

@@ -13,6 +13,7 @@ from experiments.protocol import DataSpec, Point
 from kgclip.data.feature_writer import write_features
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
+from kgclip.identity import Identity
 from kgclip.synthetic.dataset import SyntheticOptions
 
 POINT = Point("all", frames=4, test_frames=(4,))
@@ -71,7 +72,7 @@ def write_narrow_features(synthetic_spec: DataSpec, file: Path) -> None:
     clips = open_dataset(synthetic_spec.root).clips
     rng = torch.Generator().manual_seed(0)
     rows = ((clip.id, torch.rand(4, 3, generator=rng), torch.arange(4).numpy()) for clip in clips)
-    write_features(file, rows, encoder="foreign")
+    write_features(file, rows, encoder=Identity(name="foreign", weights="", preprocessing=""))
 
 
 def test_the_backbone_is_that_of_the_features(tiny_spec: DataSpec, tmp_path: Path):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from experiments import propagation
 from experiments.propagation import NEIGHBORS, propagate
-from kgclip.models import propagation
 
 
 def test_labels_travel_along_a_chain_of_neighbors():
