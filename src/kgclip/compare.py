@@ -30,9 +30,7 @@ from kgclip.models.pooling import frame_statistics
 from kgclip.progress import progress_bar
 
 PLAIN, CLIP_ONLY, KG_CLIP = "plain baseline", "CLIP only", "KG-CLIP"
-CONFIDENCE = 0.95
-# Frames of each clip that are encoded and cached.
-CACHED_FRAMES = 16
+CACHED_FRAMES = 16  # of each clip
 # Candidate penalties of the plain baseline, as somebody gives them to scikit-learn: np.logspace(0, 5, 11).
 PENALTIES = tuple(10.0 ** (power / 2) for power in range(11))
 
@@ -42,7 +40,7 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
     array = np.asarray(values, dtype=float)
     if len(array) < 2:
         return float(array.mean()), math.nan
-    quantile = stdtrit(len(array) - 1, (1 + CONFIDENCE) / 2)
+    quantile = stdtrit(len(array) - 1, 0.975)
     return float(array.mean()), float(quantile * array.std(ddof=1) / math.sqrt(len(array)))
 
 
@@ -89,7 +87,7 @@ class Comparison:
         """Everything as plain values; shares in [0, 1], an interval of a single seed is null."""
         arms = {name: _pair(*mean_and_interval(values)) | {"seeds": values} for name, values in self.top1.items()}
         differences = {other: _pair(*self.difference(KG_CLIP, other)) for other in (CLIP_ONLY, PLAIN)}
-        counts = {"folds": self.folds, "clips": self.clips, "actions": self.actions}
+        counts = {name: getattr(self, name) for name in ("folds", "clips", "actions")}
         return {"top1": arms, "kg_clip_minus": differences, "verdict": self.verdict(), **counts}
 
 
@@ -127,16 +125,7 @@ def solve_ridge(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> tuple[Float
 def plain_baseline(
     train: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"], test: Float[Tensor, "B S"]
 ) -> Float[Tensor, "B K"]:
-    """What ``make_pipeline(StandardScaler(), RidgeClassifierCV(alphas))`` of scikit-learn says, in closed form.
-
-    Args:
-        train: vectors of the labeled clips.
-        onehot: their actions.
-        test: vectors of other clips.
-
-    Returns:
-        Values of every action, whose highest is the answer.
-    """
+    """What ``make_pipeline(StandardScaler(), RidgeClassifierCV(alphas))`` of scikit-learn says of test clips."""
     mean, scale = train.mean(dim=0), train.std(dim=0, correction=0)
     scale = torch.where(scale > 0, scale, 1.0)
     return F.linear((test - mean) / scale, *solve_ridge((train - mean) / scale, onehot))
@@ -226,9 +215,9 @@ def _one_fold(
     onehot = F.one_hot(labels(known), len(actions)).float()
     statistics = frame_statistics(clip_frames(features, known, frames))
     yield PLAIN, _right(plain_baseline(statistics, onehot, frame_statistics(test)), answers)
-    for number, (arm, changed) in enumerate(((CLIP_ONLY, without_graph(config)), (KG_CLIP, config))):
+    for arm, changed in ((CLIP_ONLY, without_graph(config)), (KG_CLIP, config)):
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            changed = dataclasses.replace(changed, out=Path(place) / f"model-{number}")
+            changed = dataclasses.replace(changed, out=Path(place) / "model")
             checkpoint = train(changed, prepared=prepare(changed), show_progress=False)
         yield arm, _right(scores_of(checkpoint, test)[0], answers)
 
