@@ -87,8 +87,8 @@ class Comparison:
         """Everything as plain values; shares in [0, 1], an interval of a single seed is null."""
         arms = {name: _pair(*mean_and_interval(values)) | {"seeds": values} for name, values in self.top1.items()}
         differences = {other: _pair(*self.difference(KG_CLIP, other)) for other in (CLIP_ONLY, PLAIN)}
-        counts = {name: getattr(self, name) for name in ("folds", "clips", "actions")}
-        return {"top1": arms, "kg_clip_minus": differences, "verdict": self.verdict(), **counts}
+        counts = {"folds": self.folds, "clips": self.clips, "actions": self.actions}
+        return counts | {"top1": arms, "kg_clip_minus": differences, "verdict": self.verdict()}
 
 
 def in_words(mean: float, half: float, sign: str = "") -> str:
@@ -165,8 +165,7 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
 
     Args:
         config: of KG-CLIP; ``out`` and ``split`` are not used, and without ``features`` the frames are encoded once.
-        seeds: how many splits.
-        folds: test parts of each, at least 2.
+        seeds, folds: how many splits, and test parts of each (at least 2).
         show_progress: progress bars on stderr.
 
     Raises:
@@ -174,7 +173,7 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
     """
     if seeds < 1:
         raise KgclipError(f"--seeds {seeds}: is too small; give 1 or more")
-    dataset = open_dataset(config.data, config.annotations)
+    dataset = open_dataset(config.data, config.annotations, config.source_pattern)
     right: dict[str, list[float]] = {PLAIN: [], CLIP_ONLY: [], KG_CLIP: []}
     with tempfile.TemporaryDirectory(prefix="kgclip-compare-") as name:
         folder = Path(name)
