@@ -20,7 +20,6 @@ from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_path
 from kgclip.kg.schema import RELATIONS
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.gradient import GradientHead

@@ -1,7 +1,6 @@
 """Completes the graph: soft ``performs`` edges for clips that show movements but have no label."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from kgclip.kg.movement import part_index
 from kgclip.models.closed_form import powered_statistics, statistics_scales
-from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_kernel, radial_scale
+from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_scale, squared_distances
 
 # How much the movements count, body part by body part, beside looks.
 MOVEMENTS_WEIGHT = 3.0
@@ -50,8 +49,9 @@ def complete_labels(
     statistics = powered_statistics(embeddings, embeddings.shape[1])
     center, scale = statistics_scales(statistics)
     x = (statistics - center) / scale
-    landmarks = x[choose_landmarks(len(x)).to(x.device)]
-    features = KernelFeatures.of(partial(radial_kernel, scale=radial_scale(landmarks)), x, landmarks)
+    chosen = choose_landmarks(len(x)).to(x.device)
+    distances = squared_distances(x, x[chosen])
+    features = KernelFeatures.of((-distances / radial_scale(distances[chosen])).exp(), chosen)
     fit = features.solve(performs, torch.arange(len(x), device=x.device), labeled)
     looks = z_score(features.phi @ fit.weight + fit.bias)
     states = with_rest(shows, torch.from_numpy(part_index(movements)).to(x.device))

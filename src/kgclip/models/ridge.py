@@ -1,6 +1,5 @@
 """Ridge regression on kernel features, with what each recording would be given by a fit that never saw it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +13,6 @@ LANDMARKS = 1024
 PENALTY = 0.3
 # Added to a Gram matrix, as a share of its mean diagonal, so that it has an inverse.
 JITTER = 1e-5
-Kernel = Callable[[Tensor, Tensor], Tensor]
-"""From clips [B, S] and landmarks [L, S] to their products [B, L]."""
-
 # Width of the radial-basis kernel, as a share of the median squared distance between clips.
 WIDTH = 0.5
 
@@ -35,30 +31,38 @@ class RidgeFit:
     left_out: Float[Tensor, "N Q"]
 
 
-def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[Tensor, " N"]) -> RidgeFit:
-    """Minimize ``‖y − φ w − b‖² + λ ‖w‖²`` with λ = PENALTY times the mean squared length of a row.
+def fit_ridge(
+    phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[Tensor, " N"], penalty: float = PENALTY
+) -> RidgeFit:
+    """Minimize ``‖y − φ w − b‖² + λ ‖w‖²`` with λ = ``penalty`` times the mean squared length of a row.
 
     Without the rows I of a source, their error is ``(I − H_II)⁻¹ (y − ŷ)_I`` with the hat matrix H of the full fit
-    (block leave-one-out), so that one factorization serves the fit and every source. Means stay those of all rows:
-    without a source its action would be rarer, which would speak against the very clips that are left out.
+    (block leave-one-out), so that one factorization serves the fit and every source. The intercept of such a fit is
+    then set to the mean of all rows: without a source its action is rarer, which would speak against the very clips
+    that are left out.
 
     Args:
         phi: features of the rows.
         y: targets.
         sources: rows of equal numbers are left out together; of a single source they are left out one by one, since
             nothing would remain without it.
+        penalty: in units of the mean squared length of a row.
     """
     if (sources == sources[0]).all():
         sources = torch.arange(len(sources), device=sources.device)
     center, bias = phi.mean(dim=0), y.mean(dim=0)
     centered, target = (phi - center).double(), (y - bias).double()
-    penalty = PENALTY * centered.square().sum(dim=1).mean().clamp(min=1e-12)
-    system = centered.T @ centered + penalty * torch.eye(centered.shape[1], dtype=torch.float64, device=phi.device)
+    ridge = penalty * centered.square().sum(dim=1).mean().clamp(min=1e-12)
+    system = centered.T @ centered + ridge * torch.eye(centered.shape[1], dtype=torch.float64, device=phi.device)
     factor = torch.linalg.cholesky(system)
     weight = torch.cholesky_solve(centered.T @ target, factor)
     residual = target - centered @ weight
     half = torch.linalg.solve_triangular(factor, centered.T, upper=False)
-    left_out = y - _left_out_errors(half, residual, sources).to(y.dtype)
+    numbers = sources.unique(return_inverse=True)[1]
+    sums = target.new_zeros(int(numbers.max()) + 1, y.shape[1]).index_add(0, numbers, target)
+    without = (len(sources) - numbers.bincount()).clamp(min=1)[:, None]
+    errors = _left_out_errors(half, residual, sources) - (sums / without)[numbers]
+    left_out = y - errors.to(y.dtype)
     weight = weight.to(y.dtype)
     return RidgeFit(weight, bias - center @ weight, left_out)
 
@@ -66,7 +70,8 @@ def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[T
 def _left_out_errors(
     half: Float[Tensor, "P N"], residual: Float[Tensor, "N Q"], sources: Int[Tensor, " N"]
 ) -> Float[Tensor, "N Q"]:
-    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half``."""
+    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half + 1/N``."""
+    num = len(sources)
     order = sources.argsort(stable=True)
     _, sizes = sources[order].unique_consecutive(return_counts=True)
     starts = sizes.cumsum(0) - sizes
@@ -74,28 +79,25 @@ def _left_out_errors(
     for size in sizes.unique().tolist():
         rows = order[starts[sizes == size][:, None] + torch.arange(size, device=order.device)]
         block = half.T[rows]
-        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT
+        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT - 1 / num
+        # A single row has nothing to be fitted on without it.
+        remaining.diagonal(dim1=1, dim2=2).add_(1e-9)
         errors[rows] = torch.linalg.solve(remaining, residual[rows])
     return errors
 
 
-def linear_kernel(x: Float[Tensor, "B S"], landmarks: Float[Tensor, "L S"]) -> Float[Tensor, "B L"]:
-    """``x · x'``."""
-    return x @ landmarks.T
-
-
-def radial_kernel(
-    x: Float[Tensor, "B S"], landmarks: Float[Tensor, "L S"], scale: Float[Tensor, ""]
+def squared_distances(
+    x: Float[Tensor, "B S"], landmarks: Float[Tensor, "L S"], products: Float[Tensor, "B L"] | None = None
 ) -> Float[Tensor, "B L"]:
-    """``exp(−‖x − x'‖² / scale)``."""
-    squared = x.square().sum(dim=1, keepdim=True) + landmarks.square().sum(dim=1) - 2 * x @ landmarks.T
-    return (-squared.clamp(min=0) / scale).exp()
+    """``‖x − x'‖²``, from the products ``x · x'`` where they are at hand."""
+    products = x @ landmarks.T if products is None else products
+    return (x.square().sum(dim=1, keepdim=True) + landmarks.square().sum(dim=1) - 2 * products).clamp(min=0)
 
 
-def radial_scale(landmarks: Float[Tensor, "L S"]) -> Float[Tensor, ""]:
-    """What squared distances are divided by: their median between landmarks, over WIDTH."""
-    distances = torch.pdist(landmarks).square()
-    return (distances.median() if len(distances) else landmarks.new_ones(())).clamp(min=1e-6) / WIDTH
+def radial_scale(distances: Float[Tensor, "L L"]) -> Float[Tensor, ""]:
+    """What squared distances are divided by in the radial-basis kernel: their median between landmarks, over WIDTH."""
+    pairs = distances[distances > 1e-6]
+    return (pairs.median() if len(pairs) else distances.new_ones(())) / WIDTH
 
 
 def choose_landmarks(num_clips: int) -> Int[Tensor, " L"]:
@@ -108,26 +110,38 @@ class KernelFeatures:
     """Features φ of training clips whose products are a kernel: ``φ(x) = k(x) U``, ``U Uᵀ = G⁻¹`` (Nyström).
 
     Attributes:
-        phi: of the clips.
+        phi: of the clips, phase after phase.
         whitening: U, of the landmarks' Gram matrix G.
     """
 
-    phi: Float[Tensor, "N L"]
+    phi: Float[Tensor, "P L"]
     whitening: Float[Tensor, "L L"]
 
     @classmethod
-    def of(cls, kernel: Kernel, x: Float[Tensor, "N S"], landmarks: Float[Tensor, "L S"]) -> "KernelFeatures":
-        """The features of clips by a kernel and the clips that span its features."""
-        gram = kernel(landmarks, landmarks).double()
+    def of(cls, kernel: Float[Tensor, "P L"], landmarks: Int[Tensor, " L"]) -> "KernelFeatures":
+        """The features of clips from their kernel with the clips that span the features, and which clips these are."""
+        gram = kernel[landmarks].double()
         jitter = JITTER * gram.diagonal().mean().clamp(min=1e-12)
-        identity = torch.eye(len(gram), dtype=torch.float64, device=x.device)
+        identity = torch.eye(len(gram), dtype=torch.float64, device=gram.device)
         factor = torch.linalg.cholesky(gram + jitter * identity)
-        whitening = torch.linalg.solve_triangular(factor, identity, upper=False).T.to(x.dtype)
-        return cls(kernel(x, landmarks) @ whitening, whitening)
+        whitening = torch.linalg.solve_triangular(factor, identity, upper=False).T.to(kernel.dtype)
+        return cls(kernel @ whitening, whitening)
 
-    def solve(self, targets: Float[Tensor, "N Q"], sources: Int[Tensor, " N"], rows: Bool[Tensor, " N"]) -> RidgeFit:
-        """Ridge regression on those rows; zeros where there are none."""
+    def solve(
+        self,
+        targets: Float[Tensor, "N Q"],
+        sources: Int[Tensor, " N"],
+        rows: Bool[Tensor, " N"],
+        penalty: float = PENALTY,
+    ) -> RidgeFit:
+        """Ridge regression on those clips, each seen in V phases that count together as one row.
+
+        What is left out is the mean over the phases. Zeros where there are no clips.
+        """
         if not rows.any():
             nothing = self.phi.new_zeros(self.phi.shape[1], targets.shape[1])
             return RidgeFit(nothing, nothing.sum(dim=0), targets[rows])
-        return fit_ridge(self.phi[rows], targets[rows], sources[rows])
+        count = len(self.phi) // len(rows)
+        phi = self.phi[rows.repeat(count)]
+        fit = fit_ridge(phi, targets[rows].repeat(count, 1), sources[rows].repeat(count), count * penalty)
+        return RidgeFit(fit.weight, fit.bias, fit.left_out.unflatten(0, (count, -1)).mean(dim=0))

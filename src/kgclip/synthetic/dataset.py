@@ -1,21 +1,19 @@
 """A synthetic data set on disk, in the layout of Kinetics-TPS (docs/synthetic.md)."""
 
 import csv
-import shutil
 import string
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import orjson
-from rich.console import Console
-from rich.progress import track
 
 from kgclip.errors import KgclipError
+from kgclip.files import atomic_folder
 from kgclip.kg.movement import PARTS
 from kgclip.parallel import map_in_workers
+from kgclip.progress import progress_bar
 from kgclip.synthetic.actions import actions
 from kgclip.synthetic.annotation import annotate
 from kgclip.synthetic.clip import ClipOptions, make_clip
@@ -141,21 +139,14 @@ def generate(out: Path, options: SyntheticOptions, *, workers: int = 1, progress
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise KgclipError(f"{out}: is not an empty folder; remove it or choose another one")
-    out.parent.mkdir(parents=True, exist_ok=True)
     plans = plan(options)
-    root = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with atomic_folder(out) as root, progress_bar("drawing figures", len(plans), "clips", show=progress) as advance:
         for part in _PARTS:
             for action in actions():
                 (root / f"{part}_videos" / on_disk(action)).mkdir(parents=True)
-        results = map_in_workers(
-            _make, [(root, clip_plan, options) for clip_plan in plans], workers, place=str(out), chunk=4
-        )
-        console = Console(stderr=True)
-        hidden = not (progress and console.is_terminal)
-        frames = list(track(results, "Drawing figures", total=len(plans), console=console, disable=hidden))
+        jobs = [(root, clip_plan, options) for clip_plan in plans]
+        frames = []
+        for length in map_in_workers(_make, jobs, workers, place=str(out), chunk=4):
+            frames.append(length)
+            advance(1)
         _write_lists(root, plans, frames)
-        root.chmod(0o755)
-        root.replace(out)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
