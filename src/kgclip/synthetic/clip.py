@@ -1,6 +1,6 @@
 """One clip: what its figure does from frame to frame, and its pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -10,7 +10,7 @@ from kgclip.kg.movement import PARTS
 from kgclip.synthetic.actions import actions, encode, options, random_codes
 from kgclip.synthetic.motion import POSTURES, Motions
 from kgclip.synthetic.render import Rendering, render
-from kgclip.synthetic.scene import film, in_the_place_of, random_scenes
+from kgclip.synthetic.scene import film, random_scenes
 
 FRAME_RATES = (15, 24, 25, 30)
 
@@ -117,7 +117,9 @@ def make_clip(
         phases=_phases(rng, noisy, frames, fps),
         activity=_activity(rng, codes, frames),
     )
-    scene = in_the_place_of(random_scenes(rng, 1, options.occlusion), random_scenes(source, 1))
+    scene, place = random_scenes(rng, 1, options.occlusion), random_scenes(source, 1)
+    shared = ("body", "colors", "wall", "horizon", "texture")
+    scene = replace(scene, **{name: getattr(place, name) for name in shared})
     width, height = options.size
     rendering = render(motions, film(scene, rng, frames), (height, width))
     return SyntheticClip(fps, codes, motions.activity > 0.5, rendering)

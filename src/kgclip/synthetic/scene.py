@@ -141,12 +141,6 @@ def random_scenes(rng: np.random.Generator, count: int, occlusion: float = 0.3) 
     )
 
 
-def in_the_place_of(scene: Scenes, source: Scenes) -> Scenes:
-    """Give a scene the person and the surroundings of another one: clips cut from one video share them."""
-    shared = ("body", "colors", "wall", "horizon", "texture")
-    return replace(scene, **{name: getattr(source, name) for name in shared})
-
-
 def film(scene: Scenes, rng: np.random.Generator, frames: int) -> Scenes:
     """Let one scene run on for a clip of N frames: the camera pans, zooms and turns slowly, clutter and block drift."""
     share = np.arange(frames, dtype=np.float32)[:, None] / max(frames - 1, 1) - 0.5

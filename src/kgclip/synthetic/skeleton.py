@@ -4,6 +4,7 @@ World axes: x to the figure's left, y forward, z up, in body heights; the ground
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32
@@ -61,20 +62,10 @@ def _rotation(degrees: np.ndarray, first: int, second: int) -> np.ndarray:
     return matrix
 
 
-def _pitch(degrees: np.ndarray) -> np.ndarray:
-    return _rotation(degrees, 2, 1)  # what is up goes forward: a bow
-
-
-def _raise(degrees: np.ndarray) -> np.ndarray:
-    return _rotation(degrees, 1, 2)  # what hangs goes forward: a raised arm
-
-
-def _roll(degrees: np.ndarray) -> np.ndarray:
-    return _rotation(degrees, 2, 0)  # what is up goes to the figure's left
-
-
-def _yaw(degrees: np.ndarray) -> np.ndarray:
-    return _rotation(degrees, 1, 0)  # what is forward goes to the figure's left
+_pitch = partial(_rotation, first=2, second=1)  # what is up goes forward: a bow
+_raise = partial(_rotation, first=1, second=2)  # what hangs goes forward: a raised arm
+_roll = partial(_rotation, first=2, second=0)  # what is up goes to the figure's left
+_yaw = partial(_rotation, first=1, second=0)  # what is forward goes to the figure's left
 
 
 def _along(rotation: np.ndarray, vector: tuple[float | int, ...], length: np.ndarray | float = 1.0) -> np.ndarray:
