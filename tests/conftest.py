@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from kgclip.config import OptimConfig, TrainConfig, without_graph
+from kgclip.config import ModelConfig, OptimConfig, TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import backbone_encoder
@@ -79,9 +79,17 @@ def tiny_config(figures: Path, synthetic_features: Path) -> Callable[..., TrainC
 
 @pytest.fixture(scope="session")
 def kg_model(tiny_config: Callable[..., TrainConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a trained model."""
+    """The folder of a model whose head is solved."""
     out = tmp_path_factory.mktemp("models") / "kg"
     train(tiny_config(out), show_progress=False)
+    return out
+
+
+@pytest.fixture(scope="session")
+def trained_model(tiny_config: Callable[..., TrainConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model whose head is trained by gradient."""
+    out = tmp_path_factory.mktemp("models") / "trained"
+    train(tiny_config(out, model=ModelConfig(head="gradient", pooling="projected")), show_progress=False)
     return out
 
 

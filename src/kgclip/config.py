@@ -125,7 +125,7 @@ class TrainConfig:
         seed: of initialization, order and augmentation.
         workers: processes that decode.
         device: "auto", "cpu" or "cuda".
-        keep_going: skip broken annotations with a warning.
+        keep_going: skip broken annotations, and clips that cannot be encoded, with a warning.
         save_every_s: seconds between the states that --resume goes on from; 0 saves after every epoch.
         path_weight: weight of path evidence against S_output, both as z-scores; 0 leaves it out.
     """
@@ -249,7 +249,11 @@ def _idle(config: TrainConfig) -> list[tuple[bool, tuple[str, ...], str]]:
             ("model.epsilon", "loss.margin"),
             "is of the triplet encoder, which --model.subspace None leaves out",
         ),
-        (config.loss.mm == 0 and not model.graph, ("loss.mm",), "is all that trains CLIP only; give a positive weight"),
+        (
+            config.loss.mm == 0 and (model.subspace is None or not model.graph),
+            ("loss.mm",),
+            "is all that trains without a triplet encoder; give a positive weight",
+        ),
         (config.graph is not None, ("rule.",), "the graph of --graph is built already; leave one of the two out"),
         (
             config.split.file is not None,

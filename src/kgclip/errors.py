@@ -2,7 +2,7 @@
 
 
 class KgclipError(Exception):
-    """Something a person can mend.
+    """What a person can put right.
 
     The message is one sentence: which file or option, what was wrong, what was expected, what to do, e.g.
     ``clip.mp4: needs 8 frames, decoded 3; lower --frames or drop the file``. The CLI prints it and exits with code 2.

@@ -51,3 +51,8 @@ def test_options_without_effect_are_refused(
 ):
     assert run(["data", "features", str(clips), "--out", str(tmp_path / "f.safetensors"), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_predict_refuses_weights_without_an_encoder(kg_model: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["predict", str(kg_model), "clip.mp4", "--encoder-weights", "w.bin"]) == 2
+    assert "--encoder-weights: are for an encoder of your own" in capsys.readouterr().err

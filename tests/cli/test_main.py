@@ -119,8 +119,12 @@ def test_wrong_options_exit_with_2(words: list[str], capsys: pytest.CaptureFixtu
 def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
     """Run words that must be refused: exit code 2, one line on stderr, nothing on stdout, nothing written."""
 
+    def files() -> list[Path]:
+        # Features that are encoded are kept for the next run.
+        return sorted(path for path in tmp_path.rglob("*") if ".kgclip-part" not in str(path))
+
     def check(*words: object) -> str:
-        before = sorted(tmp_path.rglob("*"))
+        before = files()
         capsys.readouterr()
         assert run([str(word) for word in words]) == 2
         captured = capsys.readouterr()
@@ -128,7 +132,7 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[...,
         assert captured.out == ""
         assert len(lines) == 1, captured.err
         assert lines[0].startswith("kgclip: ")
-        assert sorted(tmp_path.rglob("*")) == before
+        assert files() == before
         return lines[0]
 
     return check
@@ -175,12 +179,36 @@ def test_files_that_are_no_videos(
     damage(bad)
     out = tmp_path / "out"
     only = ["--model.no-graph", "--split.val-fraction", "0"]
-    assert "push_up0.mp4" in refused("train", "--data", folder, "--out", out, *TRAIN, *only)
+    assert run([str(word) for word in ("train", "--data", folder, "--out", out, *TRAIN, *only)]) == 2
+    assert "push_up0.mp4" in capsys.readouterr().err
     assert "push_up0.mp4" in refused("data", "features", folder, "--out", out, *FEATURES)
     assert run(["predict", str(kg_model), str(bad), str(good), "--json"]) == 2
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert "push_up0.mp4" in first["error"]
     assert second["actions"]
+
+
+def test_training_goes_on_past_a_clip_that_cannot_be_read(
+    figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data, out = tmp_path / "tps", tmp_path / "model"
+    shutil.copytree(figures, data)
+    bad = max((data / "train_videos").rglob("*.mp4"), key=lambda file: file.stem)
+    truncate(bad)
+    words = ["train", "--data", str(data), "--out", str(out), *TRAIN]
+    assert run(words) == 2
+    error = capsys.readouterr().err
+    assert bad.name in error
+    assert "of 96 clips are encoded" in error
+    # What is encoded waits beside the model for the next run.
+    assert run(words) == 2
+    assert "add --resume to go on" in capsys.readouterr().err
+    assert run([*words, "--resume", "--keep-going", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["train_clips"] == 95
+    stored = json.loads((out / "split.json").read_text())
+    assert bad.stem not in stored["train"]
+    assert bad.stem not in KnowledgeGraph.load(out / "graph.parquet").entities("video")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "tps"]
 
 
 def test_data_that_is_not_there(refused: Callable[..., str], kg_model: Path, tmp_path: Path, folder: Path):
@@ -207,7 +235,7 @@ def test_encoders_that_do_not_exist(refused: Callable[..., str], folder: Path, t
     file.write_text("def load():\n    return None\n")
     words = ["data", "features", folder, "--out", out, "--encoder"]
     assert "there is no file" in refused(*words, f"{tmp_path}/gone.py:load")
-    assert "defines no 'other'" in refused(*words, f"{file}:other")
+    assert "defines no function or class 'other'" in refused(*words, f"{file}:other")
     assert "config.json" in refused("data", "features", folder, "--out", out, "--backbone", folder)
 
 
@@ -258,7 +286,7 @@ def test_features_of_another_encoder_or_other_clips(
     words = ["data", "features", figures, "--out", narrow, "--encoder", f"{encoder}:load", "--frames", "4"]
     assert run([str(word) for word in words]) == 0
     out = tmp_path / "out"
-    assert "3 features a frame" in refused("evaluate", kg_model, "--data", figures, "--features", narrow)
+    assert "holds features by load" in refused("evaluate", kg_model, "--data", figures, "--features", narrow)
     assert "features:3" in refused("train", "--data", figures, "--features", narrow, "--out", out, *TRAIN)
     few = ["train", "--data", folder, "--features", synthetic_features, "--model.no-graph", "--out", out, *TRAIN]
     assert "lacks the features" in refused(*few)

@@ -161,6 +161,7 @@ PROBLEMS = [
     ("img_00001.json", b'{"humans": [', "malformed JSON"),
     ("img_00001.json", b"", "malformed JSON"),
     ("img_00001.json", b'{"humans": "\xff"}', "malformed JSON"),
+    ("img_00001.json", b'{"humans": [], "x": ' + b"[" * 100_000, "malformed JSON"),
     ("frame_00001.json", [], "a file name other than img_<number>.json"),
     ("img_00000.json", [], "a frame number of 0, where frames count from 1 (img_00001.json is the first)"),
     ("img_00001.json", {"images": [], "annotations": [], "categories": []}, "a file in the format of COCO"),
@@ -247,16 +248,16 @@ def test_words_in_another_unicode_form(tps, annotate):
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
-        ([], "their 1 annotated frames name no body part"),
+        ([], "their 1 annotated frame without any body part"),
         (
             [part("hip", "none", obj_class="barbell"), part("head", "others")],
-            "all 2 states in their annotations are 'none' or 'others'",
+            "their 2 states all 'none' or 'others', which are no movements",
         ),
     ],
 )
 def test_why_there_is_no_movement(tps, annotate, parts, reason):
     annotate(tps, "push_up/a/a/img_00001.json", [human(*parts)])
-    assert str(without_movements(read(tps))).startswith(reason)
+    assert str(without_movements(read(tps))) == reason
 
 
 @pytest.mark.parametrize("movement", [part("hip", "bend"), part("hip", "others", obj_class="barbell")])
@@ -455,3 +456,19 @@ def test_the_usual_layout_is_read_as_any_other(frames: list[dict]):
         assert len(fast.frame) == len(frames)
         patch.setattr("kgclip.data.frame_annotations._DECODER", msgspec.json.Decoder(int))
         assert _FrameReader(folder, allowed).read([folder]) == fast
+
+
+def test_names_of_files_that_are_not_utf8_can_be_printed(tps, annotate):
+    annotate(tps, "caf\udce9/img_00001.json", [human(HAND)])
+    annotate(tps, "push_up/a/\udce9.json", [human(HAND)])
+    with pytest.raises(KgclipError) as caught:
+        read(tps)
+    assert r"train_annotations/caf\xe9" in str(caught.value)
+    assert r"push_up/a/\xe9.json" in str(caught.value)
+
+
+def test_a_named_pipe_in_place_of_a_file(tps, annotate):
+    annotate(tps, "push_up/a/a/img_00001.json", [human(HAND)])
+    os.mkfifo(tps / "train_annotations/push_up/a/a/img_00002.json")
+    with pytest.raises(KgclipError, match=r"1 time malformed JSON \(train_annotations/push_up/a/a/img_00002\.json\)"):
+        read(tps)

@@ -179,8 +179,8 @@ def test_no_source_is_known(sound):
 def test_actions_spelled_in_several_ways(sound, videos):
     videos(sound, ["Push Up/e.mp4", "push-up/f.mp4"])
     assert check(sound) == {
-        ("warning", "spelling"): "1 actions are spelled in several ways: 'Push Up' = 'push up' = 'push-up', taken as "
-        "'push up'"
+        ("warning", "spelling"): "1 action spelled in several ways: 'Push Up' = 'push up' = 'push-up' "
+        "(taken as 'push up')"
     }
     assert open_dataset(sound).actions == ["lunge", "push up"]
 

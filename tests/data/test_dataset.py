@@ -136,7 +136,7 @@ def test_list_file_missing(tps):
 
 def test_list_file_that_is_no_text(tps):
     (tps / "list/object.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(KgclipError, match=r"object\.txt: is no text in UTF-8"):
+    with pytest.raises(KgclipError, match=r"object\.txt: not UTF-8 text"):
         open_dataset(tps)
 
 
@@ -166,7 +166,7 @@ def test_one_action_in_two_spellings(tmp_path, videos, caplog):
     dataset = open_dataset(tmp_path)
     assert dataset.actions == ["Golf", "caf\u00e9"]
     dataset.warn()
-    assert "1 actions are spelled in several ways: 'Golf' = 'golf', taken as 'Golf'" in caplog.text
+    assert "1 action spelled in several ways: 'Golf' = 'golf' (taken as 'Golf')" in caplog.text
     assert open_dataset(tmp_path, actions=["golf"]).actions == ["caf\u00e9", "golf"]
 
 

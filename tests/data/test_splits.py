@@ -205,7 +205,7 @@ def test_prescribed_parts_that_share_sources_are_kept_with_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
         split = make_split(dataset, SplitOptions())
     assert len(split.train) == len(split.val) == len(split.test) == 1
-    assert "the train and test parts share 1 sources, e.g. one" in caplog.text
+    assert "the train and test parts share 1 source (one), so that results look better" in caplog.text
 
 
 def test_folds_leave_prescribed_test_clips_out():
@@ -252,8 +252,8 @@ def test_split_written_by_hand(tmp_path):
         ('{"test": []}', "is no split; expected an object"),
         ('{"train": "a"}', "train is no list of clip ids"),
         ('{"train": [1]}', "train is no list of clip ids"),
-        ('{"train": ["a"], "test": ["a"]}', "1 clips are listed twice, e.g. a"),
-        ('{"train": ["a"], "labelled": ["b"]}', "labelled holds clips that are not in train, e.g. b"),
+        ('{"train": ["a"], "test": ["a"]}', "lists 1 clip twice: a; list each clip once"),
+        ('{"train": ["a"], "labelled": ["b"]}', "labelled holds 1 clip not in train: b"),
         ('{"train": ["a"], "hash": "0"}', "was changed after it was saved"),
     ],
 )
@@ -272,7 +272,7 @@ def test_missing_split_file(tmp_path):
 
 def test_split_of_another_data_set(tmp_path):
     (tmp_path / "split.json").write_text(json.dumps({"train": ["x", "y", "z", "w"]}))
-    with pytest.raises(KgclipError, match=r"data: lacks 4 clips of the split, e\.g\. w, x, y; give the data set"):
+    with pytest.raises(KgclipError, match=r"data: lacks 4 clips of the split: w, x, y, …; give the data set"):
         make_split(data_set([("a", "s", None)]), SplitOptions(file=tmp_path / "split.json"))
 
 
@@ -308,5 +308,23 @@ def test_broken_published_split(tmp_path):
     with pytest.raises(KgclipError, match=r"nowhere\.txt: cannot be read"):
         read_published_split(tmp_path / "train.txt", tmp_path / "nowhere.txt")
     (tmp_path / "test.txt").write_text("b")
-    with pytest.raises(KgclipError, match=r"1 clips are listed twice, e\.g\. b"):
+    with pytest.raises(KgclipError, match=r"lists 1 clip twice: b"):
         read_published_split(tmp_path / "train.txt", tmp_path / "test.txt")
+
+
+def test_a_split_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "split.json").write_text('{"train": ["a"]}', encoding="utf-8-sig")
+    assert Split.load(tmp_path / "split.json").train == ("a",)
+
+
+def test_a_split_nested_too_deep(tmp_path):
+    (tmp_path / "split.json").write_text("[" * 100_000)
+    with pytest.raises(KgclipError, match=r"split\.json: is no split in JSON"):
+        Split.load(tmp_path / "split.json")
+
+
+def test_published_ids_may_hold_blanks(tmp_path):
+    (tmp_path / "train.txt").write_text("brush hair/1\nbrush hair/2\n")
+    (tmp_path / "test.txt").write_text("golf/1\n\n")
+    split = read_published_split(tmp_path / "train.txt", tmp_path / "test.txt")
+    assert (split.train, split.test) == (("brush hair/1", "brush hair/2"), ("golf/1",))

@@ -23,7 +23,7 @@ def config(tmp_path: Path) -> TrainConfig:
 
 
 def test_annotations_without_movement_are_refused_with_the_reason(config: TrainConfig):
-    with pytest.raises(KgclipError, match=r"no movement is known for these clips \(all \d states in their annotations"):
+    with pytest.raises(KgclipError, match=r"no movement is known for these clips \(their \d states all 'none'"):
         prepare(config)
 
 

@@ -49,16 +49,22 @@ def test_the_fit_equals_scikit_learn(rows: int, width: int, noise: float):
 
 @pytest.mark.parametrize("width", [5, 30])
 def test_left_out_is_what_a_fit_without_the_source_gives(width: int):
-    """Fitted again without the rows of each source, around the means of all rows and at the same penalty."""
+    """Fitted again without the rows of each source, at the same penalty; its intercept is the mean of all rows."""
     x, y = problem(12, width)
     fit = fit_ridge(x, y, SOURCES)
-    center, mean = x.double().mean(dim=0).numpy(), y.double().mean(dim=0).numpy()
+    wide, tall = x.double().numpy(), y.double().numpy()
     for source in SOURCES.unique():
         of = torch.isin(SOURCES, source).numpy()
-        solver = Ridge(alpha=penalty_of(x), fit_intercept=False)
-        solver.fit(x.double().numpy()[~of] - center, y.double().numpy()[~of] - mean)
-        expected = np.atleast_2d(solver.predict(x.double().numpy()[of] - center)) + mean
+        solver = Ridge(alpha=penalty_of(x)).fit(wide[~of], tall[~of])
+        expected = np.atleast_2d(solver.predict(wide[of])) - tall[~of].mean(axis=0) + tall.mean(axis=0)
         np.testing.assert_allclose(fit.left_out.numpy()[of], expected, atol=1e-4)
+
+
+def test_nothing_of_a_left_out_row_reaches_it():
+    """With one clip an action, no other clip tells its action: it gets the mean, whatever its own features."""
+    x = problem(6, 30)[0]
+    left_out = fit_ridge(x, torch.eye(6), torch.arange(6)).left_out
+    torch.testing.assert_close(left_out.diagonal(), torch.full((6,), 1 / 6), atol=1e-5, rtol=0)
 
 
 def test_clips_of_a_single_source_are_left_out_one_by_one():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -78,10 +78,9 @@ def check(argv: Sequence[str]) -> int:
     if dataset.annotations is not None:
         try:
             reason = without_movements(read_observations(dataset, workers=command.workers))
-            if reason is not None:
-                findings = [*findings, Finding("error", "annotations", reason)]
         except KgclipError as error:
-            findings = [*findings, Finding("error", "annotations", str(error))]
+            reason = str(error)
+        findings += [Finding("error", "annotations", reason)] if reason else []
     about = f"{len(dataset.clips)} clips of {len(dataset.actions)} actions, "
     counts = {"clips": len(dataset.clips), "actions": len(dataset.actions)}
     return print_findings(findings, about=about, as_json=counts if command.json else None)
@@ -116,11 +115,11 @@ class FeaturesCommand:
     """frames of each clip, from equal segments"""
     workers: int = 2
     """threads that decode"""
-    device: str = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """where a backbone runs"""
-    keep_going: bool = False
+    keep_going: Switch = False
     """leave out clips that cannot be read, and report them"""
-    json: bool = False
+    json: Switch = False
     """print one JSON object"""
 
 
@@ -131,7 +130,7 @@ def features(argv: Sequence[str]) -> int:
         raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
     _check_encoder_options(command)
     from kgclip.data.dataset import open_dataset
-    from kgclip.engine.checkpoint import check_device
+    from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.encoder import backbone_encoder, load_encoder
     from kgclip.engine.extract import extract_features
     from kgclip.models.backbones.registry import load_backbone
@@ -140,8 +139,8 @@ def features(argv: Sequence[str]) -> int:
     if command.encoder is not None:
         encoder = load_encoder(command.encoder, command.encoder_weights)
     else:
-        check_device(command.device)
-        encoder = backbone_encoder(load_backbone(command.backbone or "synthetic").to(command.device))
+        device = choose_device(command.device)
+        encoder = backbone_encoder(load_backbone(command.backbone or "synthetic").to(device))
     paths = {clip.id: clip.path for clip in dataset.clips}
     done = extract_features(
         encoder, paths, command.frames, command.out, workers=command.workers, keep_going=command.keep_going
@@ -161,5 +160,5 @@ def _check_encoder_options(command: FeaturesCommand) -> None:
         raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     if command.encoder is not None and command.backbone is not None:
         raise KgclipError("--encoder: encodes in place of a backbone; leave out --encoder or --backbone")
-    if command.encoder is not None and command.device != "cpu":
+    if command.encoder is not None and command.device != "auto":
         raise KgclipError("--device: is where a backbone runs; an encoder of your own chooses its device itself")

@@ -38,6 +38,8 @@ class BuildCommand:
     """data set with part annotations"""
     annotations: Path | None = None
     """part annotations of a folder or CSV data set"""
+    source_pattern: str | None = None
+    """regular expression whose group is the source in a clip's id"""
     definitions: Path | None = None
     """YAML file with the movements of each action"""
     graphs: tuple[Path, ...] = ()
@@ -63,7 +65,7 @@ def build(argv: Sequence[str]) -> int:
         from kgclip.data.dataset import open_dataset
         from kgclip.engine.prepare import graph_of_split
 
-        dataset = open_dataset(command.data, command.annotations)
+        dataset = open_dataset(command.data, command.annotations, command.source_pattern)
         split = make_split(dataset, command.split, validate=command.validation)
         options = {"workers": command.workers, "keep_going": command.keep_going}
         graphs.append(graph_of_split(dataset, split, command.rule, **options))

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kg show": ("kgclip.cli.kg", "show", "show what an action consists of"),
     "kg lint": ("kgclip.cli.kg", "lint", "find mistakes in a graph"),
     "kg export": ("kgclip.cli.kg", "export", "write a graph as TSV triples, GraphML or Parquet"),
+    "annotate": ("kgclip.cli.annotate", "annotate", "find people, joints and movements in clips without annotations"),
     "train": ("kgclip.cli.train", "train", "train a model"),
     "evaluate": ("kgclip.cli.evaluate", "evaluate", "measure a model on clips it never saw"),
     "predict": ("kgclip.cli.predict", "predict", "recognize the action in video files, and say why"),

@@ -69,7 +69,7 @@ def predict(argv: Sequence[str]) -> int:
     videos = list(find_videos(files))
     failed = False
     # On a terminal the results themselves show the progress.
-    with progress_bar("Recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
+    with progress_bar("recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
         for result in recognizer.predict_many(videos, **options):
             failed |= "error" in result
             print_json(result) if command.json else print(describe(result), flush=True)
@@ -99,6 +99,8 @@ def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
     from kgclip.engine.predict import Recognizer
 
     device = choose_device(command.device)
+    if command.encoder is None and command.encoder_weights is not None:
+        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     if command.backbone is None:
         encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
         return Recognizer.from_pretrained(command.paths[0], encoder=encoder, device=device)

@@ -15,6 +15,7 @@ from kgclip.data.annotation_files import clip_folders, fingerprint, foreign_form
 from kgclip.data.dataset import DataSet
 from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, read_folders
 from kgclip.data.observation_cache import ObservationCache
+from kgclip.data.wording import count_of, printable
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import Observations
@@ -79,10 +80,10 @@ def without_movements(observations: Observations) -> str | None:
     """Why annotations hold no movement, None if they hold one."""
     parts = observations.parts
     if parts.is_empty():
-        return f"their {len(observations.frames)} annotated frames name no body part"
+        return f"their {count_of(len(observations.frames), 'annotated frame')} without any body part"
     with_object = (pl.col("state") == "others") & pl.col("object").is_not_null()
     if parts.filter(~pl.col("state").is_in(["none", "others"]) | with_object).is_empty():
-        return f"all {len(parts)} states in their annotations are 'none' or 'others', which are no movements"
+        return f"their {count_of(len(parts), 'state')} all 'none' or 'others', which are no movements"
     return None
 
 
@@ -92,7 +93,7 @@ def _find_folders(dataset: DataSet) -> tuple[dict[str, str], Problems]:
     problems = Problems()
     for root in dataset.annotation_folders:
         for _, folder in clip_folders(root):
-            place = os.path.relpath(folder, root.parent)
+            place = printable(os.path.relpath(folder, root.parent))
             clip = dataset.clip_of_folder(os.path.relpath(folder, root))
             if clip is None:
                 problems.add(*_stray_folder(folder, place))
@@ -194,10 +195,7 @@ def _listing(problems: Problems) -> str:
     """``3 times unknown state 'fly' (a, b, c), 1 time malformed JSON (d)``, the most frequent first."""
     kinds: Mapping[str, int] = problems.counts
     shown = sorted(kinds, key=lambda kind: (-kinds[kind], kind))[:_MAX_PROBLEMS_SHOWN]
-    items = [
-        f"{kinds[kind]} {'time' if kinds[kind] == 1 else 'times'} {kind} ({', '.join(problems.examples[kind])})"
-        for kind in shown
-    ]
+    items = [f"{count_of(kinds[kind], 'time')} {kind} ({', '.join(problems.examples[kind])})" for kind in shown]
     if len(kinds) > len(shown):
         items.append(f"and {len(kinds) - len(shown)} more kinds of problem")
     return ", ".join(items)

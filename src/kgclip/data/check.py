@@ -12,13 +12,13 @@ from kgclip.data.annotation_files import clip_folders, frame_number
 from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip
 from kgclip.data.dataset import DataSet
 from kgclip.data.tables import read_table
+from kgclip.data.wording import count_of, examples_of, printable
 from kgclip.errors import KgclipError
 from kgclip.kg.inspect import Finding, Severity
 from kgclip.progress import progress_bar
 from kgclip.video.decode import VideoInfo, probe
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-_NUM_EXAMPLES = 3
 
 
 def check_dataset(
@@ -55,9 +55,7 @@ def check_dataset(
 
 def _finding(severity: Severity, rule: str, cases: Sequence[str], what: str, noun: str = "clip") -> Iterator[Finding]:
     if cases:
-        plural = "" if len(cases) == 1 else "es" if noun.endswith("s") else "s"
-        examples = ", ".join(cases[:_NUM_EXAMPLES]) + (", …" if len(cases) > _NUM_EXAMPLES else "")
-        yield Finding(severity, rule, f"{len(cases)} {noun}{plural} {what}: {examples}")
+        yield Finding(severity, rule, f"{count_of(len(cases), noun)} {what}: {examples_of(cases)}")
 
 
 def _decode_all(
@@ -154,7 +152,7 @@ def _annotations(dataset: DataSet, lengths: dict[str, int]) -> Iterator[Finding]
         for _, folder in clip_folders(root):
             clip = dataset.clip_of_folder(os.path.relpath(folder, root))
             if clip is None:
-                strays.append(os.path.relpath(folder, root.parent))
+                strays.append(printable(os.path.relpath(folder, root.parent)))
                 continue
             annotated.add(clip)
             with os.scandir(folder) as entries:
@@ -178,5 +176,6 @@ def _annotations(dataset: DataSet, lengths: dict[str, int]) -> Iterator[Finding]
 def _foreign_files(dataset: DataSet) -> Iterator[Finding]:
     folders = {dataset.root, *(clip.path.parent for clip in dataset.clips)}
     files = [file for folder in folders if folder.is_dir() for file in folder.iterdir()]
-    names = sorted(os.path.relpath(file, dataset.root) for file in files if file.name.startswith(("._", "__MACOSX")))
+    foreign = [file for file in files if file.name.startswith(("._", "__MACOSX"))]
+    names = sorted(printable(os.path.relpath(file, dataset.root)) for file in foreign)
     yield from _finding("info", "foreign-file", names, "that macOS puts into archives, which are passed over", "file")

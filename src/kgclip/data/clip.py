@@ -50,11 +50,6 @@ class Entry:
     part: Part | None = None
     source: str | None = None
 
-    @property
-    def where(self) -> str:
-        """The path for a message, also where its bytes are no text."""
-        return os.fsencode(self.path).decode(errors="backslashreplace")
-
 
 def clip_id(path: Path | str) -> str:
     """A relative path as a clip's id: forward slashes, composed characters (Unicode NFC), no extension of a video."""

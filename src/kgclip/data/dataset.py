@@ -13,13 +13,12 @@ from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip, Entry, clip_id
 from kgclip.data.readers.registry import layouts, reader_of
 from kgclip.data.sources import compile_pattern, find_sources, sources_in_table
 from kgclip.data.vocabulary import Vocabulary, find_vocabulary
+from kgclip.data.wording import count_of, examples_of, printable
 from kgclip.errors import KgclipError
 from kgclip.kg.inspect import Finding
 from kgclip.kg.names import one_spelling, plain_name
 
 logger = logging.getLogger(__name__)
-
-_NUM_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -119,19 +118,14 @@ def open_dataset(
         annotations = own_annotations
     pattern = compile_pattern(source_pattern) if source_pattern else None
     sources = find_sources(entries, sources_in_table(root / "train_labels.csv"), pattern)
-    spelled = one_spelling((entry.label for entry in entries if entry.label), actions)
+    labels = [plain_name(entry.label or "") for entry in entries]
+    spelled = one_spelling(filter(None, labels), actions)
     clips = [
-        Clip(
-            entry.id,
-            entry.path,
-            spelled.get(plain_name(entry.label or "")),
-            sources[entry.id] or entry.id,
-            entry.part,
-        )
-        for entry in entries
+        Clip(entry.id, entry.path, spelled.get(label), sources[entry.id] or entry.id, entry.part)
+        for entry, label in zip(entries, labels, strict=True)
     ]
-    findings = [*_doubtful_spellings(spelled), *_unknown_sources(sources, pattern)]
     clips.sort(key=lambda clip: clip.id)
+    findings = [*_doubtful_spellings(spelled), *_unknown_sources(sources, pattern)]
     return DataSet(root, tuple(clips), annotations, find_vocabulary(root, annotations), tuple(findings))
 
 
@@ -142,7 +136,9 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
         try:
             f"{entry.path}{entry.label}".encode()
         except UnicodeEncodeError:
-            raise KgclipError(f"{entry.where}: has a name that is not UTF-8; rename the file or folder") from None
+            raise KgclipError(
+                f"{printable(entry.path)}: has a name that is not UTF-8; rename the file or folder"
+            ) from None
         other = by_id.setdefault(entry.id, entry)
         if other is not entry and other.path == entry.path:
             twice.append(str(entry.path))
@@ -153,8 +149,7 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
             )
     if twice:
         raise KgclipError(
-            f"{path}: lists {len(twice)} file{'s'[: len(twice) != 1]} more than once: "
-            f"{', '.join(twice[:_NUM_EXAMPLES])}; keep one line for each"
+            f"{path}: lists {count_of(len(twice), 'file')} more than once: {examples_of(twice)}; keep one line for each"
         )
 
 
@@ -164,9 +159,9 @@ def _doubtful_spellings(spelled: Mapping[str, str]) -> Iterator[Finding]:
         spellings[chosen].append(name)
     several = {chosen: sorted(names) for chosen, names in sorted(spellings.items()) if len(names) > 1}
     if several:
-        examples = [f"{' = '.join(map(repr, names))}, taken as {chosen!r}" for chosen, names in several.items()]
-        sentence = f"{len(several)} actions are spelled in several ways: {'; '.join(examples[:_NUM_EXAMPLES])}"
-        yield Finding("warning", "spelling", sentence)
+        cases = [f"{' = '.join(map(repr, names))} (taken as {chosen!r})" for chosen, names in several.items()]
+        what = f"{count_of(len(cases), 'action')} spelled in several ways: {examples_of(cases)}"
+        yield Finding("warning", "spelling", what)
 
 
 def _unknown_sources(sources: Mapping[str, str | None], pattern: re.Pattern[str] | None) -> Iterator[Finding]:
@@ -179,9 +174,5 @@ def _unknown_sources(sources: Mapping[str, str | None], pattern: re.Pattern[str]
         )
     unmatched = [name for name in sources if pattern and not pattern.search(name)]
     if unmatched:
-        yield Finding(
-            "warning",
-            "unknown-source",
-            f"--source-pattern does not match {len(unmatched)} of {len(sources)} clips: "
-            f"{', '.join(unmatched[:_NUM_EXAMPLES])}",
-        )
+        what = f"--source-pattern does not match {len(unmatched)} of {count_of(len(sources), 'clip')}"
+        yield Finding("warning", "unknown-source", f"{what}: {examples_of(unmatched)}")

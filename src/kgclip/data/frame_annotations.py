@@ -7,7 +7,7 @@ import codecs
 import os
 import threading
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ from kgclip.data.annotation_files import (
     problem_of_name,
     trait_of,
 )
+from kgclip.data.wording import printable
 from kgclip.kg.names import plain_name
 
 _NUM_EXAMPLES = 3
@@ -44,6 +45,9 @@ class _Human(msgspec.Struct, gc=False):
 class _Frame(msgspec.Struct, gc=False):
     humans: list[_Human] | None = None
 
+
+# Not waiting for a writer: a named pipe in place of a file is then empty.
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK
 
 _DECODER = msgspec.json.Decoder(_Frame)
 
@@ -131,14 +135,51 @@ class _FrameReader:
         return self.columns
 
     def _read_folder(self, folder: str) -> None:
-        """Read the frames of one clip, in one loop: with half a million files, a call less for each of them counts."""
+        """Read the frames of one clip, in one loop: with half a million files, a call more for each of them counts."""
         self.folder = folder
         position_of = self.known.__getitem__
         numbers: dict[int, None] = {}
         humans_per_frame: list[int] = []
         records_per_human: list[int] = []
         record: list[int] = []
-        traits = []
+        traits: list[str] = []
+        for number, content in self._frames(folder, traits):
+            if number in numbers:
+                self._report("a second file for one frame")
+                continue
+            try:
+                humans = _DECODER.decode(content).humans
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                humans = None
+            if humans is None:
+                humans = self._humans_in_another_layout(content)
+                if humans is None:
+                    continue
+                for positions in humans:
+                    record += positions
+                    records_per_human.append(len(positions))
+            else:
+                for human in humans:
+                    before, parts = len(record), human.parts or {}
+                    try:
+                        record.extend(map(position_of, parts.items()))
+                    except (KeyError, TypeError):  # new words, or lists of words
+                        del record[before:]
+                        for part, written in parts.items():
+                            record += self._positions_of_part(part, written)
+                    records_per_human.append(len(record) - before)
+            numbers[number] = None
+            humans_per_frame.append(len(humans))
+        columns = self.columns
+        columns.frames_per_folder.append(len(numbers))
+        columns.frame.extend(numbers)
+        columns.humans_per_frame.extend(humans_per_frame)
+        columns.records_per_human.extend(records_per_human)
+        columns.record.extend(record)
+        columns.fingerprints.append(fingerprint_of(traits))
+
+    def _frames(self, folder: str, traits: list[str]) -> Iterator[tuple[int, bytes]]:
+        """The number and content of each frame's file in order; the traits of all files are appended to ``traits``."""
         directory = os.open(folder, os.O_RDONLY)
         try:
             names = json_names(directory)[0]
@@ -146,7 +187,7 @@ class _FrameReader:
                 self.name = name
                 try:
                     # Relative to the folder, and not by io.open, which takes longer than reading JSON.
-                    descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
+                    descriptor = os.open(name, _FLAGS, dir_fd=directory)
                     try:
                         status = os.fstat(descriptor)
                         content = os.read(descriptor, status.st_size + 1)
@@ -156,44 +197,12 @@ class _FrameReader:
                     self._report(f"a file that cannot be read ({error.strerror})")
                     continue
                 traits.append(trait_of(name, status))
-                if not number:
-                    self._report(problem_of_name(name))
-                    continue
-                if number in numbers:
-                    self._report("a second file for one frame")
-                    continue
-                try:
-                    humans = _DECODER.decode(content).humans
-                except (msgspec.MsgspecError, ValueError):
-                    humans = None
-                if humans is None:
-                    humans = self._humans_in_another_layout(content)
-                    if humans is None:
-                        continue
-                    for positions in humans:
-                        record += positions
-                        records_per_human.append(len(positions))
+                if number:
+                    yield number, content
                 else:
-                    for human in humans:
-                        before, parts = len(record), human.parts or {}
-                        try:
-                            record.extend(map(position_of, parts.items()))
-                        except (KeyError, TypeError):  # new words, or lists of words
-                            del record[before:]
-                            for part, written in parts.items():
-                                record += self._positions_of_part(part, written)
-                        records_per_human.append(len(record) - before)
-                numbers[number] = None
-                humans_per_frame.append(len(humans))
+                    self._report(problem_of_name(name))
         finally:
             os.close(directory)
-        columns = self.columns
-        columns.frames_per_folder.append(len(numbers))
-        columns.frame.extend(numbers)
-        columns.humans_per_frame.extend(humans_per_frame)
-        columns.records_per_human.extend(records_per_human)
-        columns.record.extend(record)
-        columns.fingerprints.append(fingerprint_of(traits))
 
     def _humans_in_another_layout(self, content: bytes) -> list[list[int]] | None:
         """The positions of each human's triples, whatever their layout; None if nothing can be made of it."""
@@ -273,7 +282,7 @@ class _FrameReader:
         return None if problems else (part, state, None if item == "none" else item)
 
     def _report(self, kind: str) -> None:
-        self.columns.problems.add(kind, os.path.relpath(f"{self.folder}/{self.name}", self.root))
+        self.columns.problems.add(kind, printable(os.path.relpath(f"{self.folder}/{self.name}", self.root)))
 
 
 def _as_list(value: Any) -> list:

@@ -15,6 +15,7 @@ from kgclip.data.carving import carve, deal, groups_of, share_of, without
 from kgclip.data.clip import Clip
 from kgclip.data.dataset import DataSet
 from kgclip.data.tables import read_lines
+from kgclip.data.wording import count_of, examples_of
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
 
@@ -54,10 +55,10 @@ class Split:
             KgclipError: the file is no split, its parts overlap, or it was changed after its hash was taken.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise KgclipError(f"{path}: not found; expected a split in JSON") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise KgclipError(f"{path}: is no split in JSON ({error}); expected lists train, val and test") from None
         if not isinstance(content, dict) or "train" not in content:
             raise KgclipError(f"{path}: is no split; expected an object with the lists train, val and test")
@@ -80,7 +81,7 @@ class Split:
         unknown = sorted({*self.train, *self.val, *self.test} - dataset.by_id.keys())
         if unknown:
             raise KgclipError(
-                f"{dataset.root}: lacks {len(unknown)} clips of the split, e.g. {', '.join(unknown[:3])}; "
+                f"{dataset.root}: lacks {count_of(len(unknown), 'clip')} of the split: {examples_of(unknown)}; "
                 "give the data set that the split was made from, or make a new split"
             )
 
@@ -228,12 +229,14 @@ def _check_disjoint(split: Split, where: str) -> None:
     twice = sorted(clip_id for clip_id, count in seen.items() if count > 1)
     if twice:
         raise KgclipError(
-            f"{where}: {len(twice)} clips are listed twice, e.g. {', '.join(twice[:3])}; "
+            f"{where}: lists {count_of(len(twice), 'clip')} twice: {examples_of(twice)}; "
             "list each clip once, in train, val or test"
         )
     unknown = sorted(set(split.labelled) - set(split.train))
     if unknown:
-        raise KgclipError(f"{where}: labelled holds clips that are not in train, e.g. {', '.join(unknown[:3])}")
+        raise KgclipError(
+            f"{where}: labelled holds {count_of(len(unknown), 'clip')} not in train: {examples_of(unknown)}"
+        )
 
 
 def _narrow(split: Split, dataset: DataSet, options: SplitOptions) -> Split:
@@ -267,6 +270,6 @@ def _warn_of_shared_sources(split: Split, dataset: DataSet) -> None:
         shared = sorted(sources[one] & sources[other])
         if shared:
             logger.warning(
-                "%s: the %s and %s parts share %d sources, e.g. %s, so that results look better than they are",
-                *(dataset.root, one, other, len(shared), ", ".join(shared[:3])),
+                "%s: the %s and %s parts share %s (%s), so that results look better than they are",
+                *(dataset.root, one, other, count_of(len(shared), "source"), examples_of(shared)),
             )

@@ -1,9 +1,11 @@
 """Tables and lists that people write by hand or export: CSV with a header, and text with one entry a line."""
 
 import csv
+import io
 from pathlib import Path
 
 from kgclip.errors import KgclipError
+from kgclip.files import read_text
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -33,15 +35,9 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a text file, with their ends.
+    """Read the lines of a UTF-8 text file, with their ends.
 
     Raises:
         KgclipError: the file cannot be read or is not UTF-8.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(file)
-    except UnicodeDecodeError as error:
-        raise KgclipError(f"{path}: is no text in UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise KgclipError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    return list(io.StringIO(read_text(path)))  # str.splitlines would also split at rare characters inside of names

@@ -74,7 +74,7 @@ def open_evaluation(
     """Open the clips to evaluate on and their labels.
 
     Raises:
-        KgclipError: the data cannot be read, or a label is not among the model's actions.
+        KgclipError: the data cannot be read, or a label is missing or not among the model's actions.
     """
     # The annotations of the training may lie inside a folder of class folders; they are no class.
     annotations = checkpoint.config.annotations
@@ -82,12 +82,15 @@ def open_evaluation(
     dataset = open_dataset(data, annotations, checkpoint.config.source_pattern, checkpoint.actions)
     dataset.warn()
     clips = choose_clips(checkpoint, dataset, part)
+    unlabeled = [c for c in clips if dataset.by_id[c].action is None]
+    if unlabeled:
+        raise KgclipError(f"{data}: {len(unlabeled)} of its clips have no label, such as {unlabeled[0]}; label them")
     position = {name: index for index, name in enumerate(checkpoint.actions)}
     unknown = sorted({str(dataset.by_id[c].action) for c in clips} - position.keys())
     if unknown:
         raise KgclipError(
-            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}"
-            f"{did_you_mean(unknown[0], checkpoint.actions)}; the model knows {', '.join(checkpoint.actions[:5])} …"
+            f"{data}: {len(unknown)} of its labels are no actions of the model, such as {unknown[0]!r}; the model "
+            f"knows {', '.join(checkpoint.actions[:5])} …{did_you_mean(unknown[0], checkpoint.actions)}"
         )
     labels = torch.tensor([position[str(dataset.by_id[c].action)] for c in clips])
     paths = tuple(dataset.by_id[c].path for c in clips)

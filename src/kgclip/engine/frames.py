@@ -74,7 +74,8 @@ class RunFrames:
         paths = dict(zip(clips, self.prepared.paths(clips), strict=True))
         num_frames, workers = CACHED_PER_FRAME * self.config.frames, self.config.workers
         encoder = backbone_encoder(self.backbone)
-        extract_features(encoder, paths, num_frames, file, workers=workers, progress=self.show_progress)
+        keep_going, progress = self.config.keep_going, self.show_progress
+        extract_features(encoder, paths, num_frames, file, workers=workers, keep_going=keep_going, progress=progress)
         return FeatureFile(file)
 
     def source(self, clips: tuple[str, ...], num_frames: int, *, training: bool = False) -> Source:

@@ -17,10 +17,8 @@ from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.models.backbones.registry import load_backbone
-from kgclip.models.closed_form import ClosedForm, HeadShape
-from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions
-from kgclip.models.kgclip import KGCLIP, Score
+from kgclip.models.kgclip import Score, embed_texts, unsolved_model
 from kgclip.video.frames import read_clip
 
 # A movement is looked for in windows of this many of the sampled frames, since many are visible only over time.
@@ -159,7 +157,8 @@ class Recognizer:
         windows = self.model(torch.stack([features[s : s + length] for s in starts])).shares
         baseline = self.model.path.baseline
         rows = []
-        for m in (score.shares[0] - baseline).argsort(descending=True)[:MAX_MOVEMENTS].tolist():
+        above = score.shares[0] - baseline
+        for m in above.argsort(descending=True)[: min(MAX_MOVEMENTS, int((above > 0).sum()))].tolist():
             first = list(starts)[int(windows[:, m].argmax())]
             rows.append(
                 {
@@ -222,9 +221,7 @@ def _named_checkpoint(backbone: str, actions: Sequence[str]) -> Checkpoint:
         )
     config = TrainConfig(Path(), Path(), model=ModelConfig(backbone, head="gradient", graph=False))
     head = GradientHead(tower.frame_dim, tower.embedding_dim, tower.logit_scale_init, HeadOptions(subspace=None))
-    solved = ClosedForm(tower.frame_dim, {}, HeadShape(0, 0, 0))
-    model = KGCLIP(tower, solved, PathEvidence(len(names), 0), head, len(names))
     with torch.no_grad():
-        model.action_embeddings = model.embed_texts(PromptConfig().around("action", names))
+        model = unsolved_model(tower, head, embed_texts(tower, PromptConfig().around("action", names)))
         model.temperature.fill_(float(1 / head.scale()))
-    return Checkpoint(model.eval(), config, names, KnowledgeGraph.from_edges([]), Split((), (), (), ()), {})
+    return Checkpoint(model, config, names, KnowledgeGraph.from_edges([]), Split((), (), (), ()), {})

@@ -1,7 +1,7 @@
 """From a configuration to the clips, the split and the graph of a run, with every check before anything trains."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +131,21 @@ def with_validation(prepared: Prepared, config: TrainConfig) -> Prepared:
     return Prepared(dataset, merged, graph)
 
 
+def without_clips(prepared: Prepared, config: TrainConfig, unreadable: Collection[str]) -> Prepared:
+    """The data of a run without clips that cannot be read, and the graph of those that are left.
+
+    Raises:
+        KgclipError: no training clip is left.
+    """
+    old = prepared.split
+    parts = (old.train, old.val, old.test, old.labelled)
+    split = Split(*(tuple(clip for clip in part if clip not in unreadable) for part in parts))
+    if not split.train:
+        raise KgclipError(f"{config.data}: none of its {len(old.train)} training clips can be read")
+    graph = prepared.graph if config.graph is not None else _graph(config, prepared.dataset, split)
+    return Prepared(prepared.dataset, split, graph)
+
+
 def check_same_split(graph: KnowledgeGraph, split: Split, path: Path) -> None:
     """Refuse a graph of another split.
 
@@ -196,14 +211,20 @@ def known_actions(config: TrainConfig, prepared: Prepared) -> tuple[str, ...]:
 
     A trained head knows any action by its name; a solved one needs clips of it, or a definition and annotated clips
     that teach how its movements look.
+
+    Raises:
+        KgclipError: there are fewer than two.
     """
     graph = prepared.graph
     named = {*prepared.dataset.actions, *graph.entities("action")}
-    if config.model.head == "gradient":
-        return tuple(sorted(named))
-    known = {edge.tail for edge in graph.edges("performs")}
+    known = named if config.model.head == "gradient" else {edge.tail for edge in graph.edges("performs")}
     if config.model.graph and graph.heads("shows"):
         known |= set(graph.heads("consists_of"))
+    if len(known) < 2:
+        raise KgclipError(
+            f"{config.data}: gives too few actions to learn ({len(known)}), at least 2 are needed to choose between; "
+            "label more clips, or give --definitions with --annotations"
+        )
     unknown = sorted(named - known)
     if unknown:
         log.warning(

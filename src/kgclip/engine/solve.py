@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kgclip.engine.metrics import fit_temperature
@@ -19,6 +19,9 @@ from kgclip.models.pooling import nearest_count
 
 log = logging.getLogger(__name__)
 
+# The temperature that a few clips are drawn to, in log, and how many clips it counts for.
+PRIOR_TEMPERATURE, PRIOR_CLIPS = 1.1, 100
+
 
 @dataclass(frozen=True)
 class SolvedModel:
@@ -27,7 +30,7 @@ class SolvedModel:
     Attributes:
         model: with its head solved and its probabilities calibrated.
         left_out_top1: share of labeled training clips that are recognized by a solution without their source; None
-            where the head is trained by gradient.
+            where no action has two sources, or the head is trained by gradient.
     """
 
     model: KGCLIP
@@ -64,16 +67,16 @@ def solve(
     wanted = SolvedTargets(performs_solved, shows, targets.sources, triplet=bool(targets.movements))
     head, left_out = fit_closed_form(embeddings, wanted)
     path = PathEvidence(len(targets.actions), len(targets.movements))
-    path.fit(definitions, shows[targets.annotated], path_weight)
+    seen = left_out[nearest_count(num_frames, head.counts)]
+    path.fit(definitions, shows[targets.annotated], seen.shares[targets.annotated], path_weight)
     model = KGCLIP(backbone, head, path, gradient, len(targets.actions)).eval()
     if gradient is not None:
         return SolvedModel(model, None)
-    seen = left_out[nearest_count(num_frames, head.counts)]
     defined = ~performs.any(dim=0)
     if path.readable and defined.any():
         output = model.join(seen.mm, seen.tri, seen.shares).output
-        path.fit_defined(defined, output, path(seen.shares), performs)
-    return SolvedModel(model, _calibrate(model, seen, performs))
+        path.fit_defined(defined, output)
+    return SolvedModel(model, _calibrate(model, seen, performs, targets.sources))
 
 
 def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float[Tensor, "K M"]:
@@ -87,15 +90,22 @@ def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float
     return torch.where(mass > 1e-6, means, targets.edges["consists_of"])
 
 
-def _calibrate(model: KGCLIP, left_out: Solved, performs: Float[Tensor, "N K"]) -> float | None:
+def _calibrate(
+    model: KGCLIP, left_out: Solved, performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]
+) -> float | None:
     """Fit the temperature on what left-out clips are given; returns their accuracy.
 
     Completed labels count too: beside a few known ones, whose neighbors were completed from them, left-out clips are
-    recognized too easily. A clip counts as recognized by as much as its label says.
+    recognized too easily. A clip counts as recognized by as much as its label says. Clips of an action that has a
+    single source say nothing of it: without that source it has no clip.
     """
-    known = performs.any(dim=1)
-    if not known.any():
+    position = sources.unique(return_inverse=True)[1]
+    mass = performs.new_zeros(int(position.max()) + 1, performs.shape[1]).index_add(0, position, performs)
+    elsewhere = performs.sum(dim=0) - mass[position] > 0.5
+    rows = (elsewhere & (performs > 0)).any(dim=1)
+    if not rows.any():
         return None
-    total, labels = model.join(left_out.mm, left_out.tri, left_out.shares).total[known], performs[known]
-    model.temperature.fill_(fit_temperature(total, labels))
+    total, labels = model.join(left_out.mm, left_out.tri, left_out.shares).total[rows], performs[rows]
+    share = len(labels) / (len(labels) + PRIOR_CLIPS)
+    model.temperature.fill_(fit_temperature(total, labels) ** share * PRIOR_TEMPERATURE ** (1 - share))
     return float(labels.gather(1, total.argmax(dim=1, keepdim=True)).mean())

@@ -9,7 +9,7 @@ from kgclip.engine.prepare import GraphTargets
 from kgclip.kg.schema import RELATIONS, Relation
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.gradient import GradientHead
-from kgclip.models.kgclip import Frames, frame_embeddings
+from kgclip.models.kgclip import Frames, embed_texts, frame_embeddings
 from kgclip.models.options import LossWeights
 
 
@@ -53,8 +53,7 @@ class TrainingStep(nn.Module):
             rows = {kind: wanted[kind].nonzero()[:, 0].cpu() for kind in kinds}
         names = [[self.targets.names[kind][i] for i in rows[kind].tolist()] for kind in kinds]
         prompts = [self.prompts.around(kind, few) for kind, few in zip(kinds, names, strict=True)]
-        texts = self.backbone.encode_text([prompt for few in prompts for prompt in few])
-        embeddings = nn.functional.normalize(texts, dim=-1)
+        embeddings = embed_texts(self.backbone, [text for few in prompts for text in few])
         parts = embeddings.split([len(few) for few in names])
         return {kind: (part, rows[kind]) for kind, part in zip(kinds, parts, strict=True)}
 

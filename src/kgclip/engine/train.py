@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, check_device, new_
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
 from kgclip.engine.loop import Trainer, loss_weights
 from kgclip.engine.metrics import fit_temperature
-from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepare, with_validation
+from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepare, with_validation, without_clips
 from kgclip.engine.solve import SolvedModel, solve
 from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
@@ -25,7 +25,7 @@ from kgclip.files import free_output, lock
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead
-from kgclip.models.kgclip import KGCLIP
+from kgclip.models.kgclip import KGCLIP, embed_texts, unsolved_model
 from kgclip.models.tuning import merge_lora, set_trainable
 
 log = logging.getLogger(__name__)
@@ -57,8 +57,9 @@ def train(
             return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
         except (KgclipError, OSError):
             # Bad input that shows late (a broken video) and a full disk leave nothing behind, unless there are epochs
-            # to go on from.
-            if fresh and not any(folder.glob("epoch-*")):
+            # or encoded clips to go on from.
+            encoded = any(file.stat().st_size for file in folder.glob(".features*/*"))
+            if fresh and not encoded and not any(folder.glob("epoch-*")):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
 
@@ -78,11 +79,15 @@ def _check_folders(out: Path, state: Path, resume: bool) -> None:
 
 def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool) -> Checkpoint:
     started = time.monotonic()
-    options = {key: value for key, value in to_json(config).items() if key not in ("out", "workers", "save_every_s")}
+    free = ("out", "workers", "save_every_s", "keep_going")
+    options = {key: value for key, value in to_json(config).items() if key not in free}
     folder.mkdir(parents=True, exist_ok=True)
     state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
     state.check_identity()
     run = new_run(config, prepared, folder, show_progress=show_progress)
+    if config.keep_going:
+        run = run.of_readable_clips()
+        prepared = run.prepared
     summary: dict[str, Any] = {"epochs": 0, "best_epoch": 0, "val_top1": None, "trained_parameters": 0}
     if config.trains:
         summary = run.train(state)
@@ -123,6 +128,19 @@ class Run:
     head: GradientHead
     frames: RunFrames
 
+    def of_readable_clips(self) -> "Run":
+        """This run without the clips that could not be encoded, which are warned of."""
+        features = self.frames.features
+        skipped = {} if features is None else features.skipped
+        unreadable = [clip for clip in (*self.prepared.split.train, *self.prepared.split.val) if clip in skipped]
+        if not unreadable:
+            return self
+        for clip in unreadable:
+            log.warning("%s: left out: %s", clip, skipped[clip])
+        prepared = without_clips(self.prepared, self.config, unreadable)
+        self.frames.prepared = prepared
+        return replace(self, prepared=prepared, actions=known_actions(self.config, prepared))
+
     def trainer(self, state: TrainingState) -> Trainer:
         """What trains backbone and head by gradient."""
         config, split = self.config, self.prepared.split
@@ -137,7 +155,7 @@ class Run:
             loss_weights(config),
             every_text=config.optim.texts == "all",
         )
-        validate = self.validate if any(self.prepared.labels(split.val)) else None
+        validate = self.validate if self.val_labels else None
         source = self.frames.source(split.train, config.frames, training=True)
         return Trainer(config, step, source, validate, state)
 
@@ -154,21 +172,33 @@ class Run:
         gradient = self.head if config.model.head == "gradient" else None
         solved = solve(self.backbone, embeddings, targets, config.frames, config.path_weight, gradient)
         if gradient is not None:
-            prompts = config.prompts.around("action", self.actions)
-            with torch.no_grad():
-                solved.model.action_embeddings = solved.model.embed_texts(prompts).cpu()
+            solved.model.action_embeddings = self.action_embeddings()
         return solved
 
+    @torch.no_grad()
+    def action_embeddings(self) -> Float[Tensor, "K D"]:
+        """Of unit length, by the text tower as it stands."""
+        return embed_texts(self.backbone, self.config.prompts.around("action", self.actions)).cpu()
+
     def validate(self) -> tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]:
-        """Logits and labels of the validation clips by the model as it stands."""
-        return self.val_logits(self.solve(self.prepared).model)
+        """Logits and labels of the validation clips by the model as it stands; of a trained head without the path."""
+        if self.config.model.head == "closed_form":
+            return self.val_logits(self.solve(self.prepared).model)
+        return self.val_logits(unsolved_model(self.backbone, self.head, self.action_embeddings()))
+
+    @property
+    def val_labels(self) -> dict[str, str]:
+        """The labels of validation clips that may be used and that the model knows."""
+        val = self.prepared.split.val
+        return {
+            c: n for c, n in zip(val, self.prepared.labels(val), strict=True) if n is not None and n in self.actions
+        }
 
     @torch.no_grad()
     def val_logits(self, model: KGCLIP) -> tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]:
-        """Logits and labels of the validation clips whose label may be used."""
-        val = self.prepared.split.val
-        labels = {clip: name for clip, name in zip(val, self.prepared.labels(val), strict=True) if name in self.actions}
-        positions = torch.tensor([self.actions.index(str(name)) for name in labels.values()])
+        """Logits and labels of the validation clips."""
+        labels = self.val_labels
+        positions = torch.tensor([self.actions.index(name) for name in labels.values()])
         embeddings = self.frames.embeddings(tuple(labels), self.config.frames)
         device = next(self.backbone.parameters()).device
         score = model.to(device)(embeddings.to(device))
@@ -177,7 +207,7 @@ class Run:
     def calibrate(self, model: KGCLIP) -> None:
         """Fit the temperature of a trained head on the validation clips; without any it is that of training."""
         model.temperature.fill_(float(1 / self.head.scale().detach()))
-        if any(self.prepared.labels(self.prepared.split.val)):
+        if self.val_labels:
             logits, labels = self.val_logits(model)
             model.temperature.mul_(fit_temperature(logits, labels))
 

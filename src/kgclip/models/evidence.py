@@ -6,25 +6,30 @@ from torch import Tensor, nn
 
 # Keeps the covariance of the movements invertible: two movements that always come together count as one.
 COVARIANCE_FLOOR = 0.02
+# What an action known by its definition alone gets on top of the mean, in deviations of S_output.
+DEFINED_OFFSET = 0.5
 # Up to that many, the system of movements × movements takes no time worth saving.
 FEW_MOVEMENTS = 1024
 
 
-def discriminant_weights(shares: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) -> Float[Tensor, "K M"]:
-    """What each movement counts for each action: ``w_a = C⁻¹ (p_a − p̄) / ‖p_a − p̄‖_{C⁻¹}`` (Eq. 10).
+def path_weights(
+    definitions: Float[Tensor, "K M"], shown: Float[Tensor, "N M"], read: Float[Tensor, "N M"]
+) -> Float[Tensor, "K M"]:
+    """What each movement counts for each action: ``w_a = C⁻¹ (p_a − p̄) / σ_a`` (Eq. 10).
 
-    With e the shares of a clip, ``w_a · (e − p̄)`` ranks the actions by the cosine between the clip's and the action's
-    shares after whitening: what every clip shows counts nothing, and movements that come together count once. An
-    action without any movement gets zero weights: nothing is known for or against it.
+    What every clip shows counts nothing, and movements that come together count once. σ_a is the deviation of
+    ``w_a · e`` over the training clips, with e their shares as read, so that no action's evidence is louder than that
+    of others. An action without any movement gets zero weights: nothing is known for or against it.
 
     Args:
-        shares: p, of each movement in each action.
-        shown: shares of each movement in each training clip (at least two); p̄ is their mean, C their covariance.
+        definitions: p, share of each movement in each action.
+        shown: shares of the movements in annotated training clips (at least two); p̄ is their mean, C their covariance.
+        read: the same as read from these clips.
     """
-    known = shares.sum(dim=1, keepdim=True) > 0
-    distance = (shares - shown.mean(dim=0)) * known
-    weights = _whiten(shown, distance.T).T
-    return weights / (weights * distance).sum(dim=1, keepdim=True).clamp(min=1e-12).sqrt()
+    known = definitions.sum(dim=1, keepdim=True) > 0
+    weights = _whiten(shown, ((definitions - shown.mean(dim=0)) * known).T).T
+    spread = (read @ weights.T).std(dim=0, correction=0)
+    return weights / torch.where(spread > 1e-6, spread, 1.0)[:, None]
 
 
 def _whiten(shown: Float[Tensor, "N M"], values: Float[Tensor, "M K"]) -> Float[Tensor, "M K"]:
@@ -81,34 +86,43 @@ class PathEvidence(nn.Module):
         """Whether movements can be read from a clip: annotated clips have taught how they look."""
         return bool(self.weights.any())
 
-    def fit(self, definitions: Float[Tensor, "K M"], shown: Float[Tensor, "N M"], weight: float) -> None:
-        """Learn what each movement counts from the actions' definitions and the annotated training clips' movements."""
+    def fit(
+        self,
+        definitions: Float[Tensor, "K M"],
+        shown: Float[Tensor, "N M"],
+        read: Float[Tensor, "N M"],
+        weight: float,
+    ) -> None:
+        """Learn what each movement counts.
+
+        Args:
+            definitions: share of each movement in each action.
+            shown: shares of the movements in the annotated training clips.
+            read: the same as read from these clips by a fit that did not see their sources.
+            weight: of the path against S_output.
+        """
         self.definitions.copy_(definitions)
         self.weight.fill_(weight)
         if len(shown) > 1:
-            self.weights.copy_(discriminant_weights(definitions, shown))
+            self.weights.copy_(path_weights(definitions, shown, read))
             self.baseline.copy_(shown.mean(dim=0))
 
-    def fit_defined(
-        self, defined: Bool[Tensor, " K"], output: Float[Tensor, "N K"], path: Float[Tensor, "N K"], performs: Tensor
-    ) -> None:
+    def fit_defined(self, defined: Bool[Tensor, " K"], output: Float[Tensor, "N K"]) -> None:
         """Bring the path evidence of actions without clips to the unit of the others.
 
-        It gets the mean and the deviation that S_output of the other actions has over training clips that do not
-        perform them; where there are no others, 0 and 1.
+        It gets the mean and the deviation that S_output of the other actions has over training clips, and
+        DEFINED_OFFSET deviations more: S_output of an action with clips is higher for them. Where there are no others,
+        mean and deviation are 0 and 1.
 
         Args:
             defined: actions known by their definition alone.
-            output, path: S_output and S_path of training clips whose sources the fit did not see.
-            performs: labels of these clips.
+            output: S_output of training clips whose sources the fit did not see.
         """
         self.defined.copy_(defined)
-        known = ~defined
-        others = (performs == 0) & known
-        values = output[others] if others.any() else output.new_tensor([-1.0, 1.0])
-        mean, spread = values.mean(), values.std(correction=0)
-        self.gain.copy_(torch.where(defined, spread / path.std(dim=0, correction=0).clamp(min=1e-6), 0.0))
-        self.offset.copy_(torch.where(defined, mean - self.gain * path.mean(dim=0), 0.0))
+        others = output[:, ~defined] if not defined.all() else output.new_tensor([-1.0, 1.0])
+        mean, spread = others.mean(), others.std(correction=0)
+        self.gain.copy_(torch.where(defined, spread, 0.0))
+        self.offset.copy_(torch.where(defined, mean + DEFINED_OFFSET * spread, 0.0))
 
     def forward(self, shares: Float[Tensor, "B M"]) -> Float[Tensor, "B K"]:
         """Path evidence of clips from the shares of their movements."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kgclip.models.backbones.base import Backbone
-from kgclip.models.closed_form import ClosedForm
+from kgclip.models.closed_form import ClosedForm, HeadShape
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead
 
@@ -105,9 +105,18 @@ class KGCLIP(nn.Module):
             return None
         return self.path.contributions(score.shares, score.factor, action)
 
-    def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
-        """Unit-length embeddings of prompts."""
-        return F.normalize(self.backbone.encode_text(texts), dim=-1)
+
+def unsolved_model(backbone: Backbone, head: GradientHead, actions: Float[Tensor, "K D"]) -> KGCLIP:
+    """The model of a trained head alone, which reads no movements, for actions of these unit-length embeddings."""
+    solved = ClosedForm(backbone.frame_dim, {}, HeadShape(0, 0, 0))
+    model = KGCLIP(backbone, solved, PathEvidence(len(actions), 0), head, len(actions))
+    model.action_embeddings = actions
+    return model.eval()
+
+
+def embed_texts(backbone: Backbone, texts: Sequence[str]) -> Float[Tensor, "N D"]:
+    """Unit-length embeddings of prompts."""
+    return F.normalize(backbone.encode_text(texts), dim=-1)
 
 
 def frame_embeddings(backbone: Backbone, frames: Frames) -> Float[Tensor, "B T F"]:

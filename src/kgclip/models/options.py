@@ -1,7 +1,9 @@
 """What a model can be made of: apart from torch, so that help and mistakes in options come at once."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
+
+from kgclip.errors import KgclipError
 
 HeadKind = Literal["closed_form", "gradient"]
 PoolingKind = Literal["mean", "projected", "statistics"]
@@ -27,3 +29,11 @@ class LossWeights:
     consists_of: float = 1.0
     mm: float = 1.0
     margin: float | None = None
+
+    def __post_init__(self) -> None:
+        relations = {name: value for name, value in asdict(self).items() if name not in ("mm", "margin")}
+        for name, value in (relations | {"mm": self.mm}).items():
+            if value < 0:
+                raise KgclipError(f"--loss.{name.replace('_', '-')} {value}: is a weight; give 0 or more")
+        if not any(relations.values()):
+            raise KgclipError(f"--loss: the weights of {', '.join(relations)} are all 0; give one that is positive")

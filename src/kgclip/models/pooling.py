@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kgclip.models.options import PoolingKind
-from kgclip.video.sampling import segment_indices
 
 NUM_STATISTICS = 4
 # Numbers of frames that each have a scale and a solution of their own; others take the nearest by ratio.
@@ -28,9 +27,18 @@ def frame_statistics(frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
     return torch.cat([mean, spread, direction, change], dim=1)
 
 
-def thinned(frames: Float[Tensor, "B T F"], num_frames: int) -> Float[Tensor, "B N F"]:
-    """The same clips seen with fewer frames: the centers of equal segments."""
-    return frames[:, torch.from_numpy(segment_indices(frames.shape[1], num_frames)).to(frames.device)]
+def phases(frames: Float[Tensor, "N T F"], num_frames: int, most: int) -> Float[Tensor, "V N C F"]:
+    """The same clips seen with C fewer frames, V times, each time a little later, around the centers of C segments.
+
+    Args:
+        frames: of the clips.
+        num_frames: C, at most T.
+        most: V is at most this, and at most the number of frames in a segment.
+    """
+    step = frames.shape[1] // num_frames
+    count = max(1, min(step, most))
+    starts = [(2 * phase + 1) * step // (2 * count) for phase in range(count)]
+    return torch.stack([frames[:, start::step][:, :num_frames] for start in starts])
 
 
 def interleaved_statistics(frames: Float[Tensor, "B T F"], most: int) -> Float[Tensor, "B S"]:

@@ -31,30 +31,38 @@ class RidgeFit:
     left_out: Float[Tensor, "N Q"]
 
 
-def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[Tensor, " N"]) -> RidgeFit:
-    """Minimize ``‖y − φ w − b‖² + λ ‖w‖²`` with λ = PENALTY times the mean squared length of a row.
+def fit_ridge(
+    phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[Tensor, " N"], penalty: float = PENALTY
+) -> RidgeFit:
+    """Minimize ``‖y − φ w − b‖² + λ ‖w‖²`` with λ = ``penalty`` times the mean squared length of a row.
 
     Without the rows I of a source, their error is ``(I − H_II)⁻¹ (y − ŷ)_I`` with the hat matrix H of the full fit
-    (block leave-one-out), so that one factorization serves the fit and every source. Means stay those of all rows:
-    without a source its action would be rarer, which would speak against the very clips that are left out.
+    (block leave-one-out), so that one factorization serves the fit and every source. The intercept of such a fit is
+    then set to the mean of all rows: without a source its action is rarer, which would speak against the very clips
+    that are left out.
 
     Args:
         phi: features of the rows.
         y: targets.
         sources: rows of equal numbers are left out together; of a single source they are left out one by one, since
             nothing would remain without it.
+        penalty: in units of the mean squared length of a row.
     """
     if (sources == sources[0]).all():
         sources = torch.arange(len(sources), device=sources.device)
     center, bias = phi.mean(dim=0), y.mean(dim=0)
     centered, target = (phi - center).double(), (y - bias).double()
-    penalty = PENALTY * centered.square().sum(dim=1).mean().clamp(min=1e-12)
-    system = centered.T @ centered + penalty * torch.eye(centered.shape[1], dtype=torch.float64, device=phi.device)
+    ridge = penalty * centered.square().sum(dim=1).mean().clamp(min=1e-12)
+    system = centered.T @ centered + ridge * torch.eye(centered.shape[1], dtype=torch.float64, device=phi.device)
     factor = torch.linalg.cholesky(system)
     weight = torch.cholesky_solve(centered.T @ target, factor)
     residual = target - centered @ weight
     half = torch.linalg.solve_triangular(factor, centered.T, upper=False)
-    left_out = y - _left_out_errors(half, residual, sources).to(y.dtype)
+    numbers = sources.unique(return_inverse=True)[1]
+    sums = target.new_zeros(int(numbers.max()) + 1, y.shape[1]).index_add(0, numbers, target)
+    without = (len(sources) - numbers.bincount()).clamp(min=1)[:, None]
+    errors = _left_out_errors(half, residual, sources) - (sums / without)[numbers]
+    left_out = y - errors.to(y.dtype)
     weight = weight.to(y.dtype)
     return RidgeFit(weight, bias - center @ weight, left_out)
 
@@ -62,7 +70,8 @@ def fit_ridge(phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[T
 def _left_out_errors(
     half: Float[Tensor, "P N"], residual: Float[Tensor, "N Q"], sources: Int[Tensor, " N"]
 ) -> Float[Tensor, "N Q"]:
-    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half``."""
+    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half + 1/N``."""
+    num = len(sources)
     order = sources.argsort(stable=True)
     _, sizes = sources[order].unique_consecutive(return_counts=True)
     starts = sizes.cumsum(0) - sizes
@@ -70,7 +79,9 @@ def _left_out_errors(
     for size in sizes.unique().tolist():
         rows = order[starts[sizes == size][:, None] + torch.arange(size, device=order.device)]
         block = half.T[rows]
-        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT
+        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT - 1 / num
+        # A single row has nothing to be fitted on without it.
+        remaining.diagonal(dim1=1, dim2=2).add_(1e-9)
         errors[rows] = torch.linalg.solve(remaining, residual[rows])
     return errors
 
@@ -99,15 +110,15 @@ class KernelFeatures:
     """Features φ of training clips whose products are a kernel: ``φ(x) = k(x) U``, ``U Uᵀ = G⁻¹`` (Nyström).
 
     Attributes:
-        phi: of the clips.
+        phi: of the clips, phase after phase.
         whitening: U, of the landmarks' Gram matrix G.
     """
 
-    phi: Float[Tensor, "N L"]
+    phi: Float[Tensor, "P L"]
     whitening: Float[Tensor, "L L"]
 
     @classmethod
-    def of(cls, kernel: Float[Tensor, "N L"], landmarks: Int[Tensor, " L"]) -> "KernelFeatures":
+    def of(cls, kernel: Float[Tensor, "P L"], landmarks: Int[Tensor, " L"]) -> "KernelFeatures":
         """The features of clips from their kernel with the clips that span the features, and which clips these are."""
         gram = kernel[landmarks].double()
         jitter = JITTER * gram.diagonal().mean().clamp(min=1e-12)
@@ -116,9 +127,21 @@ class KernelFeatures:
         whitening = torch.linalg.solve_triangular(factor, identity, upper=False).T.to(kernel.dtype)
         return cls(kernel @ whitening, whitening)
 
-    def solve(self, targets: Float[Tensor, "N Q"], sources: Int[Tensor, " N"], rows: Bool[Tensor, " N"]) -> RidgeFit:
-        """Ridge regression on those rows; zeros where there are none."""
+    def solve(
+        self,
+        targets: Float[Tensor, "N Q"],
+        sources: Int[Tensor, " N"],
+        rows: Bool[Tensor, " N"],
+        penalty: float = PENALTY,
+    ) -> RidgeFit:
+        """Ridge regression on those clips, each seen in V phases that count together as one row.
+
+        What is left out is the mean over the phases. Zeros where there are no clips.
+        """
         if not rows.any():
             nothing = self.phi.new_zeros(self.phi.shape[1], targets.shape[1])
             return RidgeFit(nothing, nothing.sum(dim=0), targets[rows])
-        return fit_ridge(self.phi[rows], targets[rows], sources[rows])
+        count = len(self.phi) // len(rows)
+        phi = self.phi[rows.repeat(count)]
+        fit = fit_ridge(phi, targets[rows].repeat(count, 1), sources[rows].repeat(count), count * penalty)
+        return RidgeFit(fit.weight, fit.bias, fit.left_out.unflatten(0, (count, -1)).mean(dim=0))

@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 FEW_LABELS = 0.2
 CACHED_FRAMES = 16
 TEST_FRAMES = (1, 2, 4, 8, 16)
+ARMS = ("clip-only", "kg-clip", "few-labels-clip-only", "few-labels-kg-clip")
+# The marker says that a folder is a demonstration's; what it may remove is named here.
+MARKER = ".kgclip-demo"
+WRITTEN = ("figures", "features.safetensors", "graph.parquet", "summary.json", "report.html", *ARMS)
 
 
 @dataclass(frozen=True)
@@ -52,14 +56,14 @@ class DemoOptions:
 def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     """Make clips, build the graph, train with and without it, compare, explain, and write the page.
 
-    Leaves ``summary.json``, ``report.html``, the data set, the graph and the four models in ``out``.
+    Leaves ``summary.json``, ``report.html``, the data set (``figures``), the graph and the four models in ``out``.
 
     Raises:
         KgclipError: ``out`` holds something that is not an earlier demonstration.
     """
     started = time.monotonic()
     _clear(out)
-    data, features = out / "synthetic", out / "features.safetensors"
+    data, features = out / "figures", out / "features.safetensors"
     log.info("1/5 drawing figures")
     figures = SyntheticOptions(
         train_per_action=options.train_per_action, test_per_action=options.test_per_action, seed=options.seed
@@ -68,6 +72,7 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     base = TrainConfig(data=data, out=out / "kg-clip", features=features, seed=options.seed, workers=options.workers)
     log.info("2/5 building and checking the graph")
     graph = _build_graph(base, out / "graph.parquet")
+    base = dataclasses.replace(base, graph=out / "graph.parquet")
     log.info("3/5 encoding frames")
     paths = {clip.id: clip.path for clip in open_dataset(data).clips}
     extract_features(
@@ -75,8 +80,8 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     )
     log.info("4/5 training with and without the graph, with all labels and with few")
     arms = {name: _run_arm(config, name) for name, config in _arms(base, out).items()}
-    log.info("5/5 explaining one prediction and writing the page")
-    example = _example(arms["kg_clip"]["checkpoint"], data)
+    log.info("5/5 explaining a right and a wrong prediction and writing the page")
+    examples = _examples(arms["kg_clip"]["checkpoint"], data)
     reports = {name: arm["report"] for name, arm in arms.items()}
     summary = {
         "clip_only": {"top1": reports["clip_only"]["top1"]},
@@ -90,28 +95,30 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
         "graph": {key: graph[key] for key in ("entities", "edges", "hash")},
         "wall_s": round(time.monotonic() - started, 1),
     }
-    write_page(out / "report.html", summary, graph, reports, example, arms["kg_clip"]["checkpoint"].actions)
+    write_page(out / "report.html", summary, graph, reports, examples, arms["kg_clip"]["checkpoint"].actions)
     write_json(out / "summary.json", summary)
     return summary
 
 
 def _clear(out: Path) -> None:
-    """Remove an earlier demonstration, and nothing else."""
-    if out.exists() and any(out.iterdir()) and not (out / "synthetic").is_dir():
-        raise KgclipError(f"{out}: holds something that no demonstration left there; choose another --out")
-    if out.exists():
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
+    """Remove what an earlier demonstration wrote, and nothing else."""
+    if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
+        raise KgclipError(f"{out}: holds what no demonstration left there; choose another --out")
+    for name in WRITTEN:
+        for path in (out / name, out / f"{name}.training"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).touch()
 
 
 def _build_graph(config: TrainConfig, file: Path) -> dict[str, Any]:
     """Build the graph of the training clips, check it, write it; returns its counts and findings."""
     dataset = open_dataset(config.data)
-    split = make_split(dataset, config.split)
+    split = make_split(dataset, config.split, validate=config.trains)
     graph = graph_of_split(dataset, split, config.rule, workers=config.workers, keep_going=False)
     graph.save(file)
-    assert dataset.vocabulary is not None
     vocabulary = dataset.vocabulary
+    assert vocabulary is not None
     findings = lint(
         graph,
         parts=vocabulary.parts,
@@ -124,11 +131,15 @@ def _build_graph(config: TrainConfig, file: Path) -> dict[str, Any]:
 
 def _arms(base: TrainConfig, out: Path) -> dict[str, TrainConfig]:
     """Four runs on the same clips and budget: with and without the graph, with all labels and with few."""
+    # The graph of few labels is another one, which training builds.
     few = dataclasses.replace(
-        base, out=out / "few-labels-kg-clip", split=SplitOptions(label_fraction=FEW_LABELS, seed=base.split.seed)
+        base,
+        graph=None,
+        out=out / "few-labels-kg-clip",
+        split=SplitOptions(label_fraction=FEW_LABELS, seed=base.split.seed),
     )
     return {
-        "clip_only": without_graph(dataclasses.replace(base, out=out / "clip-only")),
+        "clip_only": without_graph(dataclasses.replace(base, graph=None, out=out / "clip-only")),
         "kg_clip": base,
         "few_labels_clip_only": without_graph(dataclasses.replace(few, out=out / "few-labels-clip-only")),
         "few_labels_kg_clip": few,
@@ -145,7 +156,14 @@ def _run_arm(config: TrainConfig, name: str) -> dict[str, Any]:
     return {"checkpoint": checkpoint, "report": report | {"top1_by_frames": by_frames}}
 
 
-def _example(checkpoint: Checkpoint, data: Path) -> dict[str, Any]:
-    """A prediction on the first test clip: chosen by its name alone, right or wrong."""
-    clip = next(clip for clip in open_dataset(data).clips if clip.id in set(checkpoint.split.test))
-    return Recognizer(checkpoint).predict(clip.path) | {"truth": clip.action}
+def _examples(checkpoint: Checkpoint, data: Path) -> list[dict[str, Any]]:
+    """The first test clip by name that is recognized, and the first that is not; a perfect model has no second."""
+    recognizer = Recognizer(checkpoint)
+    examples: dict[bool, dict[str, Any]] = {}
+    test = set(checkpoint.split.test)
+    for clip in sorted((clip for clip in open_dataset(data).clips if clip.id in test), key=lambda clip: clip.id):
+        result: dict[str, Any] = {**recognizer.predict(clip.path), "truth": clip.action}
+        examples.setdefault(result["actions"][0]["action"] == clip.action, result)
+        if len(examples) == 2:
+            break
+    return [examples[right] for right in (True, False) if right in examples]

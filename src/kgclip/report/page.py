@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from kgclip.files import atomic_path
 from kgclip.report.figures import confusion_figure, new_figure
 from kgclip.video.frames import read_clip
 
@@ -24,7 +25,7 @@ def write_page(
     summary: dict[str, Any],
     graph: dict[str, Any],
     reports: dict[str, dict[str, Any]],
-    example: dict[str, Any],
+    examples: Sequence[dict[str, Any]],
     actions: Sequence[str],
 ) -> None:
     """Write the page, pictures inside it.
@@ -34,7 +35,7 @@ def write_page(
         summary: what ``summary.json`` holds.
         graph: counts and findings.
         reports: evaluation of each arm, with ``top1_by_frames``: its accuracy by frames in the test.
-        example: one prediction, with its ``truth``.
+        examples: predictions, each with its ``truth``.
         actions: names, in the order of the confusion matrix.
     """
     from jinja2 import Environment
@@ -45,14 +46,12 @@ def write_page(
         summary=summary,
         graph=graph,
         arms={name: (label, reports[name]) for name, label in ARMS.items()},
-        example=example,
-        frames=_png(_frames_figure(Path(example["file"]))),
+        examples=[example | {"frames": _png(_frames_figure(Path(example["file"])))} for example in examples],
         by_frames=_png(_frames_seen_figure(reports)),
         confusion=_png(confusion_figure(reports["kg_clip"]["recognized_as"], actions)),
     )
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(file)
+    with atomic_path(file) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _png(figure: Any) -> str:

@@ -103,7 +103,7 @@ def generate(out: Path, options: SyntheticOptions, *, workers: int = 1, progress
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise KgclipError(f"{out}: is not an empty folder; remove it or choose another one")
     plans = plan(options)
-    with atomic_folder(out) as root, progress_bar("Drawing figures", len(plans), "clips", show=progress) as advance:
+    with atomic_folder(out) as root, progress_bar("drawing figures", len(plans), "clips", show=progress) as advance:
         for part in _PARTS:
             for action in actions():
                 (root / f"{part}_videos" / on_disk(action)).mkdir(parents=True)

@@ -48,7 +48,7 @@ def test_csv_needs_two_columns_only(tmp_path):
             "video,label\nb/a.mp4,x\nb/a.mov,x\n",
             r"b/a\.mov: has the same name as .*known as 'b/a'.*rename one",
         ),
-        (b"\xff\xfev\x00", "is no text in UTF-8"),
+        (b"\xff\xfev\x00", "not UTF-8 text"),
     ],
 )
 def test_bad_csv(tmp_path, content, message):

@@ -77,7 +77,7 @@ def test_a_word_that_only_begins_like_a_part(tmp_path):
         ),
         ({"c.txt": "a.mp4 golf\nrawframes/b 12 3\n"}, r"c\.txt: line 2 names no video, got 'rawframes/b 12 3'"),
         ({"c.txt": "a.mp4 3 7\n"}, r"c\.txt: line 1 has several labels, 3 7; keep one a clip"),
-        ({"c.txt": b"\xff\xfea\x00"}, r"c\.txt: is no text in UTF-8 \(byte 0\); save it as UTF-8"),
+        ({"c.txt": b"\xff\xfea\x00"}, r"c\.txt: not UTF-8 text \(byte 0\); save it as UTF-8"),
         ({"c.txt": "\n"}, r"c\.txt: holds no clip"),
     ],
 )
@@ -86,3 +86,8 @@ def test_broken_lists(tmp_path, files, message):
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(KgclipError, match=message):
         open_dataset(tmp_path / "c.txt")
+
+
+def test_a_number_too_long_to_be_a_label_is_a_name(tmp_path):
+    (tmp_path / "c.txt").write_text(f"a.mp4 {'9' * 5000}\n")
+    assert open_dataset(tmp_path / "c.txt").actions == ["9" * 5000]

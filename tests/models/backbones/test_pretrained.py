@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kgclip.errors import KgclipError
-from kgclip.models.backbones.pretrained import TEXT, allowed
+from kgclip.models.backbones.pretrained import TEXT, allowed, load_model, new_model
 from kgclip.models.backbones.registry import build_backbone, load_backbone
 from kgclip.models.backbones.sentence import load_sentence_tower
 
@@ -109,3 +109,22 @@ def test_sizes_that_make_no_model_are_one_sentence(clip_folder: Path, change: di
 def test_only_sizes_are_taken():
     config = {"model_type": "bert", "hidden_size": 8, "text_config": {"hidden_size": 4}, "vocab_size": [3]} | TRAPS
     assert allowed(config, "here", TEXT) == {"model_type": "bert", "hidden_size": 8}
+
+
+@pytest.mark.parametrize("kind", TEXT)
+def test_every_type_of_text_encoder_is_loaded_and_built(kind: str, tmp_path: Path):
+    sizes: dict[str, Any] = {"vocab_size": 20, "max_position_embeddings": 18, "pad_token_id": 1}
+    if kind == "distilbert":
+        sizes |= {"dim": 8, "hidden_dim": 16, "n_layers": 2, "n_heads": 2}
+    else:
+        sizes |= {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = allowed({"model_type": kind, **sizes}, "here", TEXT)
+    torch.manual_seed(0)
+    model = new_model(config, "here", empty=False).eval()
+    model.save_pretrained(tmp_path)
+    loaded = load_model(allowed(json.loads((tmp_path / "config.json").read_text()), "there", TEXT), tmp_path)
+    ids, mask = torch.tensor([[2, 5, 7, 1]]), torch.tensor([[1, 1, 1, 0]])
+    with torch.no_grad():
+        expected = model(input_ids=ids, attention_mask=mask).last_hidden_state[:, :3]
+        alone = loaded(input_ids=ids[:, :3], attention_mask=mask[:, :3]).last_hidden_state
+        torch.testing.assert_close(alone, expected, rtol=1e-4, atol=1e-5)

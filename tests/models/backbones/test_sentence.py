@@ -10,7 +10,6 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from kgclip.config import ModelConfig
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import build_backbone, load_backbone
 from kgclip.models.backbones.sentence import load_sentence_tower
@@ -74,8 +73,10 @@ def test_no_tuning_reaches_the_sentence_encoder(sentence_folder: Path) -> None:
     set_trainable(backbone, "full")
     trained = {name.split(".")[0] for name, p in backbone.named_parameters() if p.requires_grad}
     assert trained == {"frames"}
-    with pytest.raises(KgclipError, match="stays frozen"):
-        ModelConfig(text=str(sentence_folder), tuning="text")
+    with pytest.raises(KgclipError, match="tuning text: nothing of this backbone can be tuned; set it to frozen"):
+        set_trainable(backbone, "text")
+    with pytest.raises(KgclipError, match="tuning lora: nothing of this backbone can be tuned; set it to frozen"):
+        set_trainable(load_backbone("features:7", str(sentence_folder)), "lora")
 
 
 @pytest.mark.parametrize("name", ["modules.json", "config.json", "tokenizer.json", "model.safetensors"])

@@ -11,7 +11,8 @@ _FILES = (
     *("classInd.txt", "classes.txt", "classes.csv", "class_names.txt", "labels.txt", "labels.csv"),
     *("label_map.txt", "label_map.csv", "categories.txt"),
 )
-_NUMBERED = re.compile(r"(\d+)[\s,;:]+(.*\S)")
+_NUMBER = re.compile(r"\d{1,9}")
+_NUMBERED = re.compile(r"(\d{1,9})[\s,;:]+(.*\S)")
 _HEADER = re.compile(r"(?:id|index|number|label|class)(?:_?id)?\s*[,;\t]", re.IGNORECASE)
 
 
@@ -24,7 +25,7 @@ def named_labels(table: Path, labels: Iterable[str]) -> dict[str, str]:
         KgclipError: all labels are numbers, and there is no such file or it lacks one.
     """
     distinct = sorted(set(labels))
-    if not all(label.isdecimal() for label in distinct):
+    if not all(_NUMBER.fullmatch(label) for label in distinct):
         return {label: label for label in distinct}
     file = next((table.parent / name for name in _FILES if (table.parent / name).is_file()), None)
     if distinct and (file is None or file == table):

@@ -53,7 +53,7 @@ def reader_of(path: Path) -> Reader:
     Raises:
         KgclipError: nothing lies there, or no reader recognizes it.
     """
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):
         raise KgclipError(f"{path}: not found; expected {layouts()}")
     for reader in (*_added, *_BUILT_IN):
         if reader.recognizes(path):

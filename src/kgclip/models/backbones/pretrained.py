@@ -27,6 +27,7 @@ _CLASSES = {
     "roberta": "RobertaModel",
     "xlm-roberta": "XLMRobertaModel",
 }
+_ATTENTION = {"mpnet": "eager"}  # transformers has no other for it; "sdpa" for the rest
 # What shapes a model or its arithmetic; DistilBERT has names of its own.
 _SIZES = {
     *("vocab_size", "max_position_embeddings", "type_vocab_size", "relative_attention_num_buckets"),
@@ -77,8 +78,9 @@ def new_model(config: Mapping[str, Any], where: str, *, empty: bool) -> Any:
     from accelerate import init_empty_weights
 
     with _one_sentence(where), init_empty_weights() if empty else nullcontext():
-        settings = transformers.AutoConfig.for_model(**config)
-        return getattr(transformers, _CLASSES[config["model_type"]])._from_config(settings, attn_implementation="sdpa")
+        settings, kind = transformers.AutoConfig.for_model(**config), config["model_type"]
+        attention = _ATTENTION.get(kind, "sdpa")
+        return getattr(transformers, _CLASSES[kind])._from_config(settings, attn_implementation=attention)
 
 
 def load_model(config: Mapping[str, Any], folder: Path) -> Any:
@@ -93,14 +95,14 @@ def load_model(config: Mapping[str, Any], folder: Path) -> Any:
     """
     import transformers
 
-    weights = _read_weights(folder)
-    with _one_sentence(f"{folder}: its weights cannot be read"), _no_progress_bar():
+    weights = read_weights(folder)
+    with _one_sentence(f"{folder}: its weights cannot be read"), no_progress_bar():
         # Given the weights, it looks for no file: neither for adapters nor for the base model that they would name.
         model, info = getattr(transformers, _CLASSES[config["model_type"]]).from_pretrained(
             None,
             config=transformers.AutoConfig.for_model(**config),
             state_dict=weights,
-            attn_implementation="sdpa",
+            attn_implementation=_ATTENTION.get(config["model_type"], "sdpa"),
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
@@ -122,7 +124,7 @@ def _one_sentence(where: str) -> Iterator[None]:
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """Keep transformers from drawing its bar while it loads weights: it would stand amid our own lines."""
     from transformers.utils import logging
 
@@ -135,7 +137,8 @@ def _no_progress_bar() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a folder, in one file or in shards; raise KgclipError if one is missing or damaged."""
     index = folder / "model.safetensors.index.json"
     shards = read_object(index).get("weight_map", {}).values() if index.is_file() else ["model.safetensors"]
     names = sorted({Path(shard).name for shard in shards})

@@ -1,0 +1,98 @@
+"""`kgclip annotate`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from kgclip.cli.output import parse
+from kgclip.errors import KgclipError
+
+MOST_PEOPLE = 10
+
+
+@dataclass(frozen=True)
+class AnnotateCommand:
+    """Find people and their joints in clips, and write the states of their body parts as annotations.
+
+    OUT then holds one JSON file a frame in the layout of Kinetics-TPS, for --annotations of other commands, and all
+    keypoints of all people in keypoints.parquet. A run that was broken off goes on where it was.
+
+    Examples:
+
+      kgclip annotate clips/ --out annotations --pose movenet_lightning.tflite
+
+      kgclip annotate clips.csv --out annotations --pose usyd-community/vitpose-base-simple --every 2
+
+      kgclip annotate clips/ --out annotations --pose openpose_output/
+    """
+
+    clips: Positional[Path]
+    """video file, folder of videos, folder of class folders, Kinetics-TPS root, or CSV file"""
+    out: Path
+    """folder to write or to go on with"""
+    pose: str
+    """a MoveNet .tflite file; the name or folder of a ViTPose model; or keypoints: .parquet, .json or a folder"""
+    detector: str | None = None
+    """name or folder of the person detector of a ViTPose model (default: PekingU/rtdetr_r50vd_coco_o365)"""
+    every: int | None = None
+    """look at every Nth frame (default: 4); keypoints that you bring come as they are"""
+    person: str = "subject"
+    """who is annotated: subject, all, or a number from 1, as in keypoints.parquet (1 is the subject)"""
+    workers: int = 2
+    """processes that look at clips"""
+
+
+def annotate(argv: Sequence[str]) -> int:
+    """Run `kgclip annotate`."""
+    command = parse(AnnotateCommand, argv, "annotate")
+    people = _people(command.person)
+    every = 4 if command.every is None else command.every
+    if every < 1:
+        raise KgclipError(f"--every {every}: is too small; give a number from 1")
+    from kgclip.pose import annotate as work
+    from kgclip.pose.brought import is_keypoints
+    from kgclip.progress import progress_bar
+
+    for option, value in (("--detector", command.detector), ("--every", command.every)):
+        if value is not None and is_keypoints(command.pose):
+            raise KgclipError(f"{option} {value}: {command.pose} holds keypoints already; leave the option out")
+    clips = _clips(command.clips)
+    source = work.PoseSource(command.pose, command.detector, every)
+    with progress_bar("Annotating", len(clips), "clips") as advance:
+        poses = work.annotate(clips, command.out, source, people=people, workers=command.workers, advance=advance)
+    nobody = sum(not pose.tracks for pose in poses.values())
+    print(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
+    return 0
+
+
+def _people(word: str) -> range:
+    """The numbers of the people that `--person` names."""
+    if word == "subject":
+        return range(1, 2)
+    if word == "all":
+        return range(1, MOST_PEOPLE + 1)
+    if not word.isdecimal() or int(word) < 1:
+        raise KgclipError(f"--person {word}: expected subject, all, or a number from 1")
+    return range(int(word), int(word) + 1)
+
+
+def _clips(path: Path) -> dict[str, Path]:
+    """Video files by clip id: one file, the files in a folder, or those of a data set in any layout."""
+    from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in
+    from kgclip.data.dataset import open_dataset
+
+    if path.suffix.lower() in VIDEO_EXTENSIONS and not path.is_dir():
+        return {clip_id(path.name): path}
+    files = list(videos_in(path)) if path.is_dir() else []
+    if not files:
+        return {clip.id: clip.path for clip in open_dataset(path).clips}
+    clips: dict[str, Path] = {}
+    for file in files:
+        if clips.setdefault(clip_id(file.name), file) is not file:
+            raise KgclipError(
+                f"{file}: has the same name as {clips[clip_id(file.name)]}; a clip is known by its file name without "
+                "the extension, so rename one of the two"
+            )
+    return clips

@@ -1,0 +1,185 @@
+"""From video files to keypoints and part annotations: resumable, in parallel, and nothing skipped in silence."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from kgclip.errors import KgclipError
+from kgclip.files import digest, lock
+from kgclip.parallel import map_in_workers
+from kgclip.pose.brought import BroughtKeypoints, is_keypoints
+from kgclip.pose.estimators.estimator import Estimator, open_estimator
+from kgclip.pose.frames import write_frames, write_vocabulary
+from kgclip.pose.keypoints import ClipPose, read_keypoints, write_keypoints
+from kgclip.pose.tracks import link_tracks
+from kgclip.video.decode import Video, open_video
+
+KEYPOINTS_FILE = "keypoints.parquet"
+SAVE_EVERY_S = 60.0
+CHUNK_BYTES = 2**27
+"""Of decoded frames held at once."""
+
+
+@dataclass(frozen=True)
+class PoseSource:
+    """Where keypoints come from.
+
+    Attributes:
+        pose: a .tflite file, the name or folder of a ViTPose model, or keypoints that the user brings.
+        detector: the person detector of a ViTPose model; None takes the usual one.
+        every: distance of the observed frames; keypoints that the user brings come as they are.
+    """
+
+    pose: str
+    detector: str | None = None
+    every: int = 4
+
+
+def annotate(
+    clips: Mapping[str, Path],
+    out: Path,
+    source: PoseSource,
+    *,
+    people: range = range(1, 2),
+    workers: int = 1,
+    advance: Callable[[int], None] = lambda amount: None,
+) -> dict[str, ClipPose]:
+    """Write the keypoints and the part annotations of clips; clips whose keypoints are there are not looked at again.
+
+    Args:
+        clips: video files by clip id.
+        out: folder of annotations, `<clip>/img_00001.json`, with `keypoints.parquet` and `list/`.
+        source: where keypoints come from; must be the same in a folder that is continued.
+        people: who is annotated, from 1, the clip's subject.
+        workers: number of processes.
+        advance: is called with the number of clips that are done.
+
+    Raises:
+        KgclipError: the folder belongs to other annotations, or a clip cannot be read; all others are then written.
+    """
+    with lock(out):
+        poses, faults = _collect(clips, out, source, workers, advance)
+        if faults and not poses:
+            raise KgclipError(f"none of {len(clips)} clips can be annotated; the first: {faults[0]}")
+        write_vocabulary(out)
+        for clip in clips.keys() & poses.keys():
+            # An id may start with "..", where a list of clips lies beside them.
+            inside = [word for word in Path(clip).parts if word not in ("..", "/")]
+            write_frames(out.joinpath(*inside), poses[clip], people)
+    if faults:
+        raise KgclipError(
+            f"{len(faults)} of {len(clips)} clips are not annotated, the others are; the first: {faults[0]}"
+        )
+    return {clip: poses[clip] for clip in clips}
+
+
+def _collect(
+    clips: Mapping[str, Path], out: Path, source: PoseSource, workers: int, advance: Callable[[int], None]
+) -> tuple[dict[str, ClipPose], list[str]]:
+    """The people of all clips, saved as they are found, and what is wrong with clips that cannot be read."""
+    file, origin = out / KEYPOINTS_FILE, _origin(source)
+    poses = _continued(out, origin)
+    todo = [(clip, path) for clip, path in clips.items() if clip not in poses]
+    advance(len(clips) - len(todo))
+    faults: list[str] = []
+    saved = time.monotonic()
+    look = partial(_look, source=source, alone=min(workers, len(todo)) <= 1)
+    try:
+        for (clip, _), result in zip(todo, map_in_workers(look, todo, workers, place=str(out)), strict=True):
+            if isinstance(result, ClipPose):
+                poses[clip] = result
+            else:
+                faults.append(result)
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                write_keypoints(file, poses, origin)
+                saved = time.monotonic()
+            advance(1)
+    finally:
+        if poses:
+            write_keypoints(file, poses, origin)
+    return poses, faults
+
+
+def observe(clip: str, path: Path, source: PoseSource) -> ClipPose:
+    """The people of one clip.
+
+    Args:
+        clip: its id, by which keypoints that the user brings are found.
+        path: the video.
+        source: where keypoints come from.
+
+    Raises:
+        KgclipError: the video or the estimator cannot be read, or the keypoints brought lack the clip.
+    """
+    if is_keypoints(source.pose):
+        return _brought(source.pose).of_clip(clip, path)
+    estimator = _estimator(source.pose, source.detector)
+    with open_video(path) as video:
+        indices = np.arange(0, video.num_frames, source.every)
+        people = list(estimator(_frames(video, indices)))
+        time_s = video.times_s(indices)
+        info = video.info
+    return ClipPose(indices.astype(np.int32), time_s, info.width, info.height, link_tracks(people, time_s))
+
+
+def _look(task: tuple[str, Path], source: PoseSource, alone: bool) -> ClipPose | str:
+    """The people of one clip, or why it cannot be read."""
+    if not alone:
+        torch.set_num_threads(1)  # a worker to a core
+    if not is_keypoints(source.pose):
+        _estimator(source.pose, source.detector)  # a model that cannot be loaded is no fault of the clip
+    try:
+        return observe(*task, source)
+    except KgclipError as error:
+        return str(error)
+
+
+def _frames(video: Video, indices: np.ndarray) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+    """The frames of a video, decoded a chunk at a time."""
+    chunk = max(1, CHUNK_BYTES // (3 * video.info.width * video.info.height))
+    for start in range(0, len(indices), chunk):
+        yield from video.read(indices[start : start + chunk])
+
+
+def _origin(source: PoseSource) -> dict[str, object]:
+    """What keypoints depend on, for the file that holds them."""
+    path = Path(source.pose)
+    origin: dict[str, object] = {"pose": path.name if path.exists() else source.pose}
+    if path.is_file():
+        origin["sha256"] = digest(path)
+    return origin if is_keypoints(source.pose) else origin | {"detector": source.detector, "every": source.every}
+
+
+def _continued(out: Path, origin: dict[str, object]) -> dict[str, ClipPose]:
+    """The poses of an earlier run of the same kind."""
+    file = out / KEYPOINTS_FILE
+    if not file.is_file():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise KgclipError(f"{out}: is there and holds no {KEYPOINTS_FILE}; give a new folder for --out")
+        return {}
+    poses, earlier = read_keypoints(file)
+    if earlier != origin:
+        raise KgclipError(
+            f"{out}: was made with {_in_words(earlier)}, asked for is {_in_words(origin)}; give a new folder for --out"
+        )
+    return poses
+
+
+def _in_words(origin: dict[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in origin.items() if value is not None)
+
+
+@lru_cache(maxsize=1)
+def _estimator(pose: str, detector: str | None) -> Estimator:
+    return open_estimator(pose, detector)
+
+
+@lru_cache(maxsize=1)
+def _brought(pose: str) -> BroughtKeypoints:
+    return BroughtKeypoints(Path(pose))

@@ -1,0 +1,173 @@
+"""Keypoints that the user brings: our Parquet, COCO keypoint JSON, and the JSON of common estimators (docs/pose.md)."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from jaxtyping import Float32
+
+from kgclip.errors import KgclipError
+from kgclip.pose.keypoints import ClipPose, read_keypoints
+from kgclip.pose.skeleton import NUM_JOINTS
+from kgclip.pose.tracks import link_tracks
+from kgclip.video.decode import open_video
+
+# OpenPose's joints in COCO's order, by the number of its joints.
+OPENPOSE_ORDER = {
+    25: (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
+    18: (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
+}
+LARGEST_SHARE = 1.5
+"""Coordinates that are all smaller than this are shares of the frame, not pixels."""
+
+Pose = Float32[np.ndarray, "17 3"]
+# The people of one clip by frame number.
+Frames = dict[int, list[Pose]]
+
+
+def is_keypoints(pose: str) -> bool:
+    """Whether `--pose` names keypoints: a .parquet or .json file, or a folder that is no model's."""
+    path = Path(pose)
+    return path.suffix in (".parquet", ".json") or (path.is_dir() and not (path / "config.json").is_file())
+
+
+class BroughtKeypoints:
+    """Keypoints of many clips, in one file or in a folder with a file or a folder for each clip."""
+
+    def __init__(self, path: Path):
+        """Open them.
+
+        Raises:
+            KgclipError: nothing is there, or a file cannot be read.
+        """
+        self.path = path
+        self._poses: dict[str, ClipPose] = {}
+        self._frames: dict[str, Frames] = {}
+        if path.suffix == ".parquet":
+            self._poses, _ = read_keypoints(path)
+        elif path.is_file():
+            self._frames = _read_document(path)
+        elif not path.is_dir():
+            raise KgclipError(f"{path}: no such file or folder; expected keypoints (docs/pose.md)")
+
+    def of_clip(self, clip: str, video: Path) -> ClipPose:
+        """The people of one clip, joined into tracks; they are looked for by its id, then by its file name.
+
+        Raises:
+            KgclipError: there are none of it, they do not fit the video, or one of the two cannot be read.
+        """
+        names = (clip, video.stem)
+        for name in names:
+            if name in self._poses:
+                return self._poses[name]
+        frames = next(filter(None, (self._frames.get(name) or self._read(name) for name in names)), None)
+        if not frames:
+            raise KgclipError(f"{self.path}: has no keypoints of {clip}; expected {clip}.json or a folder {clip}")
+        numbers = sorted(frames)
+        indices = np.array(numbers) - (0 if numbers[0] == 0 else 1)
+        people = [np.stack(frames[n]) if frames[n] else np.empty((0, NUM_JOINTS, 3), np.float32) for n in numbers]
+        _check_pixels(f"{self.path}: {clip}", people)
+        with open_video(video) as opened:
+            if indices[-1] >= opened.num_frames:
+                raise KgclipError(
+                    f"{self.path}: has keypoints of frame {numbers[-1]} of {clip}, whose video has "
+                    f"{opened.num_frames} frames; give the video that they were made from"
+                )
+            time_s, info = opened.times_s(indices), opened.info
+        return ClipPose(indices.astype(np.int32), time_s, info.width, info.height, link_tracks(people, time_s))
+
+    def _read(self, clip: str) -> Frames:
+        """The people of a clip in a file or a folder of its own."""
+        file, folder = self.path / f"{clip}.json", self.path / clip
+        if file.is_file():
+            return _read_document(file).get(file.stem, {})
+        frames: Frames = {}
+        for frame in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+            frames[_number(frame.stem, frame)] = _parsed(frame, lambda value: [_pose(p) for p in _instances(value)])
+        return frames
+
+
+def _read_document(path: Path) -> dict[str, Frames]:
+    """The people in one JSON file by clip and frame number."""
+    return _parsed(path, lambda value: _group(path, value))
+
+
+def _group(path: Path, value: Any) -> dict[str, Frames]:
+    clips: dict[str, Frames] = defaultdict(dict)
+    for image, poses in _images(value):
+        place = Path(str(image))
+        clip = place.parent.name or path.stem
+        clips[clip].setdefault(_number(place.stem, path), []).extend(poses)
+    return dict(clips)
+
+
+def _images(value: Any) -> Iterator[tuple[str | int, list[Pose]]]:
+    """Each image with its people: MMPose's `instance_info`, a COCO data set, or a list of results."""
+    if isinstance(value, dict) and "instance_info" in value:
+        value = value["instance_info"]
+    if isinstance(value, dict):
+        names = {image["id"]: image["file_name"] for image in value["images"]}
+        yield from ((name, []) for name in names.values())
+        for row in value["annotations"]:
+            yield names[row["image_id"]], [_pose(row)]
+    elif value and "frame_id" in value[0]:
+        for frame in value:
+            yield frame["frame_id"], [_pose(person) for person in frame["instances"]]
+    else:
+        for row in value:
+            yield row["image_id"], [_pose(row)]
+
+
+def _instances(value: Any) -> list[dict[str, Any]]:
+    """The people in the JSON of one frame."""
+    if isinstance(value, dict):
+        return value["people"] if "people" in value else value["instances"]
+    return value
+
+
+def _pose(person: dict[str, Any]) -> Pose:
+    """One person's 17 joints; models of more joints (Halpe, whole body) start with COCO's."""
+    if "pose_keypoints_2d" in person:
+        joints = np.array(person["pose_keypoints_2d"], np.float32).reshape(-1, 3)
+        return joints[list(OPENPOSE_ORDER.get(len(joints), range(NUM_JOINTS)))]
+    if "keypoint_scores" in person:
+        positions = np.array(person["keypoints"], np.float32).reshape(-1, 2)
+        joints = np.column_stack([positions, np.array(person["keypoint_scores"], np.float32)])
+    else:
+        joints = np.array(person["keypoints"], np.float32).reshape(-1, 3)
+        if joints[:, 2].max() == 2:  # COCO's flags of visibility: 1 is hidden, 2 is seen
+            joints[:, 2] /= 2
+    if len(joints) < NUM_JOINTS:
+        raise ValueError(f"{len(joints)} joints")
+    joints = joints[:NUM_JOINTS]
+    joints[:, 2] = joints[:, 2].clip(0, 1)
+    return joints
+
+
+def _number(name: str, path: Path) -> int:
+    """The frame number in the name of an image or a file: its last digits."""
+    digits = re.findall(r"\d+", name)
+    if not digits:
+        raise KgclipError(f"{path}: {name!r} has no frame number; expected a name such as img_00001")
+    return int(digits[-1])
+
+
+def _parsed(path: Path, parse: Callable[[Any], Any]) -> Any:
+    try:
+        return parse(orjson.loads(path.read_bytes()))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise KgclipError(
+            f"{path}: is no JSON of keypoints that kgclip reads ({error!r}); expected a layout of docs/pose.md"
+        ) from error
+
+
+def _check_pixels(where: str, people: list[np.ndarray]) -> None:
+    positions = np.concatenate([poses[:, :, :2].ravel() for poses in people])
+    if len(positions) and not np.isfinite(positions).all():
+        raise KgclipError(f"{where}: a coordinate is no number; expected pixels")
+    if positions.any() and np.abs(positions).max() < LARGEST_SHARE:
+        raise KgclipError(f"{where}: coordinates seem to be shares of the frame; expected pixels, multiply by its size")

@@ -1,0 +1,157 @@
+"""Solving a model: definitions from clips, completed labels, actions known by definition, calibration."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from kgclip.engine.metrics import fit_temperature, top_k
+from kgclip.engine.prepare import GraphTargets
+from kgclip.engine.solve import SolvedModel, solve
+from kgclip.models.backbone import load_backbone
+from kgclip.models.gradient import GradientHead, HeadOptions
+from kgclip.models.kgclip import Score
+
+K, N, T, DIM = 4, 48, 4, 6
+MOVEMENTS = ("left arm bend", "left arm raise", "hip stoop", "right leg bend")
+DEFINITIONS = torch.tensor([[0.9, 0.1, 0.0, 0.5], [0.1, 0.8, 0.2, 0.5], [0.0, 0.1, 0.9, 0.4], [0.8, 0.1, 0.9, 0.1]])
+LABELS = torch.arange(N) % K
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def shares(seed: int = 1) -> Tensor:
+    """Movements of clips, about those of their actions."""
+    return (DEFINITIONS[LABELS] + 0.2 * normal(N, 4, seed=seed)).clamp(0, 1)
+
+
+def frames(seed: int = 1) -> Tensor:
+    """What a clip looks like is given by its movements."""
+    return 2 * (shares(seed) @ normal(4, DIM))[:, None] + 0.2 * normal(N, T, DIM, seed=seed + 1)
+
+
+def targets() -> GraphTargets:
+    shows = shares()
+    names = {"video": tuple(map(str, range(N))), "action": tuple("abcd"), "movement": MOVEMENTS}
+    edges = {"performs": torch.eye(K)[LABELS], "shows": shows, "consists_of": DEFINITIONS.clone()}
+    return GraphTargets(names, edges, torch.arange(N) // (2 * K), torch.full((4,), -1))
+
+
+def solved(goal: GraphTargets, weight: float = 0.5) -> SolvedModel:
+    return solve(load_backbone(f"features:{DIM}"), frames(), goal, T, weight)
+
+
+def score_of(result: SolvedModel) -> Score:
+    return result.model(frames(seed=9))
+
+
+def test_it_recognizes_clips_it_never_saw():
+    result = solved(targets())
+    assert top_k(score_of(result).total, LABELS) > 0.7
+    assert result.left_out_top1 is not None
+    assert 0.6 < result.left_out_top1 < 1
+
+
+def test_definitions_are_the_means_of_annotated_clips():
+    goal = targets()
+    goal.edges["shows"][LABELS == 3] = 0
+    path = solved(goal).model.path
+    for action in range(3):
+        mean = goal.edges["shows"][action == LABELS].mean(dim=0)
+        torch.testing.assert_close(path.definitions[action], mean, atol=1e-4, rtol=0)
+    torch.testing.assert_close(path.definitions[3], DEFINITIONS[3])  # nobody annotated its clips
+    shown = goal.edges["shows"][LABELS != 3]
+    torch.testing.assert_close(path.baseline, shown.mean(dim=0))
+
+
+@pytest.mark.parametrize("unlabeled", [False, True])
+def test_an_action_by_definition_alone_is_recognized(unlabeled: bool):
+    """Also beside annotated clips without a label, which get labels of the other actions."""
+    goal = targets()
+    goal.edges["performs"][LABELS == 3] = 0
+    goal.edges["shows"][LABELS == 3] = 0
+    if unlabeled:
+        goal.edges["performs"][:8] = 0
+    result = solved(goal)
+    assert result.model.path.defined.tolist() == [False, False, False, True]
+    torch.testing.assert_close(result.model.path.definitions[3], DEFINITIONS[3])
+    predicted = score_of(result).total.argmax(dim=1)
+    assert (predicted == LABELS)[LABELS == 3].float().mean() > 0.4
+    assert (predicted == LABELS)[LABELS != 3].float().mean() > 0.5
+
+
+def test_actions_by_definitions_alone_are_told_apart():
+    goal = targets()
+    goal.edges["performs"].zero_()
+    result = solved(goal)
+    assert result.left_out_top1 is None
+    assert result.model.path.defined.all()
+    assert top_k(score_of(result).total, LABELS) > 0.6
+
+
+def test_contributions_sum_to_what_the_path_adds_over_all_clips():
+    goal = targets()
+    goal.edges["performs"][LABELS == 3] = 0
+    model = solved(goal).model
+    score = model(frames(seed=9))
+    for action in range(K):
+        contributions = model.contributions(score, action)
+        assert contributions is not None
+        output = model.path.offset[3] if action == 3 else score.output[:, action]
+        torch.testing.assert_close(contributions.sum(dim=1), score.total[:, action] - output, atol=1e-4, rtol=1e-4)
+
+
+def test_the_temperature_is_that_of_sources_left_out(monkeypatch: pytest.MonkeyPatch):
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def spy(logits: Tensor, labels: Tensor) -> float:
+        seen.append((logits, labels))
+        return fit_temperature(logits, labels)
+
+    monkeypatch.setattr("kgclip.engine.solve.fit_temperature", spy)
+    goal = targets()
+    goal.edges["performs"][:5] = 0  # clips without a label do not count
+    result = solved(goal)
+    (logits, labels), fit = seen[0], result.model(frames()).total
+    assert torch.equal(labels, LABELS[5:])
+    assert result.left_out_top1 == top_k(logits, labels)
+    assert result.model.temperature.item() == pytest.approx(fit_temperature(logits, labels), rel=1e-5)
+    # They are not what the fit gives the clips that it saw.
+    assert (logits - fit[5:]).abs().max() > 0.05
+
+
+def test_an_action_of_one_source_does_not_count_in_calibration():
+    goal = targets()
+    goal.edges["performs"][(LABELS == 3) & (goal.sources > 0)] = 0
+    goal.edges["shows"][(LABELS == 3) & (goal.sources > 0)] = 0
+    assert solved(goal).left_out_top1 is not None
+    goal.sources.zero_()
+    result = solved(goal)
+    assert result.left_out_top1 is None
+    assert result.model.temperature == 1
+    assert top_k(score_of(result).total, LABELS) > 0.6
+
+
+def test_without_movements_there_is_no_path_and_no_triplet():
+    goal = targets()
+    names, edges = goal.names | {"movement": ()}, dict(goal.edges)
+    edges["shows"], edges["consists_of"] = edges["shows"][:, :0], edges["consists_of"][:, :0]
+    result = solved(GraphTargets(names, edges, goal.sources, goal.mirror[:0]))
+    score = score_of(result)
+    assert score.tri is None
+    assert score.path is None
+    assert torch.equal(score.total, score.mm)
+    assert top_k(score.total, LABELS) > 0.6
+
+
+def test_beside_a_trained_head_only_movements_are_solved():
+    head = GradientHead(DIM, load_backbone("features:6").embedding_dim, 2.0, HeadOptions("projected"))
+    goal = targets()
+    result = solve(load_backbone("features:6"), frames(), goal, T, 0.5, head)
+    assert result.left_out_top1 is None
+    assert result.model.solved.solution(T).weight.numel() == 0
+    torch.testing.assert_close(result.model.path.definitions, DEFINITIONS)
+    shares = result.model.solved(frames(seed=9)).shares
+    for m in range(4):
+        assert torch.corrcoef(torch.stack([shares[:, m], DEFINITIONS[LABELS][:, m]]))[0, 1] > 0.5
