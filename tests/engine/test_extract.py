@@ -1,10 +1,12 @@
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kgclip.config import TrainConfig
+from kgclip.data.splits import SplitOptions
 from kgclip.engine.evaluate import open_evaluation
 from kgclip.engine.extract import load_encoder
 from kgclip.engine.train import train
@@ -34,6 +36,7 @@ def test_annotations_inside_a_folder_of_classes_are_no_class(
     root = tmp_path / "clips"
     shutil.copytree(figures / "train_videos", root)
     shutil.copytree(figures / "train_annotations", root / "parts")
-    checkpoint = train(tiny_config(tmp_path / "model", data=root, annotations=root / "parts"), show_progress=False)
+    config = tiny_config(tmp_path / "model", data=root, annotations=root / "parts")
+    checkpoint = train(replace(config, split=SplitOptions(test_fraction=0.25)), show_progress=False)
     evaluation = open_evaluation(checkpoint, root)
-    assert evaluation.clips == checkpoint.split.val
+    assert evaluation.clips == checkpoint.split.test != ()
