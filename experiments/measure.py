@@ -13,9 +13,7 @@ from kgclip.data.dataset import DataSet
 from kgclip.engine.metrics import (
     area_under_risk_coverage,
     expected_calibration_error,
-    harmonic_mean,
     macro_f1,
-    mean_average_precision,
     mean_class_accuracy,
     negative_log_likelihood,
     top_k,
@@ -118,3 +116,30 @@ def base_to_novel(
         "harmonic_mean": harmonic_mean(base, new),
         "generalized_harmonic_mean": harmonic_mean(accuracy(False, every), accuracy(True, every)),
     }
+
+
+def harmonic_mean(a: float, b: float) -> float:
+    """``2ab / (a + b)``, 0 where both are 0."""
+    return 2 * a * b / (a + b) if a + b else 0.0
+
+
+def mean_average_precision(scores: Float[Tensor, "B M"], positive: Bool[Tensor, "B M"]) -> float:
+    """Mean, over the columns that have a positive, of average precision; in [0, 1].
+
+    A column's average precision is the mean, over its positives, of the share of positives among all that score at
+    least as high: equal scores count as one step, so that the order of rows has no influence.
+
+    Raises:
+        ValueError: nothing is positive, or a score is not finite.
+    """
+    if not positive.any() or not scores.isfinite().all():
+        raise ValueError("mean average precision needs a positive and finite scores")
+    columns = scores.T.contiguous()
+    candidates = columns.sort(dim=1).values
+    positives = columns.masked_fill(~positive.T, -torch.inf).sort(dim=1).values
+    num = len(scores)
+    at_least = num - torch.searchsorted(candidates, columns)
+    positive_at_least = num - torch.searchsorted(positives, columns)
+    precision = (positive_at_least / at_least).T.where(positive, 0).sum(dim=0)
+    count = positive.sum(dim=0)
+    return float((precision / count)[count > 0].mean())

@@ -18,9 +18,7 @@ from kgclip.engine.metrics import (
     coverage_deciles,
     expected_calibration_error,
     fit_temperature,
-    harmonic_mean,
     macro_f1,
-    mean_average_precision,
     negative_log_likelihood,
     risk_coverage,
     top_k,
@@ -95,34 +93,6 @@ def test_macro_f1_by_hand():
     predicted, labels = torch.tensor([0, 0, 0, 2]), torch.tensor([0, 0, 1, 1])
     # 0: 2 right, 1 too many; 1: none of 2; 2: one too many; 3 occurs nowhere and does not count.
     assert macro_f1(predicted, labels, 4) == pytest.approx((4 / 5 + 0 + 0) / 3)
-
-
-def test_harmonic_mean():
-    assert harmonic_mean(0.5, 0.5) == 0.5
-    assert harmonic_mean(1.0, 0.5) == pytest.approx(2 / 3)
-    assert harmonic_mean(0.0, 0.0) == 0
-
-
-@given(st.integers(0, 1000), st.sampled_from([2, 5, 1000]))
-def test_mean_average_precision_equals_scikit_learn(seed: int, distinct: int):
-    generator = torch.Generator().manual_seed(seed)
-    scores = torch.randint(distinct, (12, 5), generator=generator).float()
-    positive = torch.rand(12, 5, generator=generator) < 0.4
-    positive[:, 3] = False  # a column without a positive does not count
-    positive[0, 0] = True
-    columns = [c for c in range(5) if positive[:, c].any()]
-    expected = [metrics.average_precision_score(positive[:, c], scores[:, c]) for c in columns]
-    assert mean_average_precision(scores, positive) == pytest.approx(sum(expected) / len(expected))
-
-
-def test_average_precision_by_hand():
-    positive = torch.tensor([[True], [False], [True], [False]])
-    assert mean_average_precision(torch.tensor([[4.0], [3.0], [2.0], [1.0]]), positive) == pytest.approx(
-        (1 + 2 / 3) / 2
-    )
-    assert mean_average_precision(torch.zeros(4, 1), positive) == pytest.approx(1 / 2)
-    with pytest.raises(ValueError, match="positive"):
-        mean_average_precision(torch.zeros(4, 1), torch.zeros(4, 1, dtype=torch.bool))
 
 
 def test_negative_log_likelihood_equals_scikit_learn():

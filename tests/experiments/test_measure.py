@@ -8,11 +8,14 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from jaxtyping import Float
+from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from experiments.family import TrainedFit
-from experiments.measure import base_to_novel, cell_metrics
+from experiments.measure import base_to_novel, cell_metrics, harmonic_mean, mean_average_precision
 from experiments.setting import Setting
 from kgclip.config import TrainConfig
 from kgclip.data.dataset import open_dataset
@@ -137,3 +140,31 @@ def test_base_to_novel_by_hand():
     assert (metrics["base_top1"], metrics["novel_top1"]) == (0.5, 1)
     assert metrics["harmonic_mean"] == pytest.approx(2 / 3)
     assert metrics["generalized_harmonic_mean"] == 0  # no base clip is right among all
+
+
+def test_harmonic_mean():
+    assert harmonic_mean(0.5, 0.5) == 0.5
+    assert harmonic_mean(1.0, 0.5) == pytest.approx(2 / 3)
+    assert harmonic_mean(0.0, 0.0) == 0
+
+
+@given(st.integers(0, 1000), st.sampled_from([2, 5, 1000]))
+def test_mean_average_precision_equals_scikit_learn(seed: int, distinct: int):
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randint(distinct, (12, 5), generator=generator).float()
+    positive = torch.rand(12, 5, generator=generator) < 0.4
+    positive[:, 3] = False  # a column without a positive does not count
+    positive[0, 0] = True
+    columns = [c for c in range(5) if positive[:, c].any()]
+    expected = [average_precision_score(positive[:, c], scores[:, c]) for c in columns]
+    assert mean_average_precision(scores, positive) == pytest.approx(sum(expected) / len(expected))
+
+
+def test_average_precision_by_hand():
+    positive = torch.tensor([[True], [False], [True], [False]])
+    assert mean_average_precision(torch.tensor([[4.0], [3.0], [2.0], [1.0]]), positive) == pytest.approx(
+        (1 + 2 / 3) / 2
+    )
+    assert mean_average_precision(torch.zeros(4, 1), positive) == pytest.approx(1 / 2)
+    with pytest.raises(ValueError, match="positive"):
+        mean_average_precision(torch.zeros(4, 1), torch.zeros(4, 1, dtype=torch.bool))

@@ -60,12 +60,7 @@ class Checkpoint:
         return tuple(self.graph.entities("movement")) if self.config.model.graph else ()
 
     def save(self, folder: Path, extra: Path | None = None) -> None:
-        """Write the folder in one step: it is there complete, or not at all.
-
-        Args:
-            folder: must not exist.
-            extra: a file to take along (the training log).
-        """
+        """Write the folder in one step, with the training log as ``extra``: it is there complete, or not at all."""
         with atomic_folder(folder) as temporary:
             save_tensors(self.model.state_dict(), temporary / MODEL_FILE)
             self.graph.save(temporary / GRAPH_FILE)

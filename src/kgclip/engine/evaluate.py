@@ -133,11 +133,7 @@ def evaluate(
     """Metrics of the score, with the probabilities as they are stated, and of each part alone.
 
     Args:
-        checkpoint: the model.
-        evaluation: the clips.
         frames: T at test; None takes the number of training.
-        workers: processes that decode.
-        device: where the model runs.
 
     Returns:
         The report (fractions in [0, 1]) and the scores it was made from.

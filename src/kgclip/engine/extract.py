@@ -45,13 +45,9 @@ def extract_features(
     If the file is there with these clips, frames and encoder, nothing is done.
 
     Args:
-        encoder: of single frames.
-        paths: video file of each clip.
         num_frames: from equal segments, at their centers.
-        out: the safetensors file to write.
         workers: threads that decode.
         keep_going: leave out clips that cannot be encoded.
-        progress: a bar on stderr.
 
     Raises:
         KgclipError: a clip cannot be encoded (unless ``keep_going``), no clip can, another process writes the file, or

@@ -31,14 +31,7 @@ def trains(backbone: Backbone, tower: str) -> bool:
 
 @dataclass
 class RunFrames:
-    """The frames of a run's clips.
-
-    Args:
-        config: the run.
-        prepared: its clips.
-        backbone: whose image tower sees them.
-        folder: where features are computed to if the image tower is frozen and none are given.
-        show_progress: a bar on stderr.
+    """The frames of a run's clips; `folder` takes features where the image tower is frozen and none are given.
 
     Raises:
         KgclipError: features of the wrong width or of another encoder, or a backbone that takes no pixels without any.

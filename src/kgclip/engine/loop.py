@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,9 +79,9 @@ def new_fabric(config: TrainConfig) -> Fabric:
 
 @dataclass
 class Best:
-    """The best epoch so far: its key, number and accuracy on the validation clips."""
+    """The best epoch so far: its key, number and accuracy on the validation clips, and the accuracy of the start."""
 
-    key: tuple[float, float] = (-1.0, -math.inf)
+    key: Sequence[float] = (-1.0, -math.inf)
     epoch: int = 0
     top1: float | None = None
     start: float | None = None
@@ -96,14 +96,9 @@ class Best:
 
 
 class Trainer:
-    """Runs the epochs of one configuration.
+    """Runs the epochs of one configuration over a source of training clips.
 
-    Args:
-        config: the run.
-        step: backbone and head with their trainable parameters chosen.
-        source: training clips, sampled at random and augmented.
-        validate: gives logits and labels of the validation clips; None without any.
-        state: where the state is kept.
+    The trainable parameters of the step are chosen already; `validate` is None without validation clips.
     """
 
     def __init__(
@@ -133,7 +128,7 @@ class Trainer:
         self._trim_log(saved["epoch"])
         best = Best()
         if saved["epoch"]:
-            best = Best(tuple(saved["best_key"]), saved["best_epoch"], saved["best_top1"], saved["start_top1"])
+            best = Best(**saved["best"])
         else:
             tensors = {name: tensor.clone() for name, tensor in trained_tensors(self.step).items()}
             if self.validate is not None:
@@ -149,14 +144,12 @@ class Trainer:
                     top1, nll, _ = self._validated()
                     key = (top1, -nll)
                     record |= {"val_top1": top1, "val_nll": nll}
-                if key > best.key:
+                if key > tuple(best.key):
                     best.key, best.epoch, best.top1 = key, epoch, record.get("val_top1")
                     tensors = {name: tensor.clone() for name, tensor in trained_tensors(self.step).items()}
                 self._log(record, show=show_progress)
                 if time.monotonic() - saved_at >= config.save_every_s:
-                    extra = {"best_key": list(best.key), "best_epoch": best.epoch, "best_top1": best.top1}
-                    extra |= {"start_top1": best.start}
-                    self.state.save(epoch, self.step, self.optimizer, tensors, extra)
+                    self.state.save(epoch, self.step, self.optimizer, tensors, {"best": vars(best)})
                     saved_at = time.monotonic()
         restore_tensors(self.step, tensors)
         if best.epoch == 0 and config.optim.epochs:

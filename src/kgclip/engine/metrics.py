@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Labels = Int[Tensor, " B"] | Float[Tensor, "B K"]
@@ -84,33 +84,6 @@ def negative_log_likelihood(logits: Float[Tensor, "B K"], labels: Labels) -> flo
     """Mean of ``−log softmax(logits)[label]``, in nats; of soft labels, the mean cross entropy."""
     labels = labels.to(logits.dtype) if labels.is_floating_point() else labels
     return float(torch.nn.functional.cross_entropy(logits, labels))
-
-
-def harmonic_mean(a: float, b: float) -> float:
-    """``2ab / (a + b)``, 0 where both are 0."""
-    return 2 * a * b / (a + b) if a + b else 0.0
-
-
-def mean_average_precision(scores: Float[Tensor, "B M"], positive: Bool[Tensor, "B M"]) -> float:
-    """Mean, over the columns that have a positive, of average precision; in [0, 1].
-
-    A column's average precision is the mean, over its positives, of the share of positives among all that score at
-    least as high: equal scores count as one step, so that the order of rows has no influence.
-
-    Raises:
-        ValueError: nothing is positive, or a score is not finite.
-    """
-    if not positive.any() or not scores.isfinite().all():
-        raise ValueError("mean average precision needs a positive and finite scores")
-    columns = scores.T.contiguous()
-    candidates = columns.sort(dim=1).values
-    positives = columns.masked_fill(~positive.T, -torch.inf).sort(dim=1).values
-    num = len(scores)
-    at_least = num - torch.searchsorted(candidates, columns)
-    positive_at_least = num - torch.searchsorted(positives, columns)
-    precision = (positive_at_least / at_least).T.where(positive, 0).sum(dim=0)
-    count = positive.sum(dim=0)
-    return float((precision / count)[count > 0].mean())
 
 
 def fit_temperature(logits: Float[Tensor, "B K"], labels: Labels) -> float:

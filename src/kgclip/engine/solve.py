@@ -50,8 +50,7 @@ def solve(
     """Solve for S_mm, S_tri, the movements and the path; with a trained head for the movements and the path alone.
 
     Args:
-        backbone: whose embeddings these are.
-        embeddings: of the frames of training clips.
+        backbone: whose embeddings of the training clips' frames these are.
         targets: the graph over these clips.
         num_frames: T that probabilities are calibrated for.
         path_weight: of path evidence against S_output.

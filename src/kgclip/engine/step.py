@@ -16,13 +16,7 @@ from kgclip.models.options import LossWeights
 class TrainingStep(nn.Module):
     """From a batch to the terms of the loss (Eq. 8): the clips against the names of the graph, each encoded once.
 
-    Args:
-        backbone: image and text towers.
-        head: pooling and triplet encoder.
-        targets: the graph over the training clips.
-        prompts: the sentences around names.
-        weights: of the loss terms.
-        every_text: encode all names each step, rather than those of the step's clips.
+    With `every_text` all names are encoded each step, rather than those of the step's clips.
     """
 
     def __init__(

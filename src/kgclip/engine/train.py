@@ -40,10 +40,8 @@ def train(
     on training and validation clips together.
 
     Args:
-        config: the run.
-        prepared: its data, split and graph where they are at hand; None prepares them.
+        prepared: data, split and graph where they are at hand.
         resume: go on with the state that a killed run left beside ``config.out``.
-        show_progress: a progress bar on stderr.
 
     Raises:
         KgclipError: anything wrong with the input, found before training wherever possible.
@@ -112,14 +110,7 @@ def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progre
 
 @dataclass(frozen=True)
 class Run:
-    """The parts of one run.
-
-    Attributes:
-        config, prepared: what is run, on which clips and graph.
-        actions: that the model knows.
-        backbone, head: what trains by gradient, if anything does.
-        frames: of the clips.
-    """
+    """The parts of one run; backbone and head are what trains by gradient, if anything does."""
 
     config: TrainConfig
     prepared: Prepared
@@ -211,14 +202,7 @@ class Run:
 
 
 def new_run(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool = False) -> Run:
-    """A run with its backbone loaded, the weights that train chosen, and a new head.
-
-    Args:
-        config: the run.
-        prepared: its data, split and graph.
-        folder: for features that are computed once.
-        show_progress: progress bars on stderr.
-    """
+    """A run with its backbone loaded, the weights that train chosen, and a new head; `folder` is for its features."""
     torch.manual_seed(config.seed)
     model = config.model
     backbone = load_backbone(model.backbone, model.text)

@@ -36,10 +36,8 @@ class GradientHead(nn.Module):
     """S_mm and S_tri as cosines of embeddings (section 5 of docs/method.md), and their loss (Eq. 8).
 
     Args:
-        frame_dim: F, dimension of a frame's embedding.
-        dim: D, dimension of clips and names.
+        frame_dim, dim: F of a frame's embedding, D of clips and names.
         logit_scale: log of the scale on cosines at which training starts.
-        options: pooling and triplet encoder.
     """
 
     def __init__(self, frame_dim: int, dim: int, logit_scale: float, options: HeadOptions):

@@ -39,15 +39,10 @@ _SIZES = {
 
 
 def allowed(config: Any, where: str, types: Collection[str]) -> dict[str, Any]:
-    """What is taken of a model's configuration: its type and sizes.
-
-    Args:
-        config: as it was read.
-        where: it was read, for the message.
-        types: that are allowed.
+    """What is taken of a model's configuration, read at `where`: its type and sizes.
 
     Raises:
-        KgclipError: its type is none of them.
+        KgclipError: its type is none of those.
     """
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind not in types:
@@ -67,7 +62,7 @@ def new_model(config: Mapping[str, Any], where: str, *, empty: bool) -> Any:
 
     Args:
         config: by :func:`allowed`.
-        where: it was read, for the message.
+        where: for the message.
         empty: leave its parameters without memory, for a state dict to be assigned; else they are drawn at random,
             which takes seconds.
 
