@@ -20,7 +20,7 @@ from experiments.setting import Arm, Fitted, Setting
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
-from kgclip.models.evidence import discriminant_weights
+from kgclip.models.evidence import path_weights
 
 # From this share on somebody who knows the action would mention the movement.
 WRITTEN_SHARE = 0.1
@@ -100,7 +100,8 @@ def by_path(readings: Readings, known: Known, *, written: bool = False) -> Float
     """Path evidence (docs/method.md) over the movements that a training clip shows: others cannot be read."""
     read = known.shown.any(dim=0)
     shares = typical_shares(known) if written else known.shares
-    weights = discriminant_weights(shares[:, read], known.shown[:, read])[~known.base]
+    shown = known.shown[:, read]
+    weights = path_weights(shares[:, read], shown, shown)[~known.base]
     return (readings.shares - known.shown.mean(dim=0))[:, read] @ weights.T
 
 
