@@ -100,8 +100,7 @@ def by_path(readings: Readings, known: Known, *, written: bool = False) -> Float
     """Path evidence (docs/method.md) over the movements that a training clip shows: others cannot be read."""
     read = known.shown.any(dim=0)
     shares = typical_shares(known) if written else known.shares
-    shown = known.shown[:, read]
-    weights = path_weights(shares[:, read], shown, shown)[~known.base]
+    weights = path_weights(shares[:, read], known.shown[:, read], known.shown[:, read])[~known.base]
     return (readings.shares - known.shown.mean(dim=0))[:, read] @ weights.T
 
 
