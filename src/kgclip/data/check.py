@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
-from kgclip.data.annotation_files import clip_folders, frame_number
+from kgclip.data.annotation_files import frame_number, json_names
 from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip
 from kgclip.data.dataset import DataSet
 from kgclip.data.tables import read_table
@@ -148,27 +148,18 @@ def _annotations(dataset: DataSet, lengths: dict[str, int]) -> Iterator[Finding]
     annotated: set[str] = set()
     strays: list[str] = []
     beyond: list[str] = []
-    for root in dataset.annotation_folders:
-        for _, folder in clip_folders(root):
-            clip = dataset.clip_of_folder(os.path.relpath(folder, root))
-            if clip is None:
-                strays.append(printable(os.path.relpath(folder, root.parent)))
-                continue
-            annotated.add(clip)
-            with os.scandir(folder) as entries:
-                last = max((frame_number(entry.name) for entry in entries), default=0)
-            if last > lengths.get(clip, last):
-                beyond.append(f"{clip} (frame {last} of {lengths[clip]})")
+    for clip, folder, place in dataset.annotated():
+        if clip is None:
+            strays.append(place)
+            continue
+        annotated.add(clip)
+        last = max(map(frame_number, json_names(folder)))
+        if last > lengths.get(clip, last):
+            beyond.append(f"{clip} (frame {last} of {lengths[clip]})")
     # Test clips come without annotations, unless the data set has any of them.
     tested = (dataset.root / "test_annotations").is_dir()
     without = [clip.id for clip in dataset.clips if clip.id not in annotated and (clip.part != "test" or tested)]
-    yield from _finding(
-        "error",
-        "annotation-without-clip",
-        strays,
-        "without a clip",
-        "annotation folder",
-    )
+    yield from _finding("error", "annotation-without-clip", strays, "without a clip", "annotation folder")
     yield from _finding("error", "frame-beyond-end", beyond, "annotated beyond the last frame")
     yield from _finding("warning", "clip-without-annotation", without, "without annotations")
 
