@@ -1,9 +1,8 @@
 """A doctor for data sets: what is missing, broken or doubtful, before any time goes into training."""
 
-import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +13,7 @@ from kgclip.data.dataset import DataSet
 from kgclip.data.tables import read_table
 from kgclip.data.wording import count_of, examples_of, printable
 from kgclip.errors import KgclipError
+from kgclip.files import digest
 from kgclip.kg.inspect import Finding, Severity
 from kgclip.progress import progress_bar
 from kgclip.video.decode import VideoInfo, probe
@@ -22,11 +22,7 @@ _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 def check_dataset(
-    dataset: DataSet,
-    *,
-    decode: Callable[[Path], VideoInfo] | None = probe,
-    workers: int = 1,
-    progress: bool = True,
+    dataset: DataSet, *, decode: Callable[[Path], VideoInfo] | None = probe, workers: int = 1, progress: bool = True
 ) -> list[Finding]:
     """Look for what would fail or mislead later; errors come first, then warnings, then information.
 
@@ -102,37 +98,27 @@ def _small_classes(dataset: DataSet) -> Iterator[Finding]:
     counts = Counter(clip.action for clip in trainable)
     small = [action for action in dataset.actions if counts[action] < 2]
     yield from _finding("warning", "small-class", small, "with fewer than 2 clips to train and validate on", "class")
-    sources: dict[str, set[str]] = defaultdict(set)
-    for clip in trainable:
-        if clip.action is not None:
-            sources[clip.action].add(clip.source)
-    single = [action for action in dataset.actions if counts[action] > 1 and len(sources[action]) == 1]
-    yield from _finding(
-        "warning", "single-source", single, "cut from one source, so that none can be held out", "class"
-    )
+    sources = Counter(action for action, _ in {(clip.action, clip.source) for clip in trainable})
+    single = [action for action in dataset.actions if counts[action] > 1 and sources[action] == 1]
+    what = "cut from one source, so that none can be held out"
+    yield from _finding("warning", "single-source", single, what, "class")
 
 
 def _duplicates(clips: Sequence[Clip]) -> Iterator[Finding]:
-    by_size: dict[int, list[Clip]] = defaultdict(list)
+    sizes = {clip.id: clip.path.stat().st_size for clip in clips}
+    same_size = Counter(sizes.values())
+    by_content: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
-        by_size[clip.path.stat().st_size].append(clip)
-    by_content: dict[tuple[int, str], list[Clip]] = defaultdict(list)
-    for size, same_size in by_size.items():
         # Empty files are unreadable rather than copies of each other.
-        for clip in same_size if size and len(same_size) > 1 else ():
-            with clip.path.open("rb") as file:
-                by_content[size, hashlib.file_digest(file, "sha256").hexdigest()].append(clip)
-    same = [group for group in by_content.values() if len(group) > 1]
-    across = [group for group in same if len({(clip.part, clip.action) for clip in group}) > 1]
-    alike = [group for group in same if group not in across]
-    yield from _finding(
-        "error", "duplicate-content", _names(across), "of equal files under several labels or parts", "group"
-    )
-    yield from _finding("warning", "duplicate-content", _names(alike), "of equal files", "group")
-
-
-def _names(groups: Iterable[Sequence[Clip]]) -> list[str]:
-    return [" = ".join(clip.id for clip in group) for group in groups]
+        if sizes[clip.id] and same_size[sizes[clip.id]] > 1:
+            by_content[digest(clip.path)].append(clip)
+    across, alike = [], []
+    for group in by_content.values():
+        if len(group) > 1:
+            kinds = {(clip.part, clip.action) for clip in group}
+            (across if len(kinds) > 1 else alike).append(" = ".join(clip.id for clip in group))
+    yield from _finding("error", "duplicate-content", across, "of equal files under several labels or parts", "group")
+    yield from _finding("warning", "duplicate-content", alike, "of equal files", "group")
 
 
 def _shared_sources(dataset: DataSet) -> Iterator[Finding]:

@@ -143,13 +143,12 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
         try:
             f"{entry.path}{entry.label}".encode()
         except UnicodeEncodeError:
-            raise KgclipError(
-                f"{printable(entry.path)}: has a name that is not UTF-8; rename the file or folder"
-            ) from None
+            where = printable(entry.path)
+            raise KgclipError(f"{where}: has a name that is not UTF-8; rename the file or folder") from None
         other = by_id.setdefault(entry.id, entry)
-        if other is not entry and other.path == entry.path:
+        if other is not entry:
             twice.append(str(entry.path))
-        elif other is not entry:
+        if other.path != entry.path:
             raise KgclipError(
                 f"{entry.path}: has the same name as {other.path}; a clip is known as {entry.id!r}, without the "
                 "extension, so rename one of the two"
@@ -162,11 +161,10 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
 
 def _doubtful_spellings(spelled: Mapping[str, str]) -> Iterator[Finding]:
     spellings: dict[str, list[str]] = defaultdict(list)
-    for name, chosen in spelled.items():
-        spellings[chosen].append(name)
-    several = {chosen: sorted(names) for chosen, names in sorted(spellings.items()) if len(names) > 1}
-    if several:
-        cases = [f"{' = '.join(map(repr, names))} (taken as {chosen!r})" for chosen, names in several.items()]
+    for name, chosen in sorted(spelled.items()):
+        spellings[chosen].append(repr(name))
+    cases = [f"{' = '.join(names)} (taken as {name!r})" for name, names in sorted(spellings.items()) if len(names) > 1]
+    if cases:
         what = f"{count_of(len(cases), 'action')} spelled in several ways: {examples_of(cases)}"
         yield Finding("warning", "spelling", what)
 
