@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kgclip.config import TrainConfig
+from kgclip.config import ModelConfig, TrainConfig
 from kgclip.engine import checkpoint as checkpoint_module
 from kgclip.engine import state as state_module
 from kgclip.engine.state import TrainingState
@@ -49,26 +49,26 @@ def epochs_of(folder: Path) -> list[int]:
 
 @pytest.fixture
 def config(tiny_config: Callable[..., TrainConfig], tmp_path: Path) -> TrainConfig:
-    return tiny_config(tmp_path / "run", save_every_s=0.0)
+    return tiny_config(tmp_path / "run", save_every_s=0.0, model=ModelConfig(head="gradient", pooling="projected"))
 
 
 def words_of(config: TrainConfig) -> list[str]:
     return (
         f"train --data {config.data} --out {config.out} --features {config.features} --frames {config.frames} "
-        "--workers 0 --device cpu --optim.epochs 3 --optim.batch-size 32 --optim.warmup-epochs 1.0 --save-every-s 0"
+        "--workers 0 --device cpu --model.head gradient --model.pooling projected --optim.epochs 3 --optim.batch-size 32 --optim.warmup-epochs 1.0 --save-every-s 0"
     ).split()
 
 
 # An epoch writes three files of tensors and one of JSON; before the first epoch there is one of JSON.
 @pytest.mark.parametrize(("name", "number"), [("save_tensors", 2), ("save_tensors", 6), ("write_json", 4)])
-def test_sigkill_then_resume_gives_the_same_bytes(name: str, number: int, config: TrainConfig, kg_model: Path):
+def test_sigkill_then_resume_gives_the_same_bytes(name: str, number: int, config: TrainConfig, trained_model: Path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", KILLED, name, str(number), *words_of(config)]
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert process.returncode == -signal.SIGKILL, process.stderr
     assert not config.out.exists()
     train(config, resume=True, show_progress=False)
-    assert (config.out / WEIGHTS).read_bytes() == (kg_model / WEIGHTS).read_bytes()
+    assert (config.out / WEIGHTS).read_bytes() == (trained_model / WEIGHTS).read_bytes()
     assert epochs_of(config.out) == [1, 2, 3]
     assert list(config.out.parent.iterdir()) == [config.out]
 
@@ -80,7 +80,7 @@ def test_sigkill_then_resume_gives_the_same_bytes(name: str, number: int, config
     + [(checkpoint_module, "save_tensors", 1), (checkpoint_module, "write_json", 1)],
 )
 def test_stopped_while_writing_and_resumed(
-    module: Any, name: str, number: int, config: TrainConfig, kg_model: Path, monkeypatch: pytest.MonkeyPatch
+    module: Any, name: str, number: int, config: TrainConfig, trained_model: Path, monkeypatch: pytest.MonkeyPatch
 ):
     original, calls = getattr(module, name), [0]
 
@@ -96,7 +96,7 @@ def test_stopped_while_writing_and_resumed(
             train(config, show_progress=False)
     assert not config.out.exists()
     train(config, resume=True, show_progress=False)
-    assert (config.out / WEIGHTS).read_bytes() == (kg_model / WEIGHTS).read_bytes()
+    assert (config.out / WEIGHTS).read_bytes() == (trained_model / WEIGHTS).read_bytes()
     assert epochs_of(config.out) == [1, 2, 3]
     assert list(config.out.parent.iterdir()) == [config.out]
 
@@ -133,13 +133,13 @@ def test_without_resume_a_state_is_not_overwritten(stopped: Path, config: TrainC
     assert sorted(stopped.rglob("*")) == before
 
 
-def test_resuming_with_other_options_is_refused(stopped: Path, config: TrainConfig, kg_model: Path):
+def test_resuming_with_other_options_is_refused(stopped: Path, config: TrainConfig, trained_model: Path):
     with pytest.raises(KgclipError, match=r"another run \(config differ\); resume with the same options"):
         train(replace(config, seed=1), resume=True, show_progress=False)
     # What says nothing of the result may differ; the refusal has left the state alone.
     first = (stopped / "log.jsonl").read_text().splitlines()[0]
     train(replace(config, save_every_s=99.0), resume=True, show_progress=False)
-    assert (config.out / WEIGHTS).read_bytes() == (kg_model / WEIGHTS).read_bytes()
+    assert (config.out / WEIGHTS).read_bytes() == (trained_model / WEIGHTS).read_bytes()
     # The first epoch was not run again: its line holds the time that it took.
     assert (config.out / "log.jsonl").read_text().splitlines()[0] == first
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from kgclip.engine.scoring import Scorer
 
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.loop import learning_rate_factor
-from kgclip.engine.scoring import Scorer
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.models.options import Tuning

@@ -4,7 +4,6 @@ from dataclasses import fields
 
 import pytest
 import torch
-from kgclip.models.path import action_weights, fuse, part_softmax, path_evidence
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -177,7 +177,8 @@ class Recognizer:
         """
         k = self.checkpoint.actions.index(action)
         contribution = self.model.contributions(score, k)
-        assert contribution is not None
+        if contribution is None:
+            return []
         definition = self.model.path.definitions[k]
         ranked = contribution[0].masked_fill(definition <= 0, float("-inf")).argsort(descending=True)
         return [

@@ -45,6 +45,7 @@ def solve(
     num_frames: int,
     path_weight: float,
     gradient: GradientHead | None = None,
+    names: Float[Tensor, "K D"] | None = None,
 ) -> SolvedModel:
     """Solve for S_mm, S_tri, the movements and the path; with a trained head for the movements and the path alone.
 
@@ -55,6 +56,7 @@ def solve(
         num_frames: T that probabilities are calibrated for.
         path_weight: of path evidence against S_output.
         gradient: a trained head, whose scores take the place of the solved ones.
+        names: embeddings of the actions' prompts for it, of unit length.
     """
     performs, shows = targets.edges["performs"], targets.edges["shows"]
     definitions = targets.edges["consists_of"]
@@ -68,13 +70,19 @@ def solve(
     head, left_out = fit_closed_form(embeddings, wanted)
     path = PathEvidence(len(targets.actions), len(targets.movements))
     seen = left_out[nearest_count(num_frames, head.counts)]
-    path.fit(definitions, shows[targets.annotated], seen.shares[targets.annotated], path_weight)
+    path.fit(definitions, shows[targets.annotated], seen.shares[targets.annotated])
     model = KGCLIP(backbone, head, path, gradient, len(targets.actions)).eval()
+    mm, tri = seen.mm, seen.tri
+    if gradient is not None and names is not None:
+        model.action_embeddings = names
+        mm, tri = gradient(embeddings, names)
+    output = mm if tri is None else 0.5 * (mm + tri)
+    if path.readable:
+        path.fit_weight(path_weight, output, path(seen.shares))
     if gradient is not None:
         return SolvedModel(model, None)
     defined = ~performs.any(dim=0)
     if path.readable and defined.any():
-        output = model.join(seen.mm, seen.tri, seen.shares).output
         path.fit_defined(defined, output)
     return SolvedModel(model, _calibrate(model, seen, performs, targets.sources))
 

@@ -170,10 +170,8 @@ class Run:
         targets = graph_targets(prepared, split.train, self.actions, graph=config.model.graph)
         embeddings = self.frames.embeddings(split.train, CACHED_PER_FRAME * config.frames)
         gradient = self.head if config.model.head == "gradient" else None
-        solved = solve(self.backbone, embeddings, targets, config.frames, config.path_weight, gradient)
-        if gradient is not None:
-            solved.model.action_embeddings = self.action_embeddings()
-        return solved
+        names = None if gradient is None else self.action_embeddings()
+        return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, gradient, names)
 
     @torch.no_grad()
     def action_embeddings(self) -> Float[Tensor, "K D"]:

@@ -58,7 +58,7 @@ class PathEvidence(nn.Module):
         definitions: share of each movement in each action.
         weights: w; zero rows for actions of which no movement is known.
         baseline: p̄, share of each movement in the average training clip, which is evidence for nothing.
-        weight: of the path against S_output, both in units of their spread over the actions; 0 leaves the path out.
+        weight: g, of the path in the unit of S_output; 0 leaves the path out.
         defined: actions that are known by their definition alone.
         gain, offset: what brings their path evidence to the unit of the others' S_output.
     """
@@ -91,7 +91,6 @@ class PathEvidence(nn.Module):
         definitions: Float[Tensor, "K M"],
         shown: Float[Tensor, "N M"],
         read: Float[Tensor, "N M"],
-        weight: float,
     ) -> None:
         """Learn what each movement counts.
 
@@ -99,13 +98,21 @@ class PathEvidence(nn.Module):
             definitions: share of each movement in each action.
             shown: shares of the movements in the annotated training clips.
             read: the same as read from these clips by a fit that did not see their sources.
-            weight: of the path against S_output.
         """
         self.definitions.copy_(definitions)
-        self.weight.fill_(weight)
         if len(shown) > 1:
             self.weights.copy_(path_weights(definitions, shown, read))
             self.baseline.copy_(shown.mean(dim=0))
+
+    def fit_weight(self, weight: float, output: Float[Tensor, "N K"], path: Float[Tensor, "N K"]) -> None:
+        """Weigh the path against S_output by their mean deviations over the actions: ``g = w · σ_output / σ_path``.
+
+        Args:
+            weight: w.
+            output, path: S_output and S_path of training clips.
+        """
+        spreads = [values.std(dim=1, correction=0).mean() for values in (output, path)]
+        self.weight.copy_(weight * spreads[0] / spreads[1].clamp(min=1e-6))
 
     def fit_defined(self, defined: Bool[Tensor, " K"], output: Float[Tensor, "N K"]) -> None:
         """Bring the path evidence of actions without clips to the unit of the others.
@@ -131,18 +138,3 @@ class PathEvidence(nn.Module):
     def with_defined(self, output: Float[Tensor, "B K"], path: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """S_output, in which actions known by their definition alone have their path evidence."""
         return torch.where(self.defined, self.gain * path + self.offset, output)
-
-    def factor(self, output: Float[Tensor, "B K"], path: Float[Tensor, "B K"]) -> Float[Tensor, "B 1"]:
-        """``w · σ_output / σ_path`` with σ over the actions of a clip (Eq. 11)."""
-        spread = path.std(dim=1, correction=0, keepdim=True)
-        # Evidence that says the same of every action must not be blown up to noise.
-        factor = self.weight * output.std(dim=1, correction=0, keepdim=True) / spread.clamp(min=1e-6)
-        return torch.where(spread > 1e-6, factor, 0.0)
-
-    def contributions(
-        self, shares: Float[Tensor, "B M"], factor: Float[Tensor, "B 1"], action: int
-    ) -> Float[Tensor, "B M"]:
-        """What each movement adds to the score of an action."""
-        evidence = shares - self.baseline
-        added = factor * evidence * (self.weights[action] - self.weights.mean(dim=0))
-        return added + self.gain[action] * evidence * self.weights[action]

@@ -18,7 +18,7 @@ Frames = Float[Tensor, "B T C H W"] | Float[Tensor, "B T F"]
 
 @dataclass(frozen=True)
 class Score:
-    """The score of every clip and action, with its parts: ``total = output + factor · (path − mean of path)``.
+    """The score of every clip and action, with its parts: ``total = output + g · path`` (Eq. 11).
 
     Attributes:
         mm: S_mm, of the video–text part.
@@ -26,7 +26,6 @@ class Score:
         output: S_output = ½ (S_mm + S_tri), or S_mm alone; of an action known by its definition alone, its path
             evidence in the unit of the others.
         path: S_path, evidence over the movements; None where no movement can be read.
-        factor: weight of path evidence in the unit of S_output.
         total: what ranks the actions.
         shares: estimated share of each movement in the clip.
     """
@@ -35,7 +34,6 @@ class Score:
     tri: Float[Tensor, "B K"] | None
     output: Float[Tensor, "B K"]
     path: Float[Tensor, "B K"] | None
-    factor: Float[Tensor, "B 1"]
     total: Float[Tensor, "B K"]
     shares: Float[Tensor, "B M"]
 
@@ -82,13 +80,10 @@ class KGCLIP(nn.Module):
         """S_output of both parts (Eq. 9) and path evidence beside it (Eq. 11)."""
         output = mm if tri is None else 0.5 * (mm + tri)
         if not self.path.readable:
-            nothing = output.new_zeros(len(output), 1)
-            return Score(mm, tri, output, None, nothing, output, shares)
+            return Score(mm, tri, output, None, output, shares)
         path = self.path(shares)
         output = self.path.with_defined(output, path)
-        factor = self.path.factor(output, path)
-        total = output + factor * (path - path.mean(dim=1, keepdim=True))
-        return Score(mm, tri, output, path, factor, total, shares)
+        return Score(mm, tri, output, path, output + self.path.weight * path, shares)
 
     def probability(self, score: Score, chosen: Bool[Tensor, " K"] | None = None) -> Float[Tensor, "B K"]:
         """``softmax(S / T)`` over the actions, or over those chosen; the others have 0."""
@@ -96,14 +91,15 @@ class KGCLIP(nn.Module):
         return (logits if chosen is None else logits.masked_fill(~chosen, -torch.inf)).softmax(dim=1)
 
     def contributions(self, score: Score, action: int) -> Float[Tensor, "B M"] | None:
-        """What each movement adds to the score of an action.
+        """What each movement adds to the score of an action; None where movements add nothing to it.
 
         They sum to what the path adds to S_output; for an action known by its definition alone, to its score but for a
         constant.
         """
-        if score.path is None:
+        weight = self.path.weight + self.path.gain[action]
+        if score.path is None or weight == 0:
             return None
-        return self.path.contributions(score.shares, score.factor, action)
+        return weight * (score.shares - self.path.baseline) * self.path.weights[action]
 
 
 def unsolved_model(backbone: Backbone, head: GradientHead, actions: Float[Tensor, "K D"]) -> KGCLIP:
