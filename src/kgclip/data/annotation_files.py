@@ -29,12 +29,12 @@ _OTHER_FORMATS: tuple[tuple[str, frozenset[str]], ...] = (
 )
 
 
-def clip_folders(root: Path) -> Iterator[tuple[str, str]]:
-    """Find the folders with JSON files under ``root``, as (clip id, path); the folder's name is the clip's id."""
+def clip_folders(root: Path) -> Iterator[str]:
+    """Find the folders with JSON files under ``root``; a folder's name is that of its clip."""
     for folder, inner, names in os.walk(root, followlinks=True):
         inner[:] = sorted(name for name in inner if not is_foreign(name))
         if any(name.endswith(".json") and name[0] != "." for name in names):
-            yield os.path.basename(folder), folder  # noqa: PTH119
+            yield folder
 
 
 def json_names(folder: str | int) -> list[str]:

@@ -35,11 +35,9 @@ def read_observations(
     """Read every part annotation of a data set; docs/data.md describes the format.
 
     Args:
-        dataset: a data set with annotations.
         keep_going: leave broken records out with a warning instead of raising.
         workers: number of processes that read.
         cache: take the result from an earlier call while no annotation file changes, and keep it for the next.
-        progress: show a progress bar on stderr, if that is a terminal.
 
     Raises:
         KgclipError: there is no annotation, or there are unknown words, broken files or unknown clips; the message

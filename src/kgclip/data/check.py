@@ -29,10 +29,8 @@ def check_dataset(
     The words inside the annotations are not checked here: ``read_observations`` does that.
 
     Args:
-        dataset: an open data set.
         decode: opens one video and raises KgclipError if it is broken; None leaves the videos' content unchecked.
         workers: threads that decode.
-        progress: show a progress bar on stderr, if that is a terminal.
     """
     present = [clip for clip in dataset.clips if clip.path.is_file()]
     lengths, broken = _decode_all(present, decode, workers, progress) if decode else ({}, [])

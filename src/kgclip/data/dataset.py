@@ -67,7 +67,7 @@ class DataSet:
     def annotated(self) -> Iterator[tuple[str | None, str, str]]:
         """Every folder of frame annotations as (clip id, path, name for a message); no id if it is of no clip."""
         for root in self.annotation_folders:
-            for _, folder in clip_folders(root):
+            for folder in clip_folders(root):
                 clip = self._clip_of_folder(os.path.relpath(folder, root))
                 yield clip, folder, printable(os.path.relpath(folder, root.parent))
 

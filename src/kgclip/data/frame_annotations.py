@@ -95,13 +95,7 @@ class FrameColumns:
 
 
 def read_folders(folders: list[str], root: str, allowed: AllowedWords) -> FrameColumns:
-    """Read the frames in these folders, one per clip, each in the order of its frame numbers.
-
-    Args:
-        folders: their paths.
-        root: the folder that the names of files in problems are relative to.
-        allowed: the vocabulary.
-    """
+    """Read the frames in these folders in the order of their numbers; problems name files relative to ``root``."""
     return _reader(root, allowed, threading.get_ident()).read(folders)
 
 

@@ -130,10 +130,7 @@ def make_split(dataset: DataSet, options: SplitOptions, *, validate: bool = True
     ``shots`` and ``label_fraction``, and every action keeps a labeled training clip where it has one. Clips without an
     action are never carved for validation or test.
 
-    Args:
-        dataset: what is split.
-        options: how.
-        validate: False leaves no validation part; its clips, also those that the data set prescribes, train.
+    With ``validate`` False there is no validation part; its clips, also those that the data set prescribes, train.
 
     Raises:
         KgclipError: the saved split does not fit the data set, or no clip is left for training.
@@ -212,7 +209,8 @@ def _rng(seed: int, stream: int) -> np.random.Generator:
 
 def _split_of(train: Sequence[Clip], val: Sequence[Clip], test: Sequence[Clip]) -> Split:
     labelled = tuple(clip.id for clip in train if clip.action is not None)
-    return Split(*(tuple(clip.id for clip in clips) for clips in (train, val, test)), labelled)
+    parts = [tuple(clip.id for clip in clips) for clips in (train, val, test)]
+    return Split(*parts, labelled=labelled)
 
 
 def _check_disjoint(split: Split, where: str) -> None:
