@@ -90,11 +90,8 @@ class VideoSource(Dataset):
     Items are addressed by (epoch, position), so that a worker needs no state and a resumed run draws the same.
 
     Args:
-        paths: one file a clip.
         num_frames: T.
-        pixels: what the image tower takes.
         augmentation: random sampling and augmentation in training; None for centers of segments.
-        seed: of sampling and augmentation.
         workers: processes that decode; 0 decodes here.
     """
 
@@ -163,7 +160,6 @@ class FeatureSource:
         clips: features of each clip's frames, each [T_i, F].
         num_frames: T drawn from them, from equal segments.
         training: draw at random in each segment; else its center.
-        seed: of the draws.
     """
 
     def __init__(
