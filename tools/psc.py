@@ -29,8 +29,7 @@ from kgclip.kg.names import plain_name
 HUMAN_IOU, PART_IOU, STEPS, MAX_HUMANS, MAX_PROPOSALS = 0.5, 0.3, 10_000, 10, 5
 FRAME_INTERVAL = 5  # frames 1, 6, 11, … are scored
 VIDEO_FILE, PART_FILE = "pred_vid_result.json", "pred_part_result.json"
-# A complete submission for all of Kinetics-TPS takes a tenth of this; a small zip file may claim to hold any size.
-MAX_BYTES = 2**30
+MAX_BYTES = 2**30  # ten times a complete submission; a small zip file may claim to hold any size
 
 Box = tuple[float, float, float, float]
 
