@@ -24,8 +24,6 @@ def map_in_workers(
 
     Args:
         function: one of a module, or a partial of one.
-        tasks: its arguments.
-        workers: number of processes.
         place: what is worked on, for the sentence of an error.
         chunk: number of tasks that are sent to a process at once.
 

@@ -2,12 +2,9 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
-import msgspec
 import numpy as np
-import orjson
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -16,7 +13,7 @@ from hypothesis import strategies as st
 from kgclip.data.annotation_files import clip_folders, fingerprint, frame_number
 from kgclip.data.annotations import read_observations, without_movements
 from kgclip.data.dataset import open_dataset
-from kgclip.data.frame_annotations import AllowedWords, _FrameReader, read_folders
+from kgclip.data.frame_annotations import AllowedWords, read_folders
 from kgclip.errors import KgclipError
 
 HAND = {"number": 1, "name": "left_hand", "box": [1, 2, 3, 4], "verb": "hold", "obj_class": "little_ball"}
@@ -424,38 +421,9 @@ def test_fingerprints_of_reading_and_of_looking_agree(tps, annotate):
     for number in (3, 1, 20):
         annotate(tps, f"push_up/a/a/img_{number:05d}.json", [human(HAND)])
     annotate(tps, "push_up/a/a/broken.json", b"{")
-    ((clip, folder),) = clip_folders(tps / "train_annotations")
-    columns = read_folders([folder], str(tps), AllowedWords(frozenset({"left hand"}), None, None))
-    assert clip == "a"
+    (folder,) = clip_folders(tps / "train_annotations")
+    columns = read_folders([folder], str(tps), AllowedWords(frozenset({"left hand"})))
     assert columns.fingerprints == [fingerprint(folder)]
-
-
-any_word = st.sampled_from(["none", "bend", "left_hand", "hold", "little_ball"])
-any_part = st.fixed_dictionaries(
-    {"verb": any_word | st.lists(any_word, min_size=1, max_size=2)},
-    optional={
-        "obj_class": any_word | st.none() | st.lists(any_word, max_size=2),
-        "box": st.lists(st.integers(-(2**63), 2**63 - 1), max_size=4),
-    },
-)
-any_human = st.fixed_dictionaries(
-    {}, optional={"parts": st.none() | st.dictionaries(st.sampled_from(["head", "left_hand", "tail"]), any_part)}
-)
-
-
-@given(
-    st.lists(st.fixed_dictionaries({}, optional={"humans": st.none() | st.lists(any_human, max_size=3)}), max_size=4)
-)
-@settings(deadline=None)
-def test_the_usual_layout_is_read_as_any_other(frames: list[dict]):
-    allowed = AllowedWords(frozenset({"head", "left hand"}), None, None)
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        for number, frame in enumerate(frames, 1):
-            (Path(folder) / f"img_{number:05d}.json").write_bytes(orjson.dumps(frame))
-        fast = _FrameReader(folder, allowed).read([folder])
-        assert len(fast.frame) == len(frames)
-        patch.setattr("kgclip.data.frame_annotations._DECODER", msgspec.json.Decoder(int))
-        assert _FrameReader(folder, allowed).read([folder]) == fast
 
 
 def test_names_of_files_that_are_not_utf8_can_be_printed(tps, annotate):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import orjson
 
+from kgclip.data.clip import is_foreign
+
 _FRAME_FILE = re.compile(r"(?:img_)?0*([1-9]\d{0,8})\.json")
 _FRAME_ZERO = re.compile(r"(?:img_)?0+\.json")
 
@@ -27,26 +29,17 @@ _OTHER_FORMATS: tuple[tuple[str, frozenset[str]], ...] = (
 )
 
 
-def clip_folders(root: Path) -> Iterator[tuple[str, str]]:
-    """Find the folders with JSON files under ``root``, as (clip id, path); the folder's name is the clip's id."""
-    yield from _clip_folders(str(root), root.name)
+def clip_folders(root: Path) -> Iterator[str]:
+    """Find the folders with JSON files under ``root``; a folder's name is that of its clip."""
+    for folder, inner, names in os.walk(root, followlinks=True):
+        inner[:] = sorted(name for name in inner if not is_foreign(name))
+        if any(name.endswith(".json") and name[0] != "." for name in names):
+            yield folder
 
 
-def _clip_folders(folder: str, name: str) -> Iterator[tuple[str, str]]:
-    files, others = json_names(folder)
-    if files:
-        yield name, folder
-    for inner in sorted(others):
-        path = f"{folder}/{inner}"
-        if not inner.startswith(".") and inner != "__MACOSX" and Path(path).is_dir():
-            yield from _clip_folders(path, inner)
-
-
-def json_names(folder: str | int) -> tuple[list[str], list[str]]:
-    """The names in a folder, or in what a descriptor stands for, of JSON files that are not hidden, and the others."""
-    names = os.listdir(folder)  # noqa: PTH208 (takes a descriptor too)
-    files = [name for name in names if name.endswith(".json") and name[0] != "."]
-    return files, [] if len(files) == len(names) else [name for name in names if not name.endswith(".json")]
+def json_names(folder: str | int) -> list[str]:
+    """The names in a folder, or in what a descriptor stands for, of JSON files that are not hidden."""
+    return [name for name in os.listdir(folder) if name.endswith(".json") and name[0] != "."]  # noqa: PTH208
 
 
 @lru_cache(maxsize=16384)
@@ -67,14 +60,11 @@ def foreign_format(path: Path) -> str | None:
     """The name of the format of another annotation tool that a file is in, None if it is in none known."""
     try:
         content = path.read_bytes().removeprefix(codecs.BOM_UTF8).lstrip() if path.is_file() else b""
-    except OSError:
-        return None
-    if content.startswith(b"<"):
-        start = content[:4096]
-        return "CVAT XML" if b"<annotations" in start else "Pascal VOC XML" if b"<annotation" in start else None
-    try:
+        if content.startswith(b"<"):
+            start = content[:4096]
+            return "CVAT XML" if b"<annotations" in start else "Pascal VOC XML" if b"<annotation" in start else None
         return format_of(orjson.loads(content))
-    except orjson.JSONDecodeError:
+    except (OSError, orjson.JSONDecodeError):
         return None
 
 
@@ -90,9 +80,8 @@ def fingerprint(folder: str) -> str:
     """A hash of the names, sizes and times of change of a folder's JSON files, without opening them."""
     directory = os.open(folder, os.O_RDONLY)
     try:
-        names, _ = json_names(directory)
         # Relative to the folder: the system need not walk its path for every file.
-        return fingerprint_of(trait_of(name, os.stat(name, dir_fd=directory)) for name in names)
+        return fingerprint_of(trait_of(name, os.stat(name, dir_fd=directory)) for name in json_names(directory))
     finally:
         os.close(directory)
 

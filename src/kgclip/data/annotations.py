@@ -1,21 +1,19 @@
 """Reads the part annotations of a data set: one JSON file per frame, 575,000 of them in Kinetics-TPS."""
 
 import logging
-import os
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int32
 
-from kgclip.data.annotation_files import clip_folders, fingerprint, foreign_format, json_names
+from kgclip.data.annotation_files import foreign_format, json_names
 from kgclip.data.dataset import DataSet
 from kgclip.data.frame_annotations import AllowedWords, FrameColumns, Problems, read_folders
 from kgclip.data.observation_cache import ObservationCache
-from kgclip.data.wording import count_of, printable
+from kgclip.data.wording import count_of
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
 from kgclip.kg.observations import Observations
@@ -28,8 +26,6 @@ logger = logging.getLogger(__name__)
 _FOLDERS_PER_TASK = 32
 # Starting worker processes takes longer than reading this many folders.
 _FEW_FOLDERS = 256
-# And longer than asking for the state of the files in this many.
-_FEW_TO_STAT = 1024
 _MAX_PROBLEMS_SHOWN = 12
 
 
@@ -39,24 +35,22 @@ def read_observations(
     """Read every part annotation of a data set; docs/data.md describes the format.
 
     Args:
-        dataset: a data set with annotations.
         keep_going: leave broken records out with a warning instead of raising.
         workers: number of processes that read.
         cache: take the result from an earlier call while no annotation file changes, and keep it for the next.
-        progress: show a progress bar on stderr, if that is a terminal.
 
     Raises:
         KgclipError: there is no annotation, or there are unknown words, broken files or unknown clips; the message
             counts each kind of problem and gives three examples.
     """
-    where = " and ".join(str(folder) for folder in dataset.annotation_folders) or str(dataset.root)
+    where = " and ".join(map(str, dataset.annotation_folders or [dataset.root]))
     folders, problems = _find_folders(dataset)
     if not folders and not problems.counts:
         raise KgclipError(
             f"{where}: holds no frame annotation{_other_files(dataset)}; expected [<class>/]<clip>/img_00001.json"
         )
     store = ObservationCache(dataset, folders) if cache else None
-    observations = store.find(lambda places: _fingerprints(dataset, places, workers)) if store else None
+    observations = store.find(workers) if store else None
     if observations is None:
         of_files = Problems()
         fingerprints, tables = [], [_tables([], FrameColumns())]
@@ -91,24 +85,16 @@ def _find_folders(dataset: DataSet) -> tuple[dict[str, str], Problems]:
     """The annotation folder of each clip, in the order of the clips' ids."""
     folders: dict[str, str] = {}
     problems = Problems()
-    for root in dataset.annotation_folders:
-        for _, folder in clip_folders(root):
-            place = printable(os.path.relpath(folder, root.parent))
-            clip = dataset.clip_of_folder(os.path.relpath(folder, root))
-            if clip is None:
-                problems.add(*_stray_folder(folder, place))
-            elif folders.setdefault(clip, folder) != folder:
-                problems.add("a second folder of annotations for one clip", place)
-    return {clip: folders[clip] for clip in sorted(folders)}, problems
-
-
-def _stray_folder(folder: str, place: str) -> tuple[str, str]:
-    """What is wrong with a folder of JSON files that is no clip's, and where."""
-    name = min(json_names(folder)[0])
-    layout = foreign_format(Path(folder, name))
-    if layout:
-        return f"a file in the format of {layout}", f"{place}/{name}"
-    return "annotations of a clip that the data set lacks", place
+    for clip, folder, place in dataset.annotated():
+        if clip is None:
+            name = min(json_names(folder))
+            if layout := foreign_format(Path(folder, name)):
+                problems.add(f"a file in the format of {layout}", f"{place}/{name}")
+            else:
+                problems.add("annotations of a clip that the data set lacks", place)
+        elif folders.setdefault(clip, folder) != folder:
+            problems.add("a second folder of annotations for one clip", place)
+    return dict(sorted(folders.items())), problems
 
 
 def _other_files(dataset: DataSet) -> str:
@@ -121,81 +107,57 @@ def _other_files(dataset: DataSet) -> str:
 
 
 def _read(
-    dataset: DataSet, folders: Mapping[str, str], workers: int, progress: bool
+    dataset: DataSet, folders: dict[str, str], workers: int, progress: bool
 ) -> Iterator[tuple[list[str], FrameColumns]]:
     """A few clips at a time with what is in their folders."""
-    root = _common_root(dataset)
+    root = str(dataset.annotation_folders[0].parent)
     read = partial(read_folders, root=root, allowed=_allowed_words(dataset))
-    clips, tasks = _pieces(list(folders)), _pieces(list(folders.values()))
+    clips = list(folders)
+    pieces = [clips[start : start + _FOLDERS_PER_TASK] for start in range(0, len(clips), _FOLDERS_PER_TASK)]
+    tasks = [[folders[clip] for clip in piece] for piece in pieces]
     results = map_in_workers(read, tasks, workers if len(folders) > _FEW_FOLDERS else 1, place=root)
     with progress_bar("Reading annotations", len(folders), "clips", show=progress) as advance:
-        for names, columns in zip(clips, results, strict=True):
-            yield names, columns
-            advance(len(names))
-
-
-def _pieces(items: list[str]) -> list[list[str]]:
-    return [items[start : start + _FOLDERS_PER_TASK] for start in range(0, len(items), _FOLDERS_PER_TASK)]
-
-
-def _fingerprints(dataset: DataSet, folders: Sequence[str], workers: int) -> Iterator[str]:
-    workers = 1 if len(folders) <= _FEW_TO_STAT else workers
-    return map_in_workers(fingerprint, folders, workers, place=_common_root(dataset), chunk=_FOLDERS_PER_TASK)
-
-
-def _common_root(dataset: DataSet) -> str:
-    return os.path.commonpath([str(folder.parent) for folder in dataset.annotation_folders])
+        for piece, columns in zip(pieces, results, strict=True):
+            yield piece, columns
+            advance(len(piece))
 
 
 def _allowed_words(dataset: DataSet) -> AllowedWords:
-    vocabulary = dataset.vocabulary
-    if vocabulary is None:
-        return AllowedWords(frozenset(PARTS), None, None)
-    return AllowedWords(frozenset(vocabulary.parts), frozenset(vocabulary.states), frozenset(vocabulary.objects))
+    words = dataset.vocabulary
+    if words is None:
+        return AllowedWords(frozenset(PARTS))
+    return AllowedWords(frozenset(words.parts), frozenset(words.states), frozenset((*words.objects, "none")))
 
 
 def _tables(clips: Sequence[str], columns: FrameColumns) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Turn counts and positions into the rows of parts and of frames; a row holds the number of each of its names."""
-    clip_of_frame = _owners(_array(columns.frames_per_folder))
-    humans_per_frame = _array(columns.humans_per_frame)
-    frame_of_human = _owners(humans_per_frame)
-    # A human's number in its frame is its number overall minus that of the frame's first human.
-    first_human = np.cumsum(humans_per_frame, dtype=np.int32) - humans_per_frame
-    human = np.arange(len(frame_of_human), dtype=np.int32) - first_human[frame_of_human]
-    human_of_record = _owners(_array(columns.records_per_human))
-    frame_of_record = frame_of_human[human_of_record]
-    frame, clip = _array(columns.frame), _words(clips, clip_of_frame)
+    """The rows of parts and of frames; a row holds the number of each of its names."""
+    frames = pl.DataFrame({"clip": _words(clips, columns.folder), "frame": _numbers(columns.frame)})
     parts, states, objects = zip(*columns.triples, strict=True) if columns.triples else ((), (), ())
-    record = _array(columns.record)
-    rows = {
-        "clip": clip.gather(pl.Series(frame_of_record)),
-        "frame": frame[frame_of_record],
-        "human": human[human_of_record].astype(np.int16),
-        "part": _words(parts, record),
-        "state": _words(states, record),
-        "object": _words(objects, record),
-    }
-    return pl.DataFrame(rows), pl.DataFrame({"clip": clip, "frame": frame})
+    frame_of_record = np.repeat(np.arange(len(frames)), columns.records_per_frame)
+    rows = frames[frame_of_record].with_columns(
+        human=_numbers(columns.human).cast(pl.Int16),
+        part=_words(parts, columns.record),
+        state=_words(states, columns.record),
+        object=_words(objects, columns.record),
+    )
+    return rows, frames
 
 
-def _array(numbers: array) -> Int32[np.ndarray, " N"]:
-    return np.array(numbers, dtype=np.int32)
+def _numbers(column: array) -> pl.Series:
+    return pl.Series(np.array(column, dtype=np.int32))
 
 
-def _owners(counts: Int32[np.ndarray, " N"]) -> Int32[np.ndarray, " M"]:
-    """For counts 2, 0, 1: owners 0, 0, 2."""
-    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-
-
-def _words(words: Sequence[str | None], indices: Int32[np.ndarray, " N"]) -> pl.Series:
-    return pl.Series(words, dtype=pl.Categorical).gather(pl.Series(indices))
+def _words(words: Sequence[str | None], column: array) -> pl.Series:
+    return pl.Series(words, dtype=pl.Categorical).gather(_numbers(column))
 
 
 def _listing(problems: Problems) -> str:
     """``3 times unknown state 'fly' (a, b, c), 1 time malformed JSON (d)``, the most frequent first."""
-    kinds: Mapping[str, int] = problems.counts
-    shown = sorted(kinds, key=lambda kind: (-kinds[kind], kind))[:_MAX_PROBLEMS_SHOWN]
-    items = [f"{count_of(kinds[kind], 'time')} {kind} ({', '.join(problems.examples[kind])})" for kind in shown]
-    if len(kinds) > len(shown):
-        items.append(f"and {len(kinds) - len(shown)} more kinds of problem")
+    kinds = sorted(problems.counts.items(), key=lambda item: (-item[1], item[0]))
+    items = [
+        f"{count_of(count, 'time')} {kind} ({', '.join(problems.examples[kind])})"
+        for kind, count in kinds[:_MAX_PROBLEMS_SHOWN]
+    ]
+    if len(kinds) > len(items):
+        items.append(f"and {len(kinds) - len(items)} more kinds of problem")
     return ", ".join(items)

@@ -27,8 +27,10 @@ def share_of(fraction: float, total: int) -> int:
     return int(np.floor(fraction * total + 0.5 + 1e-9))
 
 
-def carve(pool: Sequence[Clip], fraction: float, by_source: bool, rng: np.random.Generator) -> list[Clip]:
-    """Take about ``fraction`` of each action's clips, whole groups at a time, and leave every action one.
+def carve(
+    pool: Sequence[Clip], fraction: float, by_source: bool, rng: np.random.Generator
+) -> tuple[list[Clip], list[Clip]]:
+    """Take about ``fraction`` of each action's clips, whole groups at a time, and leave every action one; and the rest.
 
     Groups come in random order; one is taken if that brings the actions' counts closer to their targets (relative
     squares), which are at least one clip for every action that has two. An action that this leaves without any gets
@@ -61,7 +63,7 @@ def carve(pool: Sequence[Clip], fraction: float, by_source: bool, rng: np.random
         missing = any(targets[a] and not taken[a] and 2 * n <= totals[a] for a, n in sizes.items())
         if missing and all(taken[a] + n < totals[a] for a, n in sizes.items()):
             take(group)
-    return carved
+    return carved, without(pool, carved)
 
 
 def deal(groups: Sequence[Sequence[Clip]], num_folds: int, rng: np.random.Generator) -> list[list[Clip]]:

@@ -1,19 +1,19 @@
 """A doctor for data sets: what is missing, broken or doubtful, before any time goes into training."""
 
-import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
-from kgclip.data.annotation_files import clip_folders, frame_number
+from kgclip.data.annotation_files import frame_number, json_names
 from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip
 from kgclip.data.dataset import DataSet
 from kgclip.data.tables import read_table
 from kgclip.data.wording import count_of, examples_of, printable
 from kgclip.errors import KgclipError
+from kgclip.files import digest
 from kgclip.kg.inspect import Finding, Severity
 from kgclip.progress import progress_bar
 from kgclip.video.decode import VideoInfo, probe
@@ -22,21 +22,15 @@ _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 def check_dataset(
-    dataset: DataSet,
-    *,
-    decode: Callable[[Path], VideoInfo] | None = probe,
-    workers: int = 1,
-    progress: bool = True,
+    dataset: DataSet, *, decode: Callable[[Path], VideoInfo] | None = probe, workers: int = 1, progress: bool = True
 ) -> list[Finding]:
     """Look for what would fail or mislead later; errors come first, then warnings, then information.
 
     The words inside the annotations are not checked here: ``read_observations`` does that.
 
     Args:
-        dataset: an open data set.
         decode: opens one video and raises KgclipError if it is broken; None leaves the videos' content unchecked.
         workers: threads that decode.
-        progress: show a progress bar on stderr, if that is a terminal.
     """
     present = [clip for clip in dataset.clips if clip.path.is_file()]
     lengths, broken = _decode_all(present, decode, workers, progress) if decode else ({}, [])
@@ -102,37 +96,27 @@ def _small_classes(dataset: DataSet) -> Iterator[Finding]:
     counts = Counter(clip.action for clip in trainable)
     small = [action for action in dataset.actions if counts[action] < 2]
     yield from _finding("warning", "small-class", small, "with fewer than 2 clips to train and validate on", "class")
-    sources: dict[str, set[str]] = defaultdict(set)
-    for clip in trainable:
-        if clip.action is not None:
-            sources[clip.action].add(clip.source)
-    single = [action for action in dataset.actions if counts[action] > 1 and len(sources[action]) == 1]
-    yield from _finding(
-        "warning", "single-source", single, "cut from one source, so that none can be held out", "class"
-    )
+    sources = Counter(action for action, _ in {(clip.action, clip.source) for clip in trainable})
+    single = [action for action in dataset.actions if counts[action] > 1 and sources[action] == 1]
+    what = "cut from one source, so that none can be held out"
+    yield from _finding("warning", "single-source", single, what, "class")
 
 
 def _duplicates(clips: Sequence[Clip]) -> Iterator[Finding]:
-    by_size: dict[int, list[Clip]] = defaultdict(list)
+    sizes = {clip.id: clip.path.stat().st_size for clip in clips}
+    same_size = Counter(sizes.values())
+    by_content: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
-        by_size[clip.path.stat().st_size].append(clip)
-    by_content: dict[tuple[int, str], list[Clip]] = defaultdict(list)
-    for size, same_size in by_size.items():
         # Empty files are unreadable rather than copies of each other.
-        for clip in same_size if size and len(same_size) > 1 else ():
-            with clip.path.open("rb") as file:
-                by_content[size, hashlib.file_digest(file, "sha256").hexdigest()].append(clip)
-    same = [group for group in by_content.values() if len(group) > 1]
-    across = [group for group in same if len({(clip.part, clip.action) for clip in group}) > 1]
-    alike = [group for group in same if group not in across]
-    yield from _finding(
-        "error", "duplicate-content", _names(across), "of equal files under several labels or parts", "group"
-    )
-    yield from _finding("warning", "duplicate-content", _names(alike), "of equal files", "group")
-
-
-def _names(groups: Iterable[Sequence[Clip]]) -> list[str]:
-    return [" = ".join(clip.id for clip in group) for group in groups]
+        if sizes[clip.id] and same_size[sizes[clip.id]] > 1:
+            by_content[digest(clip.path)].append(clip)
+    across, alike = [], []
+    for group in by_content.values():
+        if len(group) > 1:
+            kinds = {(clip.part, clip.action) for clip in group}
+            (across if len(kinds) > 1 else alike).append(" = ".join(clip.id for clip in group))
+    yield from _finding("error", "duplicate-content", across, "of equal files under several labels or parts", "group")
+    yield from _finding("warning", "duplicate-content", alike, "of equal files", "group")
 
 
 def _shared_sources(dataset: DataSet) -> Iterator[Finding]:
@@ -148,27 +132,18 @@ def _annotations(dataset: DataSet, lengths: dict[str, int]) -> Iterator[Finding]
     annotated: set[str] = set()
     strays: list[str] = []
     beyond: list[str] = []
-    for root in dataset.annotation_folders:
-        for _, folder in clip_folders(root):
-            clip = dataset.clip_of_folder(os.path.relpath(folder, root))
-            if clip is None:
-                strays.append(printable(os.path.relpath(folder, root.parent)))
-                continue
-            annotated.add(clip)
-            with os.scandir(folder) as entries:
-                last = max((frame_number(entry.name) for entry in entries), default=0)
-            if last > lengths.get(clip, last):
-                beyond.append(f"{clip} (frame {last} of {lengths[clip]})")
+    for clip, folder, place in dataset.annotated():
+        if clip is None:
+            strays.append(place)
+            continue
+        annotated.add(clip)
+        last = max(map(frame_number, json_names(folder)))
+        if last > lengths.get(clip, last):
+            beyond.append(f"{clip} (frame {last} of {lengths[clip]})")
     # Test clips come without annotations, unless the data set has any of them.
     tested = (dataset.root / "test_annotations").is_dir()
     without = [clip.id for clip in dataset.clips if clip.id not in annotated and (clip.part != "test" or tested)]
-    yield from _finding(
-        "error",
-        "annotation-without-clip",
-        strays,
-        "without a clip",
-        "annotation folder",
-    )
+    yield from _finding("error", "annotation-without-clip", strays, "without a clip", "annotation folder")
     yield from _finding("error", "frame-beyond-end", beyond, "annotated beyond the last frame")
     yield from _finding("warning", "clip-without-annotation", without, "without annotations")
 

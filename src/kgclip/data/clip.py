@@ -2,7 +2,6 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,9 +17,10 @@ VIDEO_EXTENSIONS = frozenset({
     ".ogv", ".ts", ".webm", ".wmv",
 })
 # fmt: on
-
-
-_OTHER_WORDS: dict[str, Part] = {"validate": "val", "validation": "val", "valid": "val", "training": "train"}
+_PART_OF_WORD: dict[str, Part] = {
+    **{part: part for part in PARTS_OF_A_DATA_SET},
+    **{"validate": "val", "validation": "val", "valid": "val", "training": "train"},
+}
 
 
 @dataclass(frozen=True)
@@ -64,32 +64,19 @@ def part_named(word: str, where: str) -> Part | None:
     Raises:
         KgclipError: it is another word.
     """
-    for part in PARTS_OF_A_DATA_SET:
-        if part == _OTHER_WORDS.get(word.lower(), word.lower()):
-            return part
-    if word:
+    if word and word.lower() not in _PART_OF_WORD:
         raise KgclipError(f"{where} has split {word!r}; expected train, val, test or nothing")
-    return None
+    return _PART_OF_WORD.get(word.lower())
 
 
-def visible_folders(folder: Path) -> Iterator[Path]:
-    """The folders in a folder, in order, without hidden ones and those that macOS puts into archives.
-
-    Raises:
-        KgclipError: the folder cannot be read.
-    """
-    yield from (entry for entry in _visible(folder) if os.path.isdir(entry))  # noqa: PTH112
+def visible_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, in order, without foreign ones; KgclipError if it cannot be read."""
+    return [entry for entry in _visible(folder) if os.path.isdir(entry)]  # noqa: PTH112
 
 
-def videos_in(folder: Path) -> Iterator[Path]:
-    """The videos directly in a folder, in order; a name may start with "-", but not with ".".
-
-    Raises:
-        KgclipError: the folder cannot be read.
-    """
-    for entry in _visible(folder):
-        if entry.suffix.lower() in VIDEO_EXTENSIONS and not os.path.isdir(entry):  # noqa: PTH112
-            yield entry
+def videos_in(folder: Path) -> list[Path]:
+    """The videos directly in a folder, in order, without foreign ones; KgclipError if it cannot be read."""
+    return [entry for entry in _visible(folder) if is_video(entry.name) and not os.path.isdir(entry)]  # noqa: PTH112
 
 
 def is_foreign(name: str) -> bool:
@@ -97,9 +84,13 @@ def is_foreign(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _visible(folder: Path) -> Iterator[Path]:
+def is_video(name: str) -> bool:
+    """Whether a file of this name is a video of the data set; it may start with "-"."""
+    return not is_foreign(name) and Path(name).suffix.lower() in VIDEO_EXTENSIONS
+
+
+def _visible(folder: Path) -> list[Path]:
     try:
-        entries = sorted(folder.iterdir())
+        return sorted(entry for entry in folder.iterdir() if not is_foreign(entry.name))
     except OSError as error:
         raise KgclipError(f"{folder}: cannot be read ({error.strerror}); check the path and its permissions") from None
-    return (entry for entry in entries if not is_foreign(entry.name))

@@ -1,6 +1,7 @@
 """A data set of labeled clips on disk, whatever its layout (docs/data.md)."""
 
 import logging
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kgclip.data.annotation_files import foreign_format
+from kgclip.data.annotation_files import clip_folders, foreign_format
 from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip, Entry, clip_id
 from kgclip.data.readers.registry import layouts, reader_of
 from kgclip.data.sources import compile_pattern, find_sources, sources_in_table
@@ -63,12 +64,18 @@ class DataSet:
         folders = [self.root / f"{part}_annotations" for part in PARTS_OF_A_DATA_SET]
         return tuple(folder for folder in folders if folder.is_dir())
 
-    def clip_of_folder(self, folder: str) -> str | None:
+    def annotated(self) -> Iterator[tuple[str | None, str, str]]:
+        """Every folder of frame annotations as (clip id, path, name for a message); no id if it is of no clip."""
+        for root in self.annotation_folders:
+            for folder in clip_folders(root):
+                clip = self._clip_of_folder(os.path.relpath(folder, root))
+                yield clip, folder, printable(os.path.relpath(folder, root.parent))
+
+    def _clip_of_folder(self, folder: str) -> str | None:
         """The id of the clip that a folder of annotations is named after, None if that is no clip or several.
 
-        Args:
-            folder: relative to the annotations, e.g. ``golf/clip_1``; its name is enough where one clip has it, and
-                may be doubled as in Kinetics-TPS.
+        ``folder`` is relative to the annotations, e.g. ``golf/clip_1``; its name is enough where one clip has it, and
+        may be doubled as in Kinetics-TPS.
         """
         words = clip_id(folder).split("/")
         ids = self.ids_by_name.get(words[-1], [])
@@ -136,13 +143,12 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
         try:
             f"{entry.path}{entry.label}".encode()
         except UnicodeEncodeError:
-            raise KgclipError(
-                f"{printable(entry.path)}: has a name that is not UTF-8; rename the file or folder"
-            ) from None
+            where = printable(entry.path)
+            raise KgclipError(f"{where}: has a name that is not UTF-8; rename the file or folder") from None
         other = by_id.setdefault(entry.id, entry)
-        if other is not entry and other.path == entry.path:
+        if other is not entry:
             twice.append(str(entry.path))
-        elif other is not entry:
+        if other.path != entry.path:
             raise KgclipError(
                 f"{entry.path}: has the same name as {other.path}; a clip is known as {entry.id!r}, without the "
                 "extension, so rename one of the two"
@@ -155,11 +161,10 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
 
 def _doubtful_spellings(spelled: Mapping[str, str]) -> Iterator[Finding]:
     spellings: dict[str, list[str]] = defaultdict(list)
-    for name, chosen in spelled.items():
-        spellings[chosen].append(name)
-    several = {chosen: sorted(names) for chosen, names in sorted(spellings.items()) if len(names) > 1}
-    if several:
-        cases = [f"{' = '.join(map(repr, names))} (taken as {chosen!r})" for chosen, names in several.items()]
+    for name, chosen in sorted(spelled.items()):
+        spellings[chosen].append(repr(name))
+    cases = [f"{' = '.join(names)} (taken as {name!r})" for name, names in sorted(spellings.items()) if len(names) > 1]
+    if cases:
         what = f"{count_of(len(cases), 'action')} spelled in several ways: {examples_of(cases)}"
         yield Finding("warning", "spelling", what)
 

@@ -1,6 +1,7 @@
 """Writing of feature files, a clip at a time, so that a run that was ended goes on."""
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -29,11 +30,6 @@ def write_features(path: Path, clips: Iterable[ClipFeatures], *, encoder: Identi
 
     The file holds ``features`` [sum of T, F], as float16 or float32 like the first clip's, and ``frame_indices``
     int32 [sum of T], clip after clip; its metadata name the encoder and the clips with their T.
-
-    Args:
-        path: the safetensors file; it appears when all is written.
-        clips: (clip id, features [T, F], frame indices [T]) of each clip.
-        encoder: what made the features.
 
     Raises:
         KgclipError: no clips, a clip twice, or features that differ in type or width or are not finite.
@@ -99,9 +95,8 @@ class FeatureWriter:
             rows, lines = rows + size, lines + len(line)
             self._first = torch.empty(0, clip["width"], dtype=dtype)
             self._enter(clip["clip"], np.array(clip["frames"]))
-        for file, size in ((self._rows, rows), (self._lines, lines)):
-            with file.open("r+b") as handle:
-                handle.truncate(size)
+        os.truncate(self._rows, rows)
+        os.truncate(self._lines, lines)
 
     def _enter(self, clip: str, frames: Int[np.ndarray, " T"]) -> None:
         self.lengths[clip] = len(frames)
@@ -126,11 +121,7 @@ class FeatureWriter:
         self._enter(clip, frames)
 
     def save(self, path: Path, skipped: Mapping[str, str] | None = None) -> None:
-        """Write the feature file in one step, and remove the folder's files.
-
-        Args:
-            path: the safetensors file.
-            skipped: clips that could not be encoded, and why.
+        """Write the feature file in one step, with why clips were skipped, and remove the folder's files.
 
         Raises:
             KgclipError: no clip has features.

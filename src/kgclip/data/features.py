@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection
-from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
@@ -30,6 +29,7 @@ class FeatureFile:
         num_frames: that clips were sampled at; 0 if each had its own.
         skipped: clips that could not be encoded, and why.
         feature_dim: F.
+        clips: their ids, in the order they were written.
 
     Raises:
         KgclipError: the file is missing, damaged, or holds something else.
@@ -64,11 +64,7 @@ class FeatureFile:
         if ends[-1] != rows:
             raise KgclipError(f"{path}: has {rows} rows of features, its clips {ends[-1]}; write the features again")
         self._ranges = {clip: (end - lengths[clip], end) for clip, end in zip(lengths, ends[1:], strict=True)}
-
-    @cached_property
-    def clips(self) -> tuple[str, ...]:
-        """The ids of all clips, in the order they were written."""
-        return tuple(self._ranges)
+        self.clips = tuple(lengths)
 
     def __getitem__(self, clip: str) -> tuple[Float[Tensor, "T F"], Int32[np.ndarray, " T"]]:
         self.check([clip])
@@ -87,15 +83,7 @@ class FeatureFile:
             )
 
     def check_encoder(self, encoder: Identity | None, feature_dim: int) -> None:
-        """Refuse a model that takes other features.
-
-        Args:
-            encoder: whose features the model takes; None if it is made for any of that width.
-            feature_dim: F that the model takes.
-
-        Raises:
-            KgclipError: these are not such features.
-        """
+        """Raise KgclipError if a model takes features of another encoder (None: any) or another F."""
         if encoder is not None and not is_same(self.encoder, encoder):
             raise KgclipError(
                 f"{self.path}: holds features by {describe(self.encoder)}, the model takes those by "

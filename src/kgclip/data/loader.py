@@ -58,34 +58,6 @@ def load_clip(path: Path, num_frames: int, pixels: Pixels) -> Float[Tensor, "T C
     return preprocess(images, pixels.image_size, pixels.mean, pixels.std)
 
 
-class _ClipFiles(Dataset):
-    """Items are addressed by (epoch, position), so that a worker needs no state and a resumed run draws the same."""
-
-    def __init__(
-        self, paths: Sequence[Path], num_frames: int, pixels: Pixels, augmentation: Augmentation | None, seed: int
-    ):
-        self.paths, self.num_frames, self.pixels = list(paths), num_frames, pixels
-        self.augmentation, self.seed = augmentation, seed
-
-    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Tensor, bool] | KgclipError:
-        epoch, position = key
-        # A worker's exception reaches the trainer as a traceback in a string; as a value it stays one sentence.
-        try:
-            return self._load(epoch, position)
-        except KgclipError as error:
-            return error
-
-    def _load(self, epoch: int, position: int) -> tuple[int, Tensor, bool]:
-        path, pixels = self.paths[position], self.pixels
-        if self.augmentation is None:
-            return position, load_clip(path, self.num_frames, pixels), False
-        rng = np.random.default_rng((self.seed, epoch, position))
-        images = torch.from_numpy(read_clip(path, self.num_frames, rng=rng).images)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        clip, flipped = augment(images, pixels.image_size, pixels.mean, pixels.std, self.augmentation, generator)
-        return position, clip, flipped
-
-
 def _collate(items: list[tuple[int, Tensor, bool] | KgclipError]) -> Batch | KgclipError:
     for item in items:
         if isinstance(item, KgclipError):
@@ -112,15 +84,14 @@ def epoch_order(num_clips: int, batch_size: int, seed: int, epoch: int) -> list[
     return [order[start : start + batch_size] for start in range(0, num_clips, batch_size)]
 
 
-class VideoSource:
+class VideoSource(Dataset):
     """Clips decoded from their files.
 
+    Items are addressed by (epoch, position), so that a worker needs no state and a resumed run draws the same.
+
     Args:
-        paths: one file a clip.
         num_frames: T.
-        pixels: what the image tower takes.
         augmentation: random sampling and augmentation in training; None for centers of segments.
-        seed: of sampling and augmentation.
         workers: processes that decode; 0 decodes here.
     """
 
@@ -134,11 +105,26 @@ class VideoSource:
         seed: int = 0,
         workers: int = 0,
     ):
-        self.dataset = _ClipFiles(paths, num_frames, pixels, augmentation, seed)
-        self.workers = workers
+        self.paths, self.num_frames, self.pixels = list(paths), num_frames, pixels
+        self.augmentation, self.seed, self.workers = augmentation, seed, workers
 
     def __len__(self) -> int:
-        return len(self.dataset.paths)
+        return len(self.paths)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Tensor, bool] | KgclipError:
+        epoch, position = key
+        path, pixels = self.paths[position], self.pixels
+        # A worker's exception reaches the trainer as a traceback in a string; as a value it stays one sentence.
+        try:
+            if self.augmentation is None:
+                return position, load_clip(path, self.num_frames, pixels), False
+            rng = np.random.default_rng((self.seed, epoch, position))
+            images = torch.from_numpy(read_clip(path, self.num_frames, rng=rng).images)
+        except KgclipError as error:
+            return error
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        clip, flipped = augment(images, pixels.image_size, pixels.mean, pixels.std, self.augmentation, generator)
+        return position, clip, flipped
 
     def batches(self, order: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[Batch]:
         """The batches of that order; the workers begin to decode at once, not only when the first is asked for.
@@ -148,7 +134,7 @@ class VideoSource:
         """
         num_workers = min(self.workers, len(order))
         loader = DataLoader(
-            self.dataset,
+            self,
             batch_sampler=[[(epoch, position) for position in batch] for batch in order],  # pyright: ignore[reportArgumentType]
             num_workers=num_workers,
             # Said outright: a process that was spawned would spawn its workers, and each of them import torch anew.
@@ -174,7 +160,6 @@ class FeatureSource:
         clips: features of each clip's frames, each [T_i, F].
         num_frames: T drawn from them, from equal segments.
         training: draw at random in each segment; else its center.
-        seed: of the draws.
     """
 
     def __init__(

@@ -4,70 +4,67 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from kgclip.data.annotation_files import fingerprint
 from kgclip.data.dataset import DataSet
 from kgclip.errors import KgclipError
 from kgclip.kg.observations import Observations
+from kgclip.parallel import map_in_workers
 
 logger = logging.getLogger(__name__)
 
 # Raise it when the reader makes something else of the same files.
 _READER_VERSION = 2
+# Starting worker processes takes longer than asking for the state of the files in this many folders.
+_FEW_FOLDERS = 1024
 
 
 class ObservationCache:
-    """The Parquet file ``observations-<data set>-<content>.parquet`` of one data set.
+    """The Parquet file ``observations-<data set>-<content>.parquet`` of one data set in the user's cache folder.
 
-    The content's key covers the clip, name, size and time of change of every annotation file, and the vocabulary. The
-    file lies in ``<root>/.kgclip``, or in ``$XDG_CACHE_HOME/kgclip`` (``~/.cache/kgclip``) where the root cannot be
-    written; where neither can, nothing is kept.
+    The content's key covers the clip, name, size and time of change of every annotation file, and the vocabulary.
+    Where the folder cannot be written, nothing is kept.
 
     Args:
         dataset: the data set.
         folders: the annotation folder of each clip.
     """
 
-    def __init__(self, dataset: DataSet, folders: Mapping[str, str]) -> None:
-        self._folders = folders
-        self._vocabulary = None if dataset.vocabulary is None else asdict(dataset.vocabulary)
-        places = [str(folder.resolve()) for folder in dataset.annotation_folders]
-        self._prefix = f"observations-{_digest(places)}-"
+    def __init__(self, dataset: DataSet, folders: dict[str, str]) -> None:
+        self._dataset, self._folders = dataset, folders
         self._home = user_cache()
+        self._prefix = f"observations-{_digest([str(folder.resolve()) for folder in dataset.annotation_folders])}-"
 
-    def find(self, fingerprints: Callable[[Sequence[str]], Iterable[str]]) -> Observations | None:
-        """Read what was stored, or return None if there is nothing or the annotations have changed since.
-
-        Args:
-            fingerprints: gives those of folders (:func:`kgclip.data.annotation_files.fingerprint`).
-        """
+    def find(self, workers: int) -> Observations | None:
+        """Read what was stored, or return None if there is nothing or the annotations have changed since."""
         if not any(self._home.glob(f"{self._prefix}*.parquet")):
             return None  # asking the system for the state of half a million files takes seconds
-        path = self._home / self._name(fingerprints(list(self._folders.values())))
-        if not path.is_file():
-            return None
+        folders = list(self._folders.values())
+        workers = 1 if len(folders) <= _FEW_FOLDERS else workers
+        path = self._path(map_in_workers(fingerprint, folders, workers, place=str(self._dataset.root), chunk=32))
         try:
-            return Observations.load(path)
+            return Observations.load(path) if path.is_file() else None
         except KgclipError as error:
             logger.warning("%s; the annotations are read again", error)
             return None
 
     def store(self, observations: Observations, fingerprints: Iterable[str]) -> None:
         """Store what was read from files with these fingerprints, one per folder, in place of anything older."""
-        name = self._name(fingerprints)
+        path = self._path(fingerprints)
         try:
-            observations.save(self._home / name)
-            for path in self._home.glob(f"{self._prefix}*.parquet"):
-                if path.name != name:
-                    path.unlink(missing_ok=True)
+            observations.save(path)
+            for older in set(self._home.glob(f"{self._prefix}*.parquet")) - {path}:
+                older.unlink(missing_ok=True)
         except OSError as error:
             logger.info("%s: the annotations that were read cannot be stored here (%s)", self._home, error)
 
-    def _name(self, fingerprints: Iterable[str]) -> str:
-        content = [_READER_VERSION, self._vocabulary, list(zip(self._folders, fingerprints, strict=True))]
-        return f"{self._prefix}{_digest(content)}.parquet"
+    def _path(self, fingerprints: Iterable[str]) -> Path:
+        vocabulary = None if self._dataset.vocabulary is None else asdict(self._dataset.vocabulary)
+        content = [_READER_VERSION, vocabulary, list(zip(self._folders, fingerprints, strict=True))]
+        return self._home / f"{self._prefix}{_digest(content)}.parquet"
 
 
 def _digest(content: object) -> str:

@@ -20,25 +20,19 @@ _HMDB = re.compile(r"(?P<source>.+)_[fhlu]_(?:cm|nm)_np\d+_(?:fr|ba|le|ri)_(?:ba
 def source_of(clip_id: str, label: str | None = None) -> str | None:
     """The recording that the name of a Kinetics, UCF, HMDB or JHMDB clip tells, None for any other name.
 
-    Args:
-        clip_id: the clip's id; its last part is the name.
-        label: the action that an HMDB name repeats after that of its video.
+    ``label`` is the action that an HMDB name repeats after that of its video.
     """
     name = clip_id.rsplit("/", 1)[-1]
-    for scheme in (_KINETICS, _UCF):
-        if match := scheme.fullmatch(name):
-            return match["source"]
-    if match := _HMDB.fullmatch(name):
-        return _without_action(match["source"], label)
-    return None
-
-
-def _without_action(video: str, label: str | None) -> str:
-    words = video.split("_")
+    if match := _KINETICS.fullmatch(name) or _UCF.fullmatch(name):
+        return match["source"]
+    match = _HMDB.fullmatch(name)
+    if match is None:
+        return None
+    words = match["source"].split("_")
     for count in range(1, len(words)):
         if label and spelling_key("".join(words[-count:])) == spelling_key(label):
             return "_".join(words[:-count])
-    return video
+    return match["source"]
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:

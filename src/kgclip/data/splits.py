@@ -4,9 +4,10 @@ import hashlib
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -129,10 +130,7 @@ def make_split(dataset: DataSet, options: SplitOptions, *, validate: bool = True
     ``shots`` and ``label_fraction``, and every action keeps a labeled training clip where it has one. Clips without an
     action are never carved for validation or test.
 
-    Args:
-        dataset: what is split.
-        options: how.
-        validate: False leaves no validation part; its clips, also those that the data set prescribes, train.
+    With ``validate`` False there is no validation part; its clips, also those that the data set prescribes, train.
 
     Raises:
         KgclipError: the saved split does not fit the data set, or no clip is left for training.
@@ -142,16 +140,14 @@ def make_split(dataset: DataSet, options: SplitOptions, *, validate: bool = True
         split.check(dataset)
     else:
         pool = [clip for clip in dataset.clips if clip.part in (None, "train")]
-        val = [clip for clip in dataset.clips if clip.part == "val"]
-        test = [clip for clip in dataset.clips if clip.part == "test"]
+        val, test = ([clip for clip in dataset.clips if clip.part == part] for part in ("val", "test"))
+        grouped = options.group_by_source
         if not test and options.test_fraction > 0:
-            test = carve(pool, options.test_fraction, options.group_by_source, _rng(options.seed, _TEST_STREAM))
-            pool = without(pool, test)
+            test, pool = carve(pool, options.test_fraction, grouped, _rng(options.seed, _TEST_STREAM))
         if validate and not val and options.val_fraction > 0:
-            val = carve(pool, options.val_fraction, options.group_by_source, _rng(options.seed, _VAL_STREAM))
-            pool = without(pool, val)
+            val, pool = carve(pool, options.val_fraction, grouped, _rng(options.seed, _VAL_STREAM))
         split = _split_of(pool, val, test)
-        if options.group_by_source:
+        if grouped:
             _warn_of_shared_sources(split, dataset)
     if not validate:
         split = without_validation(split, dataset)
@@ -187,9 +183,8 @@ def group_folds(dataset: DataSet, num_folds: int, seed: int, val_fraction: float
         )
     splits = []
     for test in deal(groups, num_folds, _rng(seed, _FOLD_STREAM)):
-        pool = without(clips, test)
-        val = carve(pool, val_fraction, True, _rng(seed, _VAL_STREAM))
-        splits.append(_split_of(without(pool, val), val, test))
+        val, train = carve(without(clips, test), val_fraction, True, _rng(seed, _VAL_STREAM))
+        splits.append(_split_of(train, val, test))
     return splits
 
 
@@ -199,13 +194,11 @@ def read_published_split(train_txt: Path, test_txt: Path) -> Split:
     Raises:
         KgclipError: a file is missing or empty, or a clip is in both.
     """
-    parts = []
-    for path in (train_txt, test_txt):
-        ids = tuple(filter(None, map(str.strip, read_lines(path))))
+    train, test = (tuple(filter(None, map(str.strip, read_lines(path)))) for path in (train_txt, test_txt))
+    for path, ids in ((train_txt, train), (test_txt, test)):
         if not ids:
             raise KgclipError(f"{path}: is empty; expected one clip id a line")
-        parts.append(ids)
-    split = Split(train=parts[0], val=(), test=parts[1], labelled=parts[0])
+    split = Split(train, (), test, labelled=train)
     _check_disjoint(split, f"{train_txt} and {test_txt}")
     return split
 
@@ -214,14 +207,10 @@ def _rng(seed: int, stream: int) -> np.random.Generator:
     return np.random.default_rng([seed, stream])
 
 
-def _split_of(train: Iterable[Clip], val: Iterable[Clip], test: Iterable[Clip]) -> Split:
-    train = tuple(train)
-    return Split(
-        train=tuple(clip.id for clip in train),
-        val=tuple(clip.id for clip in val),
-        test=tuple(clip.id for clip in test),
-        labelled=tuple(clip.id for clip in train if clip.action is not None),
-    )
+def _split_of(train: Sequence[Clip], val: Sequence[Clip], test: Sequence[Clip]) -> Split:
+    labelled = tuple(clip.id for clip in train if clip.action is not None)
+    parts = [tuple(clip.id for clip in clips) for clips in (train, val, test)]
+    return Split(*parts, labelled=labelled)
 
 
 def _check_disjoint(split: Split, where: str) -> None:
@@ -234,23 +223,20 @@ def _check_disjoint(split: Split, where: str) -> None:
         )
     unknown = sorted(set(split.labelled) - set(split.train))
     if unknown:
-        raise KgclipError(
-            f"{where}: labelled holds {count_of(len(unknown), 'clip')} not in train: {examples_of(unknown)}"
-        )
+        what = f"{count_of(len(unknown), 'clip')} not in train: {examples_of(unknown)}"
+        raise KgclipError(f"{where}: labelled holds {what}")
 
 
 def _narrow(split: Split, dataset: DataSet, options: SplitOptions) -> Split:
     """Apply train_fraction, shots and label_fraction: each takes the first clips of one random order per action."""
-    ids = [clip.id for clip in dataset.clips]
-    order = _rng(options.seed, _ORDER_STREAM).permutation(len(ids))
-    wanted = set(split.train)
+    wanted, usable = set(split.train), set(split.labelled)
     by_action: dict[str | None, list[str]] = defaultdict(list)
-    for index in order:
-        if ids[index] in wanted:
-            by_action[dataset.clips[index].action].append(ids[index])
+    for index in _rng(options.seed, _ORDER_STREAM).permutation(len(dataset.clips)):
+        clip = dataset.clips[index]
+        if clip.id in wanted:
+            by_action[clip.action].append(clip.id)
     train: list[str] = []
     labelled: list[str] = []
-    usable = set(split.labelled)
     for action, clips in by_action.items():
         used = clips[: max(1, share_of(options.train_fraction, len(clips)))]
         if options.shots is not None:
@@ -264,11 +250,9 @@ def _narrow(split: Split, dataset: DataSet, options: SplitOptions) -> Split:
 
 
 def _warn_of_shared_sources(split: Split, dataset: DataSet) -> None:
-    parts: Mapping[str, tuple[str, ...]] = {"train": split.train, "val": split.val, "test": split.test}
-    sources = {name: {dataset.by_id[clip_id].source for clip_id in ids} for name, ids in parts.items()}
-    for one, other in (("train", "test"), ("train", "val"), ("val", "test")):
-        shared = sorted(sources[one] & sources[other])
-        if shared:
+    for one, other in combinations(("train", "val", "test"), 2):
+        sources = [{dataset.by_id[clip].source for clip in getattr(split, part)} for part in (one, other)]
+        if shared := sorted(sources[0] & sources[1]):
             logger.warning(
                 "%s: the %s and %s parts share %s (%s), so that results look better than they are",
                 *(dataset.root, one, other, count_of(len(shared), "source"), examples_of(shared)),

@@ -9,8 +9,7 @@ _NUM_EXAMPLES = 3
 
 def count_of(number: int, noun: str) -> str:
     """``1 clip``, ``2 clips``, ``2 classes``."""
-    plural = "" if number == 1 else "es" if noun.endswith("s") else "s"
-    return f"{number} {noun}{plural}"
+    return f"{number} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
 
 
 def examples_of(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from kgclip.engine.metrics import fit_temperature
 from kgclip.engine.prepare import GraphTargets
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import Solved, SolvedTargets, fit_closed_form
-from kgclip.models.completion import complete_labels
+from kgclip.models.completion import DEFINITION_CLIPS, complete_labels
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP
@@ -87,14 +87,16 @@ def solve(
 
 
 def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float[Tensor, "K M"]:
-    """Shares of the movements in the actions: the means over the clips that perform them, completed labels included.
+    """Shares of the movements in the actions, of clips with completed labels and of the graph together.
 
-    An action without annotated clips has those of the graph.
+    What the graph says counts as DEFINITION_CLIPS clips.
     """
     annotated = targets.annotated
+    given = targets.edges["consists_of"]
     mass = performs[annotated].sum(dim=0)[:, None]
-    means = performs[annotated].T @ targets.edges["shows"][annotated] / mass.clamp(min=1e-9)
-    return torch.where(mass > 1e-6, means, targets.edges["consists_of"])
+    prior = DEFINITION_CLIPS * given.any(dim=1, keepdim=True)
+    sums = performs[annotated].T @ targets.edges["shows"][annotated] + prior * given
+    return sums / (mass + prior).clamp(min=1e-9)
 
 
 def _calibrate(

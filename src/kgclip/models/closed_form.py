@@ -115,7 +115,7 @@ class Solution(nn.Module):
         # Mean deviation of S_mm and S_tri over the actions of a clip that the fit did not see.
         self.register_buffer("spread", torch.ones(2))
 
-    def standardize(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, "B S"]:
+    def standardize(self, statistics: Float[Tensor, "*B S"]) -> Float[Tensor, "*B S"]:
         """Statistics in units of what training clips show."""
         return (statistics - self.center) / self.scale
 

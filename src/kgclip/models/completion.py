@@ -13,8 +13,8 @@ from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_scale, 
 # How much the movements count, body part by body part, beside looks.
 MOVEMENTS_WEIGHT = 3.0
 ROUNDS = 4
-# A clip's worth of the average shares belongs to every action, so that one with few clips is not sure of what it lacks.
-PRIOR = 1.0
+# Clips that the graph's definition of an action counts for; of an action without one, the average shares count as one.
+DEFINITION_CLIPS = 10.0
 # Keeps the logarithm finite for states that an action never shows.
 FLOOR = 0.02
 BALANCE_STEPS = 30
@@ -54,11 +54,16 @@ def complete_labels(
     features = KernelFeatures.of((-distances / radial_scale(distances[chosen])).exp(), chosen)
     fit = features.solve(performs, torch.arange(len(x), device=x.device), labeled)
     looks = z_score(features.phi @ fit.weight + fit.bias)
-    states = with_rest(shows, torch.from_numpy(part_index(movements)).to(x.device))
+    parts = torch.from_numpy(part_index(movements)).to(x.device)
+    states = with_rest(shows, parts)
+    definitions = edges["consists_of"][has_clips]
+    known = definitions.any(dim=1, keepdim=True)
+    prior = torch.where(known, DEFINITION_CLIPS * with_rest(definitions, parts), states.mean(dim=0))
+    counts = torch.where(known, DEFINITION_CLIPS, 1.0)
     expected = performs[labeled].sum(dim=0) / labeled.sum() * unlabeled.sum()
     completed = performs.clone()
     for _ in range(ROUNDS):
-        said = z_score(left_out_likelihood(completed, states))
+        said = z_score(left_out_likelihood(completed, states, prior, counts))
         total = (looks + MOVEMENTS_WEIGHT * said)[unlabeled]
         completed[unlabeled] = balanced(total, expected)
     everything = edges["performs"].clone()
@@ -72,15 +77,21 @@ def with_rest(shares: Float[Tensor, "N M"], parts: Int[Tensor, " M"]) -> Float[T
     return torch.cat([shares, rest.clamp(min=0)], dim=1)
 
 
-def left_out_likelihood(labels: Float[Tensor, "N K"], states: Float[Tensor, "N P"]) -> Float[Tensor, "N K"]:
+def left_out_likelihood(
+    labels: Float[Tensor, "N K"],
+    states: Float[Tensor, "N P"],
+    prior: Float[Tensor, "K P"],
+    counts: Float[Tensor, "K 1"],
+) -> Float[Tensor, "N K"]:
     """``Σ_s x_vs log(share of state s under action a + FLOOR)`` of every clip, its own label left out of the shares.
 
     Args:
         labels: one-hot or soft; zero rows count nowhere.
         states: x, shares of the states of every body part.
+        prior: sums of shares in every action that are known beforehand.
+        counts: how many clips they stand for.
     """
-    mass = labels.sum(dim=0) + PRIOR
-    sums = labels.T @ states + PRIOR * states.mean(dim=0)
+    mass, sums = labels.sum(dim=0) + counts[:, 0], labels.T @ states + prior
     likelihood = states @ (sums / mass[:, None] + FLOOR).log().T
     for action in range(labels.shape[1]):
         rows = (labels[:, action] > 0.02).nonzero()[:, 0]

@@ -33,24 +33,24 @@ def read_classes(
     entries: list[Entry] = []
     empty: dict[str, Path] = {}
     for parent, part in folders:
-        stray = next(videos_in(parent), None)
+        strays = videos_in(parent)
         # Test videos are sometimes given without their labels.
-        if stray is not None and part != "test":
-            raise KgclipError(f"{stray}: lies outside of any class folder; expected {parent}/<class>/{stray.name}")
-        entries += [Entry(id_of(file), file, None, part) for file in videos_in(parent)]
+        if strays and part != "test":
+            raise KgclipError(
+                f"{strays[0]}: lies outside of any class folder; expected {parent}/<class>/{strays[0].name}"
+            )
+        entries += [Entry(id_of(file), file, None, part) for file in strays]
         for folder in visible_folders(parent):
             if _same(folder, annotations):
                 continue
-            files = list(videos_in(folder))
+            files = videos_in(folder)
             if not files:
                 empty[spelling_key(folder.name)] = folder
             entries += [Entry(id_of(file), file, folder.name, part) for file in files]
-    for entry in entries:
-        empty.pop(spelling_key(entry.label or ""), None)
-    for folder in empty.values():
+    for name in sorted(empty.keys() - {spelling_key(entry.label or "") for entry in entries}):
         raise KgclipError(
-            f"{folder}: is a class folder without a clip; expected a video file such as <clip>.mp4 directly in it, "
-            "add one or remove the folder"
+            f"{empty[name]}: is a class folder without a clip; expected a video file such as <clip>.mp4 directly in "
+            "it, add one or remove the folder"
         )
     return entries
 
@@ -58,7 +58,7 @@ def read_classes(
 def _parts_of(root: Path, annotations: Path | None) -> Iterator[tuple[Path, Part | None]]:
     """Either ``root`` itself, or its train, val and test folders where ``train`` holds folders of its own."""
     train = root / "train"
-    if not (train.is_dir() and any(visible_folders(train))):
+    if not (train.is_dir() and visible_folders(train)):
         yield root, None
         return
     for folder in visible_folders(root):

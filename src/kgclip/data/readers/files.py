@@ -1,11 +1,11 @@
 """Finds the files that lists name: relative to which folder, and spelled or encoded otherwise on this disk."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, is_foreign, visible_folders
+from kgclip.data.clip import clip_id, is_video, visible_folders
 from kgclip.errors import KgclipError
 
 _NUM_TRIED = 20
@@ -28,29 +28,21 @@ class ListedFiles:
 
     def _files_in(self, folder: Path) -> dict[str, Path]:
         if folder not in self._by_id:
-            try:
-                names = sorted(os.listdir(folder))  # noqa: PTH208
-            except OSError:
-                names = []
-            videos = [name for name in names if not is_foreign(name) and Path(name).suffix.lower() in VIDEO_EXTENSIONS]
-            self._by_id[folder] = {clip_id(name): folder / name for name in videos}
+            self._by_id[folder] = {}
+            with suppress(OSError):
+                names = filter(is_video, sorted(os.listdir(folder)))  # noqa: PTH208
+                self._by_id[folder] = {clip_id(name): folder / name for name in names}
         return self._by_id[folder]
 
 
 def files_beside(table: Path, names: Sequence[str]) -> ListedFiles:
     """Where most of a list's files lie: in its folder, in the one above, or in a folder in either."""
     tried = names[:: max(1, len(names) // _NUM_TRIED)]
-    best, most = ListedFiles(table.parent), 0
-    for base in _folders_near(table.parent):
-        files = ListedFiles(base)
-        num_found = sum(os.path.isfile(files.find(name)) for name in tried)  # noqa: PTH113
-        if num_found > most:
-            best, most = files, num_found
-    return best
-
-
-def _folders_near(folder: Path) -> Iterator[Path]:
-    for base in (folder, folder.parent):
-        yield base
+    bases: list[Path] = []
+    for base in (table.parent, table.parent.parent):
+        bases.append(base)
         with suppress(KgclipError):  # the folder above may be closed to this user
-            yield from visible_folders(base)
+            bases += visible_folders(base)
+    candidates = [ListedFiles(base) for base in bases]
+    # Of several with as many, the first.
+    return max(candidates, key=lambda files: sum(os.path.isfile(files.find(name)) for name in tried))  # noqa: PTH113

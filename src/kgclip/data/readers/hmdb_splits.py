@@ -43,8 +43,7 @@ def read(path: Path, annotations: Path | None) -> list[Entry]:
                     f"{folder / match.string}: line {number} is {line[:80]!r}; expected a file and 0, 1 or 2, "
                     "e.g. 'clip.avi 1'"
                 )
-            part = _PART_OF_CODE.get(code)
-            if line and part:
+            if part := _PART_OF_CODE.get(code):
                 listed.append((f"{match['label']}/{name.strip()}", match["label"], part))
     files = files_beside(folder / lists[0].string, [name for name, _, _ in listed])
     return [Entry(clip_id(name), files.find(name), label, part) for name, label, part in listed]

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from kgclip.data.clip import VIDEO_EXTENSIONS, Entry, is_foreign, part_named
+from kgclip.data.clip import Entry, is_foreign, is_video, part_named
 from kgclip.data.readers import csv_table
 from kgclip.data.tables import read_lines, read_table
 from kgclip.errors import KgclipError
@@ -46,7 +46,5 @@ def _videos_under(root: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for folder, inner, names in os.walk(root):
         inner[:] = [name for name in inner if not is_foreign(name)]
-        for path in (Path(folder, name) for name in names if not is_foreign(name)):
-            if path.suffix.lower() in VIDEO_EXTENSIONS:
-                files[path.stem] = path
+        files |= {Path(name).stem: Path(folder, name) for name in filter(is_video, names)}
     return files

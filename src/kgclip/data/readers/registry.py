@@ -14,7 +14,6 @@ class Reader:
     """One layout of data sets.
 
     Attributes:
-        layout: what the layout looks like, for a person.
         recognizes: whether a path is a data set of this layout; the path exists.
         read: the clips there; the second argument is the folder of annotations, if one was given, which may lie inside
             the data set and holds no clips.
