@@ -9,11 +9,11 @@ import torch
 from kgclip.config import TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, evaluate, open_evaluation
-from kgclip.engine.extract import read_segments
 from kgclip.engine.metrics import area_under_risk_coverage, expected_calibration_error
 from kgclip.engine.predict import Recognizer, find_videos
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError, LeakageError
+from kgclip.video.frames import read_clip
 
 
 @pytest.fixture
@@ -75,9 +75,8 @@ def test_a_file_is_ranked_as_in_evaluation(kg_checkpoint: Checkpoint, evaluation
 def test_frames_decoded_before_and_by_several_threads_give_the_same(kg_model: Path, evaluation: Evaluation):
     recognizer = Recognizer.from_pretrained(kg_model)
     path = evaluation.paths[0]
-    images, indices, fps = read_segments(path, recognizer.checkpoint.config.frames, threads=2)
-    times = [round(float(i) / fps, 2) for i in indices]
-    assert recognizer.predict_frames(str(path), images, times) == recognizer.predict(path)
+    clip = read_clip(path, recognizer.checkpoint.config.frames, threads=2)
+    assert recognizer.predict_frames(str(path), clip.images, clip.times_s.tolist()) == recognizer.predict(path)
 
 
 def test_candidates_are_limited_to_the_chosen_actions(kg_model: Path, evaluation: Evaluation):

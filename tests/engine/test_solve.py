@@ -7,7 +7,7 @@ from torch import Tensor
 from kgclip.engine.metrics import fit_temperature, top_k
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.solve import SolvedModel, solve
-from kgclip.models.backbone import load_backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import Score
 

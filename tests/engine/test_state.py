@@ -55,7 +55,8 @@ def config(tiny_config: Callable[..., TrainConfig], tmp_path: Path) -> TrainConf
 def words_of(config: TrainConfig) -> list[str]:
     return (
         f"train --data {config.data} --out {config.out} --features {config.features} --frames {config.frames} "
-        "--workers 0 --device cpu --model.head gradient --model.pooling projected --optim.epochs 3 --optim.batch-size 32 --optim.warmup-epochs 1.0 --save-every-s 0"
+        "--workers 0 --device cpu --model.head gradient --model.pooling projected --optim.epochs 3 "
+        "--optim.batch-size 32 --optim.warmup-epochs 1.0 --save-every-s 0"
     ).split()
 
 
