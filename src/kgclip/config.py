@@ -239,16 +239,8 @@ def _idle(config: TrainConfig) -> list[tuple[bool, tuple[str, ...], str]]:
             ("augmentation.",),
             "a frozen image tower sees each frame once; train it with --model.tuning, or leave this out",
         ),
-        (
-            model.tuning == "frozen",
-            ("optim.lr_backbone",),
-            "the backbone is frozen; add --model.tuning, or use --optim.lr-new",
-        ),
-        (
-            model.subspace is None,
-            ("model.epsilon", "loss.margin"),
-            "is of the triplet encoder, which --model.subspace None leaves out",
-        ),
+        (model.tuning == "frozen", ("optim.lr_backbone",), "the backbone is frozen; add --model.tuning"),
+        (model.subspace is None, ("model.epsilon", "loss.margin"), "is of the triplet encoder; give it a subspace"),
         (
             config.loss.mm == 0 and (model.subspace is None or not model.graph),
             ("loss.mm",),
