@@ -97,7 +97,7 @@ def radial_kernel(x: Tensor, landmarks: Tensor, scale: Tensor) -> Tensor:
     return (-squared_distances(x, landmarks) / scale).exp()
 
 
-@pytest.mark.parametrize("rows", [9, 30])
+@pytest.mark.parametrize("rows", [2, 9, 30])
 def test_distances_and_their_scale_equal_scikit_learn(rows: int):
     x = problem(rows)[0]
     distances, scale = squared_distances(x, x[:4]), radial_scale(squared_distances(x, x))
@@ -200,6 +200,13 @@ def test_phases_of_a_clip_count_together_as_one_row(views: int):
         solver = Ridge(alpha=penalty_of(x)).fit(wide[~of], tall[~of], **weighted)
         predicted = (solver.predict(wide[of]) - tall[~of].mean(axis=0) + tall.mean(axis=0)).reshape(views, -1, 3)
         np.testing.assert_allclose(fit.left_out.numpy()[of[:12]], predicted.mean(axis=0), atol=1e-4)
+
+
+def test_clips_of_a_single_source_are_left_out_with_all_their_phases():
+    x, y = problem(36, 6)
+    features, rows = KernelFeatures(x, torch.eye(6)), torch.ones(12, dtype=torch.bool)
+    together, alone = (features.solve(y[:12], s, rows).left_out for s in (torch.full((12,), 7), torch.arange(12)))
+    assert torch.equal(together, alone)
 
 
 @pytest.mark.parametrize("x", [torch.zeros(1, 4), torch.ones(3, 4), torch.eye(4)[:2]])
