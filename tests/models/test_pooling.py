@@ -76,7 +76,8 @@ def test_time_reversal_flips_the_direction_alone():
         (2, 1, [[2, 6]]),  # the centers of two segments
         (2, 2, [[1, 5], [3, 7]]),
         (2, 8, [[0, 4], [1, 5], [2, 6], [3, 7]]),
-        (3, 8, [[0, 2, 4], [1, 3, 5]]),
+        (3, 8, [[0, 3, 6], [2, 4, 7]]),
+        (5, 8, [[0, 2, 4, 5, 7]]),  # segments of unequal length still reach the end
         (8, 8, [list(range(8))]),
     ],
 )
