@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench bench-check clean
+.PHONY: demo test lint bench bench-check results clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -18,10 +18,24 @@ lint: .venv/installed-dev
 
 # Writes docs/performance.md; run nothing else meanwhile. The check fails where a ratio has fallen by a fifth.
 bench: .venv/installed-dev
-	$(BIN)/python -m benchmarks.table
+	$(BIN)/python -m benchmarks
 
 bench-check: .venv/installed-dev
-	$(BIN)/python -m benchmarks.table --check
+	$(BIN)/python -m benchmarks --check
+
+# Runs every experiment and writes the tables of docs/results.md; docs/experiments.md says what the four files are.
+RESULTS := results
+JHMDB ?= jhmdb-tps
+SQUEEZENET ?= squeezenet.safetensors
+EFFICIENTNET ?= efficientnet.safetensors
+SENTENCES ?= sentence-encoder
+EXPERIMENTS := $(BIN)/python -m experiments all --text $(SENTENCES)
+results: .venv/installed-dev
+	$(EXPERIMENTS) --out $(RESULTS)/synthetic
+	$(EXPERIMENTS) --out $(RESULTS)/squeezenet --data $(JHMDB) --folds 3 --features $(SQUEEZENET) --name "JHMDB-TPS, SqueezeNet"
+	$(EXPERIMENTS) --out $(RESULTS)/efficientnet --data $(JHMDB) --folds 3 --features $(EFFICIENTNET) \
+		--name "JHMDB-TPS, EfficientNet-lite0"
+	$(BIN)/python -m experiments.pages $(RESULTS)/*
 
 clean:
 	rm -rf .venv demo

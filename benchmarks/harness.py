@@ -20,7 +20,6 @@ from kgclip.errors import KgclipError
 
 R = TypeVar("R")
 
-NAMES = ("startup", "head", "epoch", "backbone")
 REPEATS = 5
 # A repeat runs its work as often as it takes to last this long, so that the clock's own error does not count.
 LEAST_S = 0.05
@@ -178,7 +177,7 @@ def fallen(rows: Sequence[Row], committed: dict[str, Any]) -> list[str]:
 
 
 def read_table(file: Path) -> dict[str, Any]:
-    """What :mod:`benchmarks.table` wrote.
+    """What :mod:`benchmarks` wrote.
 
     Raises:
         KgclipError: the file cannot be read, or is something else.
@@ -186,7 +185,7 @@ def read_table(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise KgclipError(f"{file}: cannot be read as JSON ({error}); run python -m benchmarks.table") from error
+        raise KgclipError(f"{file}: cannot be read as JSON ({error}); run python -m benchmarks") from error
     if not isinstance(values, dict) or "rows" not in values:
-        raise KgclipError(f"{file}: holds no rows of a benchmark; run python -m benchmarks.table")
+        raise KgclipError(f"{file}: holds no rows of a benchmark; run python -m benchmarks")
     return values

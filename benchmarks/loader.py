@@ -1,7 +1,4 @@
-"""Batches as an image tower takes them, against sequential decoding with PIL's preprocessing of every frame.
-
-python -m benchmarks.loader
-"""
+"""Batches as an image tower takes them, against sequential decoding with PIL's preprocessing of every frame."""
 
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.decoding import NUM_FRAMES, TAKEN, sequential, write_clip
-from benchmarks.harness import Row, compare, markdown
+from benchmarks.harness import Row, compare
 from kgclip.data.loader import Pixels, VideoSource, in_order, load_clip
 from kgclip.memory import keep_freed_memory
 from kgclip.video.sampling import segment_indices
@@ -78,7 +75,3 @@ def benchmark(num_clips: int = CLIPS) -> list[Row]:
         size = f"{TAKEN} of {NUM_FRAMES} frames at {PIXELS.image_size} px, GOP 12"
         what = f"loading {num_clips} clips, {size}, {WORKERS} workers"
         return [compare(what, lambda: load_all(paths), lambda: load_all_with_pil(paths), AGAINST, goal=3.0)]
-
-
-if __name__ == "__main__":
-    print(markdown(benchmark()))

@@ -1,18 +1,16 @@
-"""Reading part annotations, one JSON file a frame, against a loop over json.load; and reading them again.
-
-python -m benchmarks.reading [FILES]; Kinetics-TPS has 575,000. They are made in a temporary folder.
-"""
+"""Reading part annotations, one JSON file a frame, against a loop over json.load; and reading them again."""
 
 import json
+import os
 import random
-import sys
 import tempfile
 from collections.abc import Callable
+from multiprocessing import active_children
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
-from benchmarks.harness import Row, compare, in_new_process, limit, markdown
-from benchmarks.memory_watch import peak_gib
+from benchmarks.harness import Row, compare, in_new_process, limit
 from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import open_dataset
 
@@ -65,6 +63,32 @@ def read_all(root: Path, *, cache: bool) -> int:
     return len(read_observations(open_dataset(root), workers=WORKERS, cache=cache, progress=False).parts)
 
 
+def peak_gib(root: Path, workers: int) -> float:
+    """Most memory at once of this process and its workers while it reads, in GiB, looked at every 10 ms."""
+    peak, stop = [0], Event()
+
+    def watch() -> None:
+        while not stop.wait(0.01):
+            pids = [os.getpid(), *(child.pid for child in active_children())]
+            peak[0] = max(peak[0], sum(_resident(pid) for pid in pids if pid is not None))
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    read_observations(open_dataset(root), workers=workers, cache=False, progress=False)
+    stop.set()
+    watcher.join()
+    return peak[0] / 2**30
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory of a process that may have ended."""
+    file = Path(f"/proc/{pid}/statm")
+    try:
+        return int(file.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
 def benchmark(num_files: int = FILES) -> list[Row]:
     """Reading for the first time, and again."""
     with tempfile.TemporaryDirectory() as directory:
@@ -84,7 +108,3 @@ def check_same(root: Path) -> None:
     found, expected = read_all(root, cache=False), load_all(root)
     if found != expected:
         raise SystemExit(f"read {found} records, the plain loop {expected}: this is no fair comparison")
-
-
-if __name__ == "__main__":
-    print(markdown(benchmark(int(sys.argv[1]) if len(sys.argv) > 1 else FILES)))

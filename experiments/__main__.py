@@ -1,52 +1,55 @@
 """`python -m experiments`."""
 
 import dataclasses
+import inspect
 import logging
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import tyro
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse, print_json, print_table
+from experiments.plots import save_plot
+from experiments.presets import PRESETS
+from experiments.protocol import DataSpec, Experiment
+from experiments.runner import RunOptions, run
+from experiments.summary import summarize
+from experiments.tables import page, provenance
 from kgclip.errors import KgclipError
+from kgclip.files import atomic_path, write_json
 
-if TYPE_CHECKING:
-    from experiments.protocol import DataSpec, Experiment
-
-LIST, ALL, SYNTHETIC = "list", "all", "synthetic"
-# Training clips of each action where the image tower trains: an epoch then takes seconds.
-PIXEL_CLIPS = 10
+ALL, SYNTHETIC = "all", "synthetic"
+# Where the image tower trains: training clips of each action, so that there are 2,040 of them beside 600 test clips.
+TOWER_CLIPS, TOWER_TEST_CLIPS = 100, 25
 
 
 @dataclass(frozen=True)
-class ExperimentCommand:
+class Command:
     """Compare arms, with and without the graph, on the same clips: tables with intervals, plots, and all results.
 
     What is finished is kept: the same command goes on where an earlier one was killed.
 
     Examples:
 
-      python -m experiments list
-
       python -m experiments few-labels --out results
 
       python -m experiments all --out results --quick
 
-      python -m experiments few-labels --out results --data Kinetics-TPS --backbone openai/clip-vit-base-patch16
-
-      python -m experiments few-labels --out results --data clips --features features.safetensors --folds 5
+      python -m experiments all --out results --data clips --features features.safetensors --folds 3
     """
 
     preset: Positional[str]
-    """which experiment; `all` runs every one, `list` says what there is"""
-    out: Path | None = None
+    """which experiment, or all of them: docs/experiments.md lists them"""
+    out: Path
     """folder to write: a folder for each experiment with results.parquet, summary.json, tables.md and plots"""
     data: str = SYNTHETIC
     """a data set in the layout of Kinetics-TPS; figures are generated, another set for every seed"""
+    name: str | None = None
+    """of the data set in tables, such as "JHMDB-TPS, SqueezeNet"; default: its folder's"""
     features: Path | None = None
     """cached features of that data set, see `kgclip data features`; default: made once by the backbone"""
     backbone: str = "synthetic"
@@ -65,116 +68,96 @@ class ExperimentCommand:
     """processes"""
     quick: bool = False
     """two seeds, one fold, every other point; one seed of two arms where the image tower trains"""
-    legacy_best_on_test: bool = False
-    """also show what each arm would have got by choosing its epoch on the test clips"""
     arms: tuple[str, ...] = ()
     """only these; default: all of the experiment"""
-    json: bool = False
-    """print one JSON object"""
 
 
-def experiment(argv: Sequence[str]) -> int:
-    """Run the command."""
-    command = parse(ExperimentCommand, argv, "experiment")
-    from experiments.presets import PRESETS
-
-    titles = [(name, preset.title) for name, preset in PRESETS.items()]
-    if command.preset == LIST:
-        if command.json:
-            print_json(dict(titles))
-        else:
-            print_table("experiments", ("name", "what it asks"), titles)
-        return 0
-    chosen = list(PRESETS.values()) if command.preset == ALL else [PRESETS.get(command.preset)]
-    if None in chosen:
-        print(f"kgclip: experiment {command.preset}: there is no such preset; choose one of", file=sys.stderr)
-        for name, title in [*titles, (ALL, "all of them, one after the other")]:
-            print(f"  {name:<20} {title}", file=sys.stderr)
-        return 2
-    if command.out is None:
-        raise KgclipError("experiment: no place for the results; give --out DIR")
-    spec, results = data_spec(command), []
-    for preset in chosen:
-        assert preset is not None
-        if command.arms:
-            preset = dataclasses.replace(preset, arms=command.arms)
-        if command.preset == ALL and (reason := out_of_place(preset, spec)):
-            logging.getLogger(__name__).info("%s: left out, %s", preset.name, reason)
-            continue
-        results.append(
-            _run(command, preset, spec, command.out / preset.name, shlex.join(["python", "-m", "experiments", *argv]))
-        )
-    if command.json:
-        print_json({"experiments": results})
-    return 0
-
-
-def data_spec(command: ExperimentCommand) -> "DataSpec":
+def data_spec(command: Command) -> DataSpec:
     """The data of the command.
 
     Raises:
         KgclipError: options that do not go together.
     """
-    from experiments.protocol import DataSpec
-
-    common = {
-        "features": command.features,
-        "backbone": command.backbone,
-        "text": command.text,
-        "splits": command.splits,
-        "folds": command.folds,
-    }
+    common = {name: getattr(command, name) for name in ("features", "backbone", "text", "splits", "folds")}
     if command.data == SYNTHETIC:
         noise = command.part_noise
-        name = SYNTHETIC if noise == DataSpec.part_noise else f"{SYNTHETIC} with part noise {noise:g}"
-        return DataSpec(name, part_noise=noise, **common)
+        name = SYNTHETIC if noise == DataSpec.part_noise else f"{SYNTHETIC}, part noise {noise:g}"
+        return DataSpec(command.name or name, part_noise=noise, **common)
     root = Path(command.data)
     if not root.exists():
         raise KgclipError(f"--data {root}: not found; give a data set in the layout of Kinetics-TPS, or {SYNTHETIC}")
     if command.part_noise != DataSpec.part_noise:
         raise KgclipError(f"--part-noise: is for generated figures; leave it out, or give --data {SYNTHETIC}")
-    return DataSpec(root.resolve().name, root, **common)
+    return DataSpec(command.name or root.resolve().name, root, **common)
 
 
-def out_of_place(preset: "Experiment", spec: "DataSpec") -> str | None:
+def out_of_place(experiment: Experiment, spec: DataSpec) -> str | None:
     """Why an experiment cannot be run on that data, None if it can."""
-    from experiments.protocol import DataSpec
-
-    if preset.pixels and spec.root is not None:
-        return "it trains a small image tower on figures' pixels; run it with --data figures"
+    if experiment.pixels and spec.root is not None:
+        return "it trains a small image tower on figures' pixels; run it with --data synthetic"
     knows_words = spec.backbone != DataSpec.backbone and not spec.backbone.startswith("features:")
-    if preset.novel and spec.text is None and not knows_words:
+    if experiment.novel and spec.text is None and not knows_words:
         return "names must carry meaning; give --text with the folder of a sentence encoder"
-    if preset.published and spec.splits is None:
+    if experiment.published and spec.splits is None:
         return "it needs --splits with the folder of the published splits"
     return None
 
 
-def _run(command: ExperimentCommand, preset: "Experiment", spec: "DataSpec", out: Path, words: str) -> dict[str, Any]:
+def run_one(command: Command, experiment: Experiment, spec: DataSpec, words: str) -> None:
     """Run one experiment, write its tables and plots, and print them."""
-    from experiments.plots import save_plots
-    from experiments.runner import RunOptions, run
-    from experiments.summary import summarize
-    from experiments.tables import page, provenance
-    from kgclip.files import atomic_path, write_json
-
-    if reason := out_of_place(preset, spec):
-        raise KgclipError(f"experiment {preset.name}: {reason}")
-    if not preset.novel:
+    if reason := out_of_place(experiment, spec):
+        raise KgclipError(f"{experiment.name}: {reason}")
+    if not experiment.novel:
         # Elsewhere names are only told apart; with one text tower everywhere, `all` gives what single runs give.
         spec = dataclasses.replace(spec, text=None)
-    if preset.pixels:
-        spec = dataclasses.replace(spec, name="small synthetic", pixels=True, clips_per_action=PIXEL_CLIPS)
-    options = RunOptions(command.seeds, command.jobs, command.quick, command.legacy_best_on_test)
-    outcome = run(preset, spec, out, options, store=command.out)
-    summary = summarize(outcome.results, preset.against)
-    source = provenance(words, outcome)
+    if experiment.pixels:
+        name, clips = f"{spec.name}, pixels", {"clips_per_action": TOWER_CLIPS, "test_per_action": TOWER_TEST_CLIPS}
+        spec = dataclasses.replace(spec, name=name, pixels=True, **clips)
+    out = command.out / experiment.name
+    options = RunOptions(command.seeds, command.jobs, command.quick)
+    outcome = run(experiment, spec, out, options, store=command.out)
+    summary, source = summarize(outcome.results, experiment.against), provenance(words, outcome)
     text = page(outcome, summary, source)
     with atomic_path(out / "tables.md") as temporary:
         temporary.write_text(text)
-    value = {"experiment": preset.name, "provenance": source, "summary": summary.to_dicts()}
+    value: dict[str, Any] = {"experiment": experiment.name, "provenance": source, "summary": summary.to_dicts()}
     write_json(out / "summary.json", value)
-    save_plots(summary, preset.metrics, preset.axis, out)
-    if not command.json:
-        print(text)
-    return value
+    save_plot(summary, experiment.metrics[0], experiment.axis, out / f"{experiment.metrics[0]}.png")
+    print(text)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("experiments").setLevel(logging.INFO)
+    command = tyro.cli(
+        Command,
+        args=list(argv),
+        prog="python -m experiments",
+        description=inspect.getdoc(Command),
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    words = shlex.join(["python", "-m", "experiments", *argv])
+    try:
+        spec = data_spec(command)
+        chosen = list(PRESETS.values()) if command.preset == ALL else [PRESETS.get(command.preset)]
+        for experiment in chosen:
+            if experiment is None:
+                raise KgclipError(
+                    f"{command.preset}: there is no such experiment; choose {ALL} or {', '.join(PRESETS)}"
+                )
+            reason = "it takes hours; run it by itself" if experiment.pixels else out_of_place(experiment, spec)
+            if command.preset == ALL and reason:
+                logging.getLogger("experiments").info("%s: left out, %s", experiment.name, reason)
+                continue
+            if command.arms:
+                experiment = dataclasses.replace(experiment, arms=command.arms)
+            run_one(command, experiment, spec, words)
+    except KgclipError as error:
+        print(f"experiments: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,117 +1,136 @@
-"""Rivals that see neither the graph nor the movements: fitted on cached features, all of them in seconds.
+"""Baselines that see neither the graph nor the movements, fitted on cached features, each in less than a second.
 
-They stand on the same statistics as KG-CLIP (:class:`kgclip.models.statistics.ClipStatistics`), and ridge regression
-learns from short glances too, as KG-CLIP does. Penalties come from leave-one-out error, everything else from the
-validation clips.
+They stand on the same statistics of a clip's frames as KG-CLIP, learn from every training clip whose label may be used,
+and have a solution for each number of frames, as KG-CLIP has. What is chosen, is chosen on labeled clips whose labels
+were hidden (:func:`best_labeling`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from kgclip.models.statistics import ClipStatistics
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.propagation import propagate
-from experiments.setting import Fitted, Setting
-from kgclip.engine.metrics import negative_log_likelihood
+from experiments.setting import Arm, Fitted, Setting
+from kgclip.compare import PENALTIES, solve_ridge
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
-from kgclip.models.ridge import fit_ridge
+from kgclip.models.pooling import frame_statistics
 
-Pooling = Literal["mean", "statistics"]
-FittedT = TypeVar("FittedT", bound=Fitted)
-
-# Candidate strengths of the linear probe's penalty, per clip and weight.
-PROBE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+Linear = tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]
+Spread = Callable[[Float[Tensor, "N K"]], Float[Tensor, "N K"]]
 # Candidates of the propagation of labels: how far labels travel, and how sure the soft labels are.
-PROPAGATION_REACH = (0.5, 0.8)
-PROPAGATION_SHARPNESS = (1.0, 2.0)
-# Factors on z-scores between which a candidate's calibration is chosen before its likelihood counts.
-_TEMPERATURES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+REACH = (0.5, 0.8)
+SHARPNESS = (1.0, 2.0)
+# Parts of the labeled clips that are hidden in turn to choose between candidates.
+HIDDEN_PARTS = 3
+BALANCE_ROUNDS, BALANCE_STEP = 30, 0.7
+LEFT_OUT_PARTS = 5
 
 
-class PooledFeatures:
-    """Clips as standardized vectors: the mean over frames, or the frame statistics.
-
-    The scales are those of all training clips; no labels are needed.
+class Vectors:
+    """Clips as vectors: statistics over time, standardized by the training clips seen with as many frames.
 
     Args:
         setting: where the clips come from.
-        pooling: which vectors.
+        num_frames: T.
     """
 
-    def __init__(self, setting: Setting, pooling: Pooling):
-        self.setting, self.pooling = setting, pooling
-        self.frames = setting.frames(setting.prepared.split.train, setting.config.frames)
-        self._statistics = ClipStatistics(self.frames.shape[2])
-        self._statistics.fit(self.frames)
+    def __init__(self, setting: Setting, num_frames: int):
+        self.setting, self.num_frames = setting, num_frames
+        statistics = frame_statistics(setting.frames(setting.prepared.split.train, num_frames))
+        self.mean, self.scale = statistics.mean(dim=0), statistics.std(dim=0, correction=0).clamp(min=1e-4)
+        self.train: Float[Tensor, "N S"] = (statistics - self.mean) / self.scale
 
-    def __call__(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B S"]:
-        """The clips seen with that many frames."""
-        return self.standardize(self.setting.frames(clips, num_frames))
-
-    def standardize(self, frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
-        """Vectors of the frames."""
-        statistics = self._statistics(frames)
-        return statistics[:, : frames.shape[2]] if self.pooling == "mean" else statistics
-
-    @cached_property
-    def train(self) -> Float[Tensor, "N S"]:
-        """The training clips."""
-        return self.standardize(self.frames)
-
-    @cached_property
-    def glances(self) -> Float[Tensor, "C N S"]:
-        """The training clips seen with fewer frames."""
-        glances = self._statistics.glances(self.frames)
-        return glances[:, :, : self.frames.shape[2]] if self.pooling == "mean" else glances
+    def __call__(self, clips: tuple[str, ...]) -> Float[Tensor, "B S"]:
+        """The vectors of other clips."""
+        return (frame_statistics(self.setting.frames(clips, self.num_frames)) - self.mean) / self.scale
 
 
 @dataclass(frozen=True)
 class LinearFit:
-    """A linear classifier of pooled features, and a readout of movements if it has one.
+    """Linear maps of the vectors, one for each number of frames, solved when it is first asked for.
 
     Attributes:
-        features: what it sees.
-        actions: weight and bias of the actions.
-        readout: weight and bias of the movements.
+        setting: the clips.
+        actions: solves for the map to the actions.
+        readout: solves for the map to the movements, if the arm reads any.
     """
 
-    features: PooledFeatures
-    actions: tuple[Float[Tensor, "K S"], Float[Tensor, " K"]]
-    readout: tuple[Float[Tensor, "M S"], Float[Tensor, " M"]] | None = None
+    setting: Setting
+    actions: Callable[[Vectors], Linear]
+    readout: Callable[[Vectors], Linear] | None = None
+    solved: dict[int, tuple[Vectors, Linear, Linear | None]] = field(default_factory=dict)
+
+    def _solution(self, num_frames: int) -> tuple[Vectors, Linear, Linear | None]:
+        if num_frames not in self.solved:
+            vectors = Vectors(self.setting, num_frames)
+            readout = None if self.readout is None else self.readout(vectors)
+            self.solved[num_frames] = vectors, self.actions(vectors), readout
+        return self.solved[num_frames]
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """See :class:`experiments.setting.Fitted`."""
-        return F.linear(self.features(clips, num_frames), *self.actions)
+        vectors, actions, _ = self._solution(num_frames)
+        return F.linear(vectors(clips), *actions)
 
     def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"] | None:
         """See :class:`experiments.setting.Fitted`."""
-        return None if self.readout is None else F.linear(self.features(clips, num_frames), *self.readout)
+        vectors, _, readout = self._solution(num_frames)
+        return None if readout is None else F.linear(vectors(clips), *readout)
+
+
+@dataclass(frozen=True)
+class _Pipeline:
+    setting: Setting
+    over_time: bool
+    fitted: dict[int, object] = field(default_factory=dict)
+
+    def _vectors(self, clips: tuple[str, ...], num_frames: int) -> np.ndarray:
+        frames = self.setting.frames(clips, num_frames)
+        return (frame_statistics(frames) if self.over_time else frames.mean(dim=1)).numpy()
+
+    def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
+        """See :class:`experiments.setting.Fitted`."""
+        from sklearn.linear_model import RidgeClassifierCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        known = self.setting.prepared.split.labelled
+        if num_frames not in self.fitted:
+            pipeline = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
+            self.fitted[num_frames] = pipeline.fit(self._vectors(known, num_frames), self.setting.labels(known))
+        pipeline = self.fitted[num_frames]
+        values = np.full((len(clips), len(self.setting.actions)), -2.0)
+        # Of two classes scikit-learn says one value; an action without a clip has none.
+        said = pipeline.decision_function(self._vectors(clips, num_frames))  # pyright: ignore[reportAttributeAccessIssue]
+        values[:, pipeline.classes_] = said if said.ndim == 2 else np.stack([-said, said], axis=1)  # pyright: ignore[reportAttributeAccessIssue]
+        return torch.from_numpy(values).float()
+
+    def movements(self, clips: tuple[str, ...], num_frames: int) -> None:
+        """None: it reads no movements."""
 
 
 @dataclass(frozen=True)
 class _ZeroShot:
     setting: Setting
     prompts: Float[Tensor, "K D"]
-    scale: float
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """See :class:`experiments.setting.Fitted`."""
-        means = F.normalize(self.setting.frames(clips, num_frames).mean(dim=1), dim=1)
-        return self.scale * means @ self.prompts.T
+        return F.normalize(self.setting.frames(clips, num_frames).mean(dim=1), dim=1) @ self.prompts.T
 
     def movements(self, clips: tuple[str, ...], num_frames: int) -> None:
         """None: it reads no movements."""
 
 
 def zero_shot(setting: Setting) -> Fitted:
-    """The backbone as it is: cosine of the mean frame embedding and the actions' prompts, times its scale.
+    """The backbone as it is: cosine of the mean frame embedding and the actions' prompts.
 
     Raises:
         KgclipError: the features come from a foreign encoder, which has no text tower.
@@ -119,131 +138,115 @@ def zero_shot(setting: Setting) -> Fitted:
     name = setting.config.model.backbone
     if name.startswith("features:"):
         raise KgclipError(f"zero-shot: backbone {name} has no space that images and texts share; leave this arm out")
-    backbone = load_backbone(name)
     with torch.no_grad():
-        prompts = F.normalize(backbone.encode_text(setting.config.prompts.actions(setting.actions)), dim=1)
-    return _ZeroShot(setting, prompts, float(torch.tensor(backbone.logit_scale_init).exp()))
+        prompts = load_backbone(name).encode_text(setting.config.prompts.around("action", setting.actions))
+    return _ZeroShot(setting, F.normalize(prompts, dim=1))
 
 
-def ridge_mean(setting: Setting) -> Fitted:
-    """Ridge regression on the mean over frames."""
-    return _ridge(setting, "mean")
+def pipeline(setting: Setting, *, over_time: bool = True) -> Fitted:
+    """What somebody writes in fifteen lines: StandardScaler and RidgeClassifierCV of scikit-learn."""
+    return _Pipeline(setting, over_time)
 
 
-def ridge_statistics(setting: Setting) -> Fitted:
-    """Ridge regression on the frame statistics."""
-    return _ridge(setting, "statistics")
+def pseudo_labels(setting: Setting, *, balance: bool = False) -> Fitted:
+    """Ridge regression on all training clips; those without a label get a soft one over nearest neighbors.
 
-
-def probe_mean(setting: Setting) -> Fitted:
-    """Linear probe (logistic regression) on the mean over frames."""
-    return _probe(setting, "mean")
-
-
-def probe_statistics(setting: Setting) -> Fitted:
-    """Linear probe (logistic regression) on the frame statistics."""
-    return _probe(setting, "statistics")
-
-
-def pseudo_labels(setting: Setting) -> Fitted:
-    """Ridge regression on the statistics of all training clips; those without a label get soft ones by propagation.
-
-    Labels spread over the graph of nearest neighbors in the features (:func:`propagate`); how far, and how sure they
-    are, is chosen on the validation clips. (Self-training, where ridge regression labels the clips for its own next
-    round, gained nothing in exploration; this gains 1 to 4 points.)
+    Args:
+        setting: the clips.
+        balance: the soft labels have the class sizes that the known labels show.
     """
-    features = PooledFeatures(setting, "statistics")
-    onehot, labeled = labels_of_train(setting)
-    if labeled.all():
-        return _ridge(setting, "statistics")
-    spread = [propagate(features.train, onehot, reach) for reach in PROPAGATION_REACH]
-    soft = [soft_labels(scores, onehot, sharpness) for scores in spread for sharpness in PROPAGATION_SHARPNESS]
-    return best_ridge(features, torch.ones_like(labeled), soft)
+
+    def actions(vectors: Vectors) -> Linear:
+        spreads = [partial(propagate, vectors.train, reach=reach) for reach in REACH]
+        onehot, labeled = labels_of_train(setting)
+        return ridge(vectors.train, onehot if labeled.all() else best_labeling(setting, spreads, balance))
+
+    return LinearFit(setting, actions)
 
 
-def best_ridge(features: PooledFeatures, used: Bool[Tensor, " N"], labels: Sequence[Float[Tensor, "N K"]]) -> LinearFit:
-    """Ridge regression on those training clips, with those of the candidate labels that do best on validation clips."""
-    best = labels[0]
-    if len(labels) > 1:
-        fits = [fit_ridge(features.train[used], candidate[used]) for candidate in labels]
-        candidates = [LinearFit(features, (fit.weight, fit.bias)) for fit in fits]
-        chosen = best_on_validation(features.setting, candidates)
-        best = next(label for label, candidate in zip(labels, candidates, strict=True) if candidate is chosen)
-    fit = fit_ridge(features.train[used], best[used], features.glances[:, used])
-    return LinearFit(features, (fit.weight, fit.bias))
+def ridge(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> Linear:
+    """Ridge regression on the rows that have a target."""
+    known = y.any(dim=1)
+    return solve_ridge(x[known], y[known])
+
+
+def left_out(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+    """What ridge regression says of each row that it did not learn from, in five parts."""
+    values, part = torch.zeros_like(y), torch.arange(len(x)) % LEFT_OUT_PARTS
+    for number in range(LEFT_OUT_PARTS):
+        held = part == number
+        values[held] = F.linear(x[held], *ridge(x[~held], y[~held]))
+    return values
 
 
 def labels_of_train(setting: Setting) -> tuple[Float[Tensor, "N K"], Bool[Tensor, " N"]]:
     """One-hot labels of the training clips, zero where the split does not allow their use, and which have one."""
-    onehot = setting.targets.performs
+    onehot = setting.targets.edges["performs"]
     return onehot, onehot.any(dim=1)
 
 
 def z_scores(scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
-    """Scores less their mean over the actions, in units of their deviation over the actions."""
+    """Scores minus their mean over the actions, in units of their deviation over the actions."""
     spread = scores.std(dim=1, correction=0, keepdim=True).clamp(min=1e-6)
     return (scores - scores.mean(dim=1, keepdim=True)) / spread
 
 
-def soft_labels(scores: Float[Tensor, "N K"], onehot: Float[Tensor, "N K"], sharpness: float) -> Float[Tensor, "N K"]:
-    """Labels of all training clips: the true one where it is known, else softmax of sharpness times z-score."""
-    soft = (sharpness * z_scores(scores)).softmax(dim=1)
-    return torch.where(onehot.any(dim=1, keepdim=True), onehot, soft)
+def soft_labels(
+    scores: Float[Tensor, "N K"], onehot: Float[Tensor, "N K"], sharpness: float, balance: bool
+) -> Float[Tensor, "N K"]:
+    """Labels of all clips: the true one where it is known, else softmax of sharpness times z-score.
 
-
-def best_on_validation(setting: Setting, candidates: Sequence[FittedT]) -> FittedT:
-    """The candidate with the least :func:`validation_loss`; without validation clips the first."""
-    clips = setting.prepared.split.val
-    if not clips or len(candidates) == 1:
-        return candidates[0]
-    return min(candidates, key=lambda it: validation_loss(setting, it.scores(clips, setting.config.frames)))
-
-
-def validation_loss(setting: Setting, scores: Float[Tensor, "B K"]) -> float:
-    """Negative log-likelihood of the validation clips under the best factor on the z-scores.
-
-    It is steadier than accuracy with so few clips, and does not ask in which unit an arm's scores are.
+    Args:
+        scores: of every clip and action.
+        onehot: known labels, zero rows elsewhere.
+        sharpness: how sure they are.
+        balance: shift the actions until the soft labels have the class sizes of the known ones.
     """
-    labels = setting.labels(setting.prepared.split.val)
-    return min(negative_log_likelihood(factor * z_scores(scores), labels) for factor in _TEMPERATURES)
+    logits, known = sharpness * z_scores(scores), onehot.any(dim=1)
+    shift = torch.zeros(logits.shape[1])
+    sizes = (onehot.sum(dim=0) / known.sum() * (~known).sum()).clamp(min=1e-3)
+    for _ in range(BALANCE_ROUNDS if balance else 0):
+        reached = (logits[~known] + shift).softmax(dim=1).sum(dim=0).clamp(min=1e-6)
+        shift += BALANCE_STEP * (sizes / reached).log()
+    return torch.where(known[:, None], onehot, (logits + shift).softmax(dim=1))
 
 
-def _ridge(setting: Setting, pooling: Pooling) -> LinearFit:
-    onehot, labeled = labels_of_train(setting)
-    return best_ridge(PooledFeatures(setting, pooling), labeled, [onehot])
+def best_labeling(setting: Setting, spreads: Sequence[Spread], balance: bool) -> Float[Tensor, "N K"]:
+    """Soft labels of all training clips by the way to spread them that does best on hidden labels.
 
+    The labeled clips are hidden in parts, source by source, and each way of spreading, with each sharpness, is judged
+    by the likelihood that it gives to the hidden labels.
 
-def _probe(setting: Setting, pooling: Pooling) -> LinearFit:
-    features = PooledFeatures(setting, pooling)
-    onehot, labeled = labels_of_train(setting)
-    labels = onehot[labeled].argmax(dim=1)
-    fits = [
-        logistic_regression(features.train[labeled], labels, onehot.shape[1], strength) for strength in PROBE_STRENGTHS
-    ]
-    return best_on_validation(setting, [LinearFit(features, fit) for fit in fits])
-
-
-def logistic_regression(
-    x: Float[Tensor, "N S"], labels: Int[Tensor, " N"], num_actions: int, strength: float
-) -> tuple[Float[Tensor, "K S"], Float[Tensor, " K"]]:
-    """Minimize ``mean cross entropy + ½ · strength · ‖W‖²`` by L-BFGS.
-
-    The solution lies in the span of the clips, so that it is sought in the N coordinates of an orthonormal basis of
-    it rather than in the S of the features.
+    Args:
+        setting: the clips.
+        spreads: from one-hot labels, zero where unknown, to scores of all clips.
+        balance: see :func:`soft_labels`.
     """
-    _, values, vectors = torch.linalg.svd(x - x.mean(dim=0), full_matrices=False)
-    basis = vectors[values > 1e-5 * values.max()]
-    inside = (x - x.mean(dim=0)) @ basis.T
-    weight = torch.zeros(num_actions, inside.shape[1], requires_grad=True)
-    bias = torch.zeros(num_actions, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
+    onehot, labeled = labels_of_train(setting)
+    candidates = [(spread, sharpness) for spread in spreads for sharpness in SHARPNESS]
+    losses = torch.zeros(len(candidates))
+    by_id = setting.prepared.dataset.by_id
+    sources = [by_id[clip].source for clip in setting.prepared.split.train]
+    part_of = {source: number % HIDDEN_PARTS for number, source in enumerate(dict.fromkeys(sources))}
+    parts = torch.tensor([part_of[source] for source in sources])
+    for part in range(HIDDEN_PARTS):
+        hidden = labeled & (parts == part)
+        if not hidden.any() or not (labeled & ~hidden).any():
+            continue
+        visible = onehot * ~hidden[:, None]
+        scores = [spread(visible) for spread in spreads]
+        for number, (spread, sharpness) in enumerate(candidates):
+            soft = soft_labels(scores[spreads.index(spread)], visible, sharpness, balance)[hidden]
+            losses[number] -= (soft * onehot[hidden]).sum(dim=1).clamp(min=1e-9).log().sum()
+    spread, sharpness = candidates[int(losses.argmin())]
+    return soft_labels(spread(onehot), onehot, sharpness, balance)
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(F.linear(inside, weight, bias), labels) + 0.5 * strength * weight.square().sum()
-        loss.backward()
-        return loss
 
-    optimizer.step(closure)  # pyright: ignore[reportArgumentType]
-    full = weight.detach() @ basis
-    return full, bias.detach() - full @ x.mean(dim=0)
+PIPELINE = "scikit-learn pipeline"
+PLAIN: dict[str, Arm] = {
+    PIPELINE: pipeline,
+    "pipeline on means": partial(pipeline, over_time=False),
+    "zero-shot": zero_shot,
+    "pseudo-labels": pseudo_labels,
+    "pseudo-labels, balanced": partial(pseudo_labels, balance=True),
+}

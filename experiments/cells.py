@@ -1,4 +1,4 @@
-"""One cell of an experiment: one arm on one setting, measured once and kept as a file."""
+"""Cells of an experiment: one arm on one setting each, measured once and kept as a file."""
 
 import dataclasses
 import hashlib
@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 
 from experiments.arms import ARMS
-from experiments.data import CELL, OpenData, open_setting, select_on_test
+from experiments.data import CELL, OpenData, open_setting
 from experiments.measure import cell_metrics
 from experiments.protocol import Point
 from experiments.setting import Fitted, Setting
@@ -23,8 +24,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import atomic_path, read_json
 
 # Raise it when a cell measures something else.
-FORMAT = 1
-CHOSEN_ON_TEST = ", epoch chosen on test"
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,6 @@ class Cell:
         arm: a name in :data:`experiments.arms.ARMS`.
         seed: of the split, initialization and order.
         fold: which fold is the test part.
-        chosen_on_test: the arm selects on the test clips: cheating, to show what it gives.
     """
 
     data: OpenData
@@ -45,15 +44,9 @@ class Cell:
     arm: str
     seed: int
     fold: int
-    chosen_on_test: bool = False
-
-    @property
-    def row(self) -> str:
-        """The arm as tables name it."""
-        return self.arm + CHOSEN_ON_TEST * self.chosen_on_test
 
     def __str__(self) -> str:
-        return f"{self.data.spec.name}, {self.point.name}, {self.row}, seed {self.seed}, fold {self.fold}"
+        return f"{self.data.spec.name}, {self.point.name}, {self.arm}, seed {self.seed}, fold {self.fold}"
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -71,13 +64,12 @@ class Cell:
             "arm": self.arm,
             "seed": self.seed,
             "fold": self.fold,
-            "chosen_on_test": self.chosen_on_test,
         }
 
     def file(self, store: Path) -> Path:
         """Where its result lies under ``store``; cells of several experiments may be the same one."""
         digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
-        arm = re.sub(r"[^a-z0-9]+", "-", self.row.lower()).strip("-")
+        arm = re.sub(r"[^a-z0-9]+", "-", self.arm.lower()).strip("-")
         return store / arm / f"seed-{self.seed}-fold-{self.fold}-{digest}.json"
 
     def result(self, store: Path) -> dict[str, Any] | None:
@@ -95,25 +87,37 @@ class Cell:
         return result
 
 
-def run_cell(cell: Cell, store: Path, scratch: Path) -> None:
-    """Run a cell and keep its result: ``frames`` with the metrics at every T, ``num_test`` and ``wall_s``.
+def run_cells(cells: Sequence[Cell], store: Path, scratch: Path) -> None:
+    """Run the arms of one setting and keep what each gives: ``frames`` with the metrics at every T, and counts.
 
     Args:
-        cell: what to run.
+        cells: of one point, seed and fold.
         store: the folder of results.
-        scratch: where the arm may write; emptied afterwards.
+        scratch: where the arms may write; removed afterwards.
 
     Raises:
-        KgclipError: the data cannot be cut so, or the arm refuses it.
+        KgclipError: the data cannot be cut so, or an arm refuses it; the sentence names the cell.
     """
-    started = time.monotonic()
+    cell = cells[0]
     try:
         setting = open_setting(cell.data, cell.point, cell.seed, cell.fold, scratch)
-        torch.manual_seed(cell.seed)
-        fitted = ARMS[cell.arm](select_on_test(setting) if cell.chosen_on_test else setting)
-        frames = {str(num_frames): _measure(setting, fitted, num_frames) for num_frames in cell.point.test_frames}
+        for cell in cells:
+            _run_cell(cell, setting, store)
+            shutil.rmtree(scratch / CELL, ignore_errors=True)
+    except KgclipError as error:
+        raise KgclipError(f"{cell}: {error}") from error
+    except Exception as error:
+        error.add_note(f"in the cell: {cell}")
+        raise
     finally:
-        shutil.rmtree(scratch / CELL, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _run_cell(cell: Cell, setting: Setting, store: Path) -> None:
+    started = time.monotonic()
+    torch.manual_seed(cell.seed)
+    fitted = ARMS[cell.arm](setting)
+    frames = {str(num_frames): _measure(setting, fitted, num_frames) for num_frames in cell.point.test_frames}
     result = {
         "cell": cell.identity,
         "num_test": len(setting.prepared.split.test),

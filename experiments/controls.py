@@ -1,84 +1,45 @@
-"""Wrong graphs: as large as the right one, without its knowledge. A gain that survives one does not come from it."""
+"""Wrong graphs, whose gain does not come from knowledge, and bounds: arms that know more than a recognizer may."""
 
-import zlib
-from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from experiments.family import TrainedFit, trained
+from experiments.setting import Arm, Fitted, Setting
+from kgclip.data.annotations import read_observations
 from kgclip.errors import KgclipError
-from kgclip.kg.build import project
-from kgclip.kg.graph import ENTITY_KINDS, Edge, KnowledgeGraph
-from kgclip.kg.movement import Movement, mirror
+from kgclip.kg.build import build_graph, project
+from kgclip.kg.graph import Edge, KnowledgeGraph
+from kgclip.kg.schema import ENTITY_KINDS
 
-# Each part's name for nonsense_names: another one, so that movements of one part still are of one part, and left and
-# right still mirror each other.
-_OTHER_PART = {"head": "hip", "hip": "head"} | {
-    f"{side} {part}": f"{other_side} {other}"
-    for side, other_side in (("left", "right"), ("right", "left"))
-    for part, other in (("arm", "leg"), ("leg", "hand"), ("hand", "foot"), ("foot", "arm"))
-}
-_CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+DEFINITIONS_GIVEN = "KG-CLIP, definitions given"
+TRUE_MOVEMENTS = "true movements at test"
 
 
-def shuffle_movements(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
+def shuffle_shows(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
     """Deal the clips' sets of movements out anew: no clip keeps its own, every set is dealt once.
 
-    What the actions consist of is projected anew. As many ``shows`` edges as before, as many of each movement.
+    What the actions consist of is projected anew; actions that no annotated clip performs keep their movements.
     """
     dealt = _dealt(sorted({edge.head for edge in graph.edges("shows")}), seed, "clip that shows movements")
     shows = [Edge(dealt[edge.head], "shows", edge.tail, edge.support, edge.frames) for edge in graph.edges("shows")]
-    return _with_shows(graph, shows, {"control": "shuffled movements", "seed": seed})
+    performs = graph.edges("performs")
+    projected = project(KnowledgeGraph.from_edges([*performs, *shows]))
+    replaced = {edge.head for edge in projected}
+    written = [edge for edge in graph.edges("consists_of") if edge.head not in replaced]
+    return _like(graph, [*performs, *shows, *projected, *written], {"control": "shuffled shows", "seed": seed})
 
 
 def shuffle_consists_of(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
     """Permute what the actions consist of: no action keeps its own set. All other edges stay."""
-    dealt = _dealt(
-        sorted({edge.head for edge in graph.edges("consists_of")}), seed, "action that consists of movements"
-    )
-    consists_of = [
-        Edge(dealt[edge.head], "consists_of", edge.tail, edge.support) for edge in graph.edges("consists_of")
-    ]
+    consists_of = graph.edges("consists_of")
+    dealt = _dealt(sorted({edge.head for edge in consists_of}), seed, "action that consists of movements")
+    consists_of = [Edge(dealt[edge.head], "consists_of", edge.tail, edge.support) for edge in consists_of]
     edges = [*graph.edges("performs"), *graph.edges("shows"), *consists_of]
     return _like(graph, edges, {"control": "shuffled consists_of", "seed": seed})
-
-
-def nonsense_names(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
-    """Name the movements by nonsense: another body part and made-up words of the same length; all edges stay.
-
-    The graph's form is the same, parts and mirror images included, but a text tower knows none of the names. The words
-    of one movement are drawn apart from those of others, so that they do not tell either which movements share a state
-    or an object; a movement gets the same name in every graph.
-    """
-    names: dict[str, str] = {}
-    for name in graph.entities("movement"):
-        names[name] = _nonsense(name, seed, taken=names.values())
-
-    def renamed(relation: str) -> Iterable[Edge]:
-        for edge in graph.edges(relation):
-            yield Edge(edge.head, relation, names[edge.tail], edge.support, edge.frames)
-
-    edges = [*graph.edges("performs"), *renamed("shows"), *renamed("consists_of")]
-    return _like(graph, edges, {"control": "nonsense names", "seed": seed}, renamed=lambda name: names[name])
-
-
-def _nonsense(name: str, seed: int, taken: Iterable[str]) -> str:
-    movement = Movement.parse(name)
-    words = name[len(movement.part) + 1 :].split(" ")
-    mirrored = mirror(name)
-    for attempt in range(100):
-        # Mirror images draw the same words, whose generators depend on nothing else.
-        key = (seed, zlib.crc32(min(name, mirrored).encode()), attempt)
-        drawn = [_word(np.random.default_rng((*key, place)), len(word)) for place, word in enumerate(words)]
-        kept = [mirror(word) if mirror(word) != word else new for word, new in zip(words, drawn, strict=True)]
-        made = " ".join([_OTHER_PART[movement.part], *kept])
-        if made not in taken:
-            return made
-    raise KgclipError(f"movement {name!r}: found no nonsense of its length that is still free; use another seed")
-
-
-def _word(rng: np.random.Generator, length: int) -> str:
-    letters = (_CONSONANTS, _VOWELS)
-    return "".join(letters[i % 2][rng.integers(len(letters[i % 2]))] for i in range(length))
 
 
 def _dealt(names: list[str], seed: int, what: str) -> dict[str, str]:
@@ -89,25 +50,69 @@ def _dealt(names: list[str], seed: int, what: str) -> dict[str, str]:
     return dict(zip(order, [*order[1:], order[0]], strict=True))
 
 
-def _with_shows(graph: KnowledgeGraph, shows: list[Edge], rule: dict[str, str | int]) -> KnowledgeGraph:
-    """The graph with other ``shows`` edges, through which the actions' movements are projected anew.
-
-    Actions that none of the annotated clips performs, such as those known by a parsing alone, keep their movements.
-    """
-    performs = graph.edges("performs")
-    projected = project(KnowledgeGraph.from_edges([*performs, *shows]))
-    replaced = {edge.head for edge in projected}
-    written = [edge for edge in graph.edges("consists_of") if edge.head not in replaced]
-    return _like(graph, [*performs, *shows, *projected, *written], rule)
-
-
-def _like(
-    graph: KnowledgeGraph,
-    edges: list[Edge],
-    rule: dict[str, str | int],
-    renamed: Callable[[str], str] = lambda name: name,
-) -> KnowledgeGraph:
+def _like(graph: KnowledgeGraph, edges: list[Edge], rule: dict[str, str | int]) -> KnowledgeGraph:
     """Other edges between the same entities, from the same split."""
     entities = {kind: graph.entities(kind) for kind in ENTITY_KINDS}
-    entities["movement"] = [renamed(name) for name in entities["movement"]]
     return KnowledgeGraph.from_edges(edges, isolated=entities, rule=rule, split_hash=graph.split_hash)
+
+
+@dataclass(frozen=True, eq=False)
+class TrueMovementsFit(TrainedFit):
+    """Actions by what the test clips truly show: cosine of shares, centered on the training clips."""
+
+    def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
+        """KG-CLIP's logits and the cosines, as z-scores over the actions."""
+        targets = self.setting.targets
+        mean = targets.edges["shows"][targets.edges["shows"].any(dim=1)].mean(dim=0)
+        shown = torch.nn.functional.normalize(self.movements(clips, num_frames) - mean, dim=1)
+        consists_of = torch.nn.functional.normalize(targets.edges["consists_of"] - mean, dim=1)
+        parts = (super().scores(clips, num_frames), shown @ consists_of.T)
+        return sum(
+            ((s - s.mean(dim=1, keepdim=True)) / s.std(dim=1, keepdim=True).clamp(min=1e-6) for s in parts),
+            torch.zeros(()),
+        )
+
+    def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"]:
+        """The true shares, from the annotations of the test clips."""
+        dataset, rule = self.setting.prepared.dataset, self.setting.config.rule
+        observations = read_observations(dataset, progress=False).only(clips)
+        graph = build_graph(dict.fromkeys(clips), observations, replace(rule, max_clip_share=1.0))
+        return torch.from_numpy(graph.adjacency("shows", clips, self.setting.targets.movements))
+
+
+def true_movements(setting: Setting) -> Fitted:
+    """KG-CLIP together with the true movements of the test clips: what reading them better could give.
+
+    Raises:
+        KgclipError: no test clip is annotated.
+    """
+    test = setting.prepared.split.test
+    if read_observations(setting.prepared.dataset, progress=False).only(test).frames.is_empty():
+        raise KgclipError(f"{setting.config.data}: its test clips have no annotations; leave the bound out")
+    fit = trained()(setting)
+    assert isinstance(fit, TrainedFit)
+    return TrueMovementsFit(setting, fit.checkpoint)
+
+
+def definitions_given(setting: Setting) -> Fitted:
+    """KG-CLIP that is given the definitions with their shares, as a larger source or an expert would know them.
+
+    They are those of all training clips, by labels that the split may not allow: knowledge of actions, of no clip.
+    """
+    dataset, split = setting.prepared.dataset, setting.prepared.split
+    labels = {clip: dataset.by_id[clip].action for clip in split.train}
+    observations = read_observations(dataset, progress=False).only(split.train)
+    definitions = build_graph(labels, observations, setting.config.rule).edges("consists_of")
+
+    def with_definitions(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
+        edges = [*graph.edges("performs"), *graph.edges("shows"), *definitions]
+        return _like(graph, edges, {"definitions": "given", "seed": seed})
+
+    return trained(graph=with_definitions)(setting)
+
+
+CONTROLS: dict[str, Arm] = {
+    "KG-CLIP, shows shuffled": trained(graph=shuffle_shows),
+    "KG-CLIP, consists_of shuffled": trained(graph=shuffle_consists_of),
+}
+BOUNDS: dict[str, Arm] = {TRUE_MOVEMENTS: true_movements, DEFINITIONS_GIVEN: definitions_given}

@@ -5,33 +5,26 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from experiments.protocol import DataSpec, Point
+from experiments.hold_out import hold_out
+from experiments.protocol import TOWER_VAL_FRACTION, DataSpec, Point
 from experiments.setting import Setting
+from kgclip.compare import encode_clips
 from kgclip.config import ModelConfig, TrainConfig, to_json
 from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.splits import Split, SplitOptions, group_folds, read_published_split
-from kgclip.engine.encoder import backbone_encoder
-from kgclip.engine.extract import extract_features
-from kgclip.engine.prepare import Prepared, prepare
+from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
 from kgclip.identity import describe, is_same
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
-# Frames of each clip that are encoded and kept; no point of a protocol takes more.
-CACHED_FRAMES = 16
 # The folder under a process' scratch that a cell writes to.
 CELL = "cell"
-# Settings kept in a process: that of the cells in work and those whose last arms may still be to come.
-_KEPT_SETTINGS = 4
-# The file that ends the making of figures, with their hash.
-_KNOWN = "hash.json"
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ def open_data(spec: DataSpec, seed: int, work: Path, *, workers: int = 1, show_p
         place = json.dumps([str(spec.root.resolve()), spec.backbone, _listing(dataset)])
         features = work / f"features-{_digest(place)}.safetensors"
         if not features.exists():
-            encode(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
+            encode_clips(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
     file = FeatureFile(features)
     file.check([clip.id for clip in dataset.clips])
     return OpenData(spec, spec.root, features, backbone_of(spec, file), data_hash(dataset, features), work)
@@ -108,44 +101,23 @@ def open_data(spec: DataSpec, seed: int, work: Path, *, workers: int = 1, show_p
 def _open_synthetic(spec: DataSpec, seed: int, work: Path, *, workers: int, show_progress: bool) -> OpenData:
     if spec.features is not None:
         raise KgclipError("--features: is for a data set on disk; give --data with its path, or leave --features out")
-    options, folder = _synthetic(spec, seed, work)
-    root, features, known = folder / "synthetic", folder / "features.safetensors", folder / _KNOWN
-    # Each file appears whole and after those that it is made from, so that a killed run goes on here.
-    if not known.exists():
-        if not root.exists():
-            generate(root, options, workers=workers, progress=show_progress)
-        dataset = open_dataset(root)
-        if not features.exists():
-            encode(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
-        write_json(known, data_hash(dataset, features))
-    return OpenData(spec, root, features, spec.backbone, json.loads(known.read_text()), work)
-
-
-def is_made(spec: DataSpec, seed: int, work: Path) -> bool:
-    """Whether opening takes a moment: the data are on disk, or their figures were made before."""
-    return spec.root is not None or (_synthetic(spec, seed, work)[1] / _KNOWN).exists()
-
-
-def _synthetic(spec: DataSpec, seed: int, work: Path) -> tuple[SyntheticOptions, Path]:
-    """What is generated, and the folder that gets it."""
     options = SyntheticOptions(
         seed=seed,
         part_noise=spec.part_noise,
         train_per_action=spec.clips_per_action,
         test_per_action=spec.test_per_action,
     )
-    return options, work / f"figures-{seed}-{_digest(json.dumps([to_json(options), spec.backbone]))}"
-
-
-def encode(dataset: DataSet, backbone: str, out: Path, *, workers: int, show_progress: bool) -> None:
-    """Write features of the frames of all clips by the image tower of a backbone.
-
-    Raises:
-        KgclipError: the backbone has no image tower, or a video cannot be read.
-    """
-    model = load_backbone(backbone)
-    paths = {clip.id: clip.path for clip in dataset.clips}
-    extract_features(backbone_encoder(model), paths, CACHED_FRAMES, out, workers=workers, progress=show_progress)
+    folder = work / f"figures-{seed}-{_digest(json.dumps([to_json(options), spec.backbone]))}"
+    root, features, known = folder / "synthetic", folder / "features.safetensors", folder / "hash.json"
+    # Each file appears whole and after those that it is made from, so that a killed run goes on here.
+    if not known.exists():
+        if not root.exists():
+            generate(root, options, workers=workers, progress=show_progress)
+        dataset = open_dataset(root)
+        if not features.exists():
+            encode_clips(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
+        write_json(known, data_hash(dataset, features))
+    return OpenData(spec, root, features, spec.backbone, json.loads(known.read_text()), work)
 
 
 def backbone_of(spec: DataSpec, features: FeatureFile) -> str:
@@ -188,9 +160,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=_KEPT_SETTINGS)
 def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Path) -> Setting:
-    """The setting of the cells of one point, seed and fold: their arms share it.
+    """The setting that the arms of one point, seed and fold share.
 
     Args:
         data: the data set of that seed.
@@ -204,26 +175,25 @@ def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Pa
     """
     config = TrainConfig(
         data=data.root,
-        # What hold_out keeps beside it outlives the cells; arms write to a folder that each cell leaves empty.
-        out=scratch / f"setting-{_digest(f'{data.hash} {data.spec} {point} {seed} {fold}')}" / "model",
+        # What hold_out keeps beside it outlives the arms, which write to a folder of their own.
+        out=scratch / "setting" / "model",
         features=None if data.spec.pixels else data.features,
         frames=point.frames,
         seed=seed,
         workers=1,
         device="cpu",
-        model=ModelConfig(backbone=data.backbone, text=data.spec.text),
+        model=ModelConfig(data.backbone, data.spec.text, tuning="full" if data.spec.pixels else "frozen"),
         split=SplitOptions(
             file=_split_file(data, point, seed, fold),
             train_fraction=point.train_fraction,
             shots=point.shots,
             label_fraction=point.label_fraction,
+            val_fraction=TOWER_VAL_FRACTION if data.spec.pixels else 0.0,
             seed=seed,
         ),
     )
-    setting = Setting(config, prepare(config))
+    setting = Setting(config, prepare(config), definitions=data.spec.definitions)
     if point.novel_fraction > 0:
-        from experiments.novel import hold_out
-
         setting = hold_out(setting, point.novel_fraction, seed)
     return dataclasses.replace(setting, config=dataclasses.replace(setting.config, out=scratch / CELL / "model"))
 
@@ -242,7 +212,9 @@ def _split_file(data: OpenData, point: Point, seed: int, fold: int) -> Path | No
     file = data.work / f"folds-{data.hash}-{data.spec.folds}" / f"seed-{seed}-fold-{fold}.json"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        group_folds(open_dataset(data.root), data.spec.folds, seed)[fold].save(file)
+        split = group_folds(open_dataset(data.root), data.spec.folds, seed)[fold]
+        everything = {"train": (*split.train, *split.val), "labelled": (*split.labelled, *split.val), "val": ()}
+        dataclasses.replace(split, **everything).save(file)
     return file
 
 
@@ -251,22 +223,3 @@ def _published_split(spec: DataSpec, point: Point) -> Split:
         raise KgclipError(f"{point.name}: is a published split; give --splits with the folder of split_20_train.txt")
     train, test = (spec.splits / f"split_{point.published}_{part}.txt" for part in ("train", "test"))
     return read_published_split(train, test)
-
-
-def select_on_test(setting: Setting) -> Setting:
-    """The same setting with the test clips in place of the validation clips: what an arm must never be given.
-
-    It shows how much the published habit of choosing the epoch on the test clips is worth.
-    """
-    prepared = setting.prepared
-    split = dataclasses.replace(prepared.split, val=prepared.split.test, test=())
-    graph = dataclasses.replace(prepared.graph, split_hash=split.hash)
-    folder = setting.config.out.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    split.save(folder / "split.json")
-    options = SplitOptions(file=folder / "split.json", seed=setting.config.seed)
-    config = dataclasses.replace(setting.config, split=options)
-    if config.graph is not None:
-        config = dataclasses.replace(config, graph=folder / "graph.parquet")
-        graph.save(folder / "graph.parquet")
-    return Setting(config, Prepared(prepared.dataset, split, graph), setting.novel)

@@ -1,67 +1,87 @@
-"""The arms that are runs of ``kgclip train``: KG-CLIP, CLIP only, and KG-CLIP with one thing changed."""
+"""The arms that are runs of ``kgclip train``: KG-CLIP, CLIP only, and KG-CLIP with one thing changed.
+
+This file alone knows how a model is trained and asked.
+"""
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
-from kgclip.engine.scoring import Embedded, Scorer
 from torch import Tensor
 
 from experiments.setting import Arm, Fitted, Setting
-from kgclip.config import FusionConfig, TrainConfig, without_graph
-from kgclip.data.loader import Source, VideoSource, in_order
+from kgclip.config import TrainConfig, without_graph
+from kgclip.data.loader import VideoSource
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import pixels_of
+from kgclip.engine.evaluate import score_source
 from kgclip.engine.prepare import Prepared, feature_source
 from kgclip.engine.train import train
 from kgclip.kg.graph import KnowledgeGraph
+from kgclip.models.kgclip import KGCLIP, Score
 from kgclip.video.augmentation import Augmentation
 
 Change = Callable[[TrainConfig], TrainConfig]
 GraphChange = Callable[[KnowledgeGraph, int], KnowledgeGraph]
+Part = Callable[[KGCLIP, Score], Float[Tensor, "B K"]]
+"""Which of a score's parts ranks the actions."""
 
-# Epochs and head of the arms that train by gradient on cached features: what the defaults take where they train.
-GRADIENT_EPOCHS = 30
+KG_CLIP, CLIP_ONLY, PAPER = "KG-CLIP", "CLIP only", "paper's design"
+# Epochs of the arms that train the image tower.
 FULL_EPOCHS = 10
-# Left and right of a figure are told by the colors of its suit, which must stay.
+# Logit of an action that a model does not know.
+UNKNOWN = -1e4
+# Left and right of a figure are known by the colors of its suit, which must stay.
 SYNTHETIC_AUGMENTATION = Augmentation(
     (1.0, 0.875), flip=0.0, brightness=0.2, contrast=0.2, saturation=0.0, hue=0.0, gray=0.0
 )
 
 
+def whole(model: KGCLIP, score: Score) -> Float[Tensor, "B K"]:
+    """All of the score."""
+    return score.total
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedFit:
-    """A trained model on the clips of a setting."""
+    """A trained model on the clips of a setting.
+
+    Attributes:
+        setting: the clips.
+        checkpoint: the model.
+        part: of its score.
+    """
 
     setting: Setting
     checkpoint: Checkpoint
-    scorer: Scorer
+    part: Part = whole
 
-    def _source(self, clips: tuple[str, ...], num_frames: int) -> Source:
-        features = self.setting.features
+    def _score(self, clips: tuple[str, ...], num_frames: int) -> Score:
+        model, features = self.checkpoint.model, self.setting.features
         if features is not None:
-            return feature_source(features, clips, num_frames)
-        paths = self.setting.prepared.paths(clips)
-        return VideoSource(paths, num_frames, pixels_of(self.checkpoint.model.backbone))
-
-    def _embedded(self, clips: tuple[str, ...], num_frames: int) -> Embedded:
-        source = self._source(clips, num_frames)
-        return self.scorer.embed_batches(source.batches(in_order(len(source), 64)))
+            return score_source(model, feature_source(features, clips, num_frames))
+        return score_source(
+            model, VideoSource(self.setting.prepared.paths(clips), num_frames, pixels_of(model.backbone))
+        )
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
-        """See :class:`experiments.setting.Fitted`."""
-        fused = self.scorer.score(self._embedded(clips, num_frames)).fused
-        return (self.scorer.model.scale().detach() * fused).cpu()
+        """Logits, whose softmax are the probabilities that the model states."""
+        model = self.checkpoint.model
+        logits = torch.full((len(clips), len(self.setting.actions)), UNKNOWN)
+        known = [self.setting.actions.index(action) for action in self.checkpoint.actions]
+        logits[:, known] = self.part(model, self._score(clips, num_frames)) / model.temperature
+        return logits
 
     def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"] | None:
         """See :class:`experiments.setting.Fitted`."""
         if not self.checkpoint.config.model.graph:
             return None
-        return self.scorer.movement_evidence(self._embedded(clips, num_frames)).cpu()
+        return self._score(clips, num_frames).shares
 
 
-def trained(*changes: Change, graph: GraphChange | None = None) -> Arm:
+def trained(*changes: Change, graph: GraphChange | None = None, part: Part = whole) -> Arm:
     """An arm that trains the setting's configuration with these changes, on its graph or one made from it."""
 
     def fit(setting: Setting) -> Fitted:
@@ -70,25 +90,14 @@ def trained(*changes: Change, graph: GraphChange | None = None) -> Arm:
             config = change(config)
         if graph is not None:
             prepared = Prepared(prepared.dataset, prepared.split, graph(prepared.graph, config.seed))
-        checkpoint = train(config, prepared=prepared, show_progress=False)
-        return TrainedFit(setting, checkpoint, Scorer(checkpoint))
+        return TrainedFit(setting, train(config, prepared=prepared, show_progress=False), part)
 
     return fit
 
 
-def clip_only(config: TrainConfig) -> TrainConfig:
-    """Without triplet encoder, movements and path."""
-    return without_graph(config)
-
-
 def without_path(config: TrainConfig) -> TrainConfig:
     """S_output alone, as in the paper."""
-    return dataclasses.replace(config, fusion=FusionConfig(path=None))
-
-
-def by_gradient(config: TrainConfig) -> TrainConfig:
-    """From the closed-form solution on by gradient."""
-    return dataclasses.replace(config, optim=dataclasses.replace(config.optim, epochs=GRADIENT_EPOCHS))
+    return dataclasses.replace(config, path_weight=0.0)
 
 
 def model(**changes: object) -> Change:
@@ -101,13 +110,54 @@ def loss(**changes: object) -> Change:
     return lambda config: dataclasses.replace(config, loss=dataclasses.replace(config.loss, **changes))
 
 
-def path(form: str, weight: float | None = None) -> Change:
-    """Another form or weight of path evidence."""
-    return lambda config: dataclasses.replace(config, fusion=FusionConfig(form, weight))  # pyright: ignore[reportArgumentType]
-
-
 def full(config: TrainConfig) -> TrainConfig:
-    """Everything trains, mean pooling, as published but with a batch and rates for small towers and few clips."""
+    """Everything trains, mean pooling, as published but with a batch and rates for small towers."""
     optim = dataclasses.replace(config.optim, epochs=FULL_EPOCHS, batch_size=16, lr_backbone=3e-4, texts="batch")
-    changed = dataclasses.replace(config.model, tuning="full", pooling="mean")
+    changed = dataclasses.replace(config.model, head="gradient", tuning="full", pooling="mean")
     return dataclasses.replace(config, model=changed, optim=optim, augmentation=SYNTHETIC_AUGMENTATION)
+
+
+by_gradient = model(head="gradient", pooling="statistics")
+# The paper's design on frozen features: a linear map of the mean, trained by gradient, no path.
+on_means = model(head="gradient", pooling="projected")
+GRAPH: dict[str, Arm] = {
+    CLIP_ONLY: trained(without_graph),
+    KG_CLIP: trained(),
+    "KG-CLIP by gradient": trained(by_gradient),
+    # The parts of its score, one left out at a time.
+    "KG-CLIP without path": trained(without_path),
+    "KG-CLIP without S_tri": trained(part=lambda model, score: model.join(score.mm, None, score.shares).total),
+    "KG-CLIP without S_mm": trained(part=lambda model, score: model.join(_tri(score), None, score.shares).total),
+    "KG-CLIP, path alone": trained(part=lambda model, score: score.mm * 0 if score.path is None else score.path),
+}
+
+
+def _tri(score: Score) -> Float[Tensor, "B K"]:
+    assert score.tri is not None
+    return score.tri
+
+
+# The parts of the triplet encoder one by one.
+PARTS: dict[str, tuple[Change, ...]] = {
+    "": (),
+    ", movements as text only": (model(subspace=None),),
+    ", no ε": (model(epsilon="none"),),
+    ", shared ε": (model(epsilon="shared"),),
+    ", matrix": (model(subspace="matrix"),),
+    ", context": (model(subspace="context"),),
+    ", margin loss": (loss(margin=1.0),),
+    ", λ = 0": (loss(mm=0.0),),
+    ", λ = 0.5": (loss(mm=0.5),),
+    ", λ = 1.5": (loss(mm=1.5),),
+}
+ABLATION: dict[str, Arm] = {
+    "CLIP only, mean pooling": trained(without_graph, on_means),
+    **{PAPER + part: trained(without_path, on_means, *changes) for part, changes in PARTS.items()},
+}
+# All of the image tower trains.
+FINE_TUNED: dict[str, Arm] = {
+    "CLIP only, fine-tuned": trained(without_graph, full),
+    "KG-CLIP, tower fine-tuned": trained(full, model(head="closed_form")),
+    **{f"{PAPER}, fine-tuned{part}": trained(without_path, full, *changes) for part, changes in PARTS.items()},
+}
+VARIANTS: dict[str, Arm] = GRAPH | ABLATION | FINE_TUNED

@@ -1,32 +1,20 @@
-"""What the results page keeps of the runs of `python -m experiments`: the shown rows, provenance and plots."""
+"""What the pages keep of the runs of `python -m experiments`: all tables, the rows that pages show, and a plot."""
 
 import json
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from experiments.plots import LATENCY
 from experiments.presets import PRESETS
 from experiments.summary import SCHEMA
 
-SUMMARY = "summary.json"
-# The tables of link prediction, which is an experiment of its own kind (experiments.link_runs).
-LINKS = "links.md"
-# Runs with test clips as validation clips are kept apart: no honest table shows them.
-LEGACY, LEGACY_OPTION = "-chosen-on-test", "--legacy-best-on-test"
-# The point whose other metrics are shown.
-DETAILED = ("few-labels", "labels on 20 %")
-CALIBRATION = ("top5", "mean_class_accuracy", "macro_f1", "nll", "ece", "aurc")
-MOVEMENTS = ("movement_map", "shows_mrr", "shows_hits1", "shows_hits3", "shows_hits10")
-# The experiments whose latency is shown: their points differ in frames.
-TIMED = ("few-frames", "few-frames-alike")
-_FIRST = ("synthetic", "jhmdb-tps")
-# What a folder already says, or no table shows, is left out.
+SUMMARY, TABLES = "summary.json", "tables.md"
+# What a folder already says is left out.
 _SCHEMA = {name: kind for name, kind in SCHEMA.items() if name not in ("experiment", "data", "p")}
 
 
@@ -35,10 +23,10 @@ class Kept:
     """One experiment on one data set.
 
     Attributes:
-        folder: where it is kept; plots lie beside the summary.
+        folder: where it is kept: all tables and a plot lie beside the summary.
         preset: name of the experiment.
         source: provenance, see :func:`experiments.tables.provenance`.
-        summary: rows of :func:`experiments.summary.summarize`, those that are shown.
+        summary: rows of :func:`experiments.summary.summarize`, those of the main metrics.
     """
 
     folder: Path
@@ -51,22 +39,12 @@ class Kept:
         """The data set's name."""
         return self.source["data"]
 
-    @property
-    def legacy(self) -> bool:
-        """Whether arms were also allowed to choose on the test clips."""
-        return self.folder.name.endswith(LEGACY)
-
-    @property
-    def plots(self) -> list[Path]:
-        """Its pictures."""
-        return sorted(self.folder.glob("*.png"))
-
     def rows(self, metric: str, point: str, frames: int | None = None) -> dict[str, dict[str, Any]]:
-        """The rows of all arms under one condition, by arm, best first; ``frames`` None takes any."""
+        """The rows of all arms under one condition, by arm; ``frames`` None takes any."""
         chosen = self.summary.filter(pl.col("metric") == metric, pl.col("point") == point)
         if frames is not None:
             chosen = chosen.filter(pl.col("frames") == frames)
-        return {row["arm"]: row for row in chosen.sort("mean", descending=True).iter_rows(named=True)}
+        return {row["arm"]: row for row in chosen.iter_rows(named=True)}
 
 
 def keep(runs: Sequence[Path], generated: Path) -> None:
@@ -81,48 +59,38 @@ def keep(runs: Sequence[Path], generated: Path) -> None:
     """
     taken: dict[Path, Path] = {}
     for run in runs:
-        found = [file for file in (run / SUMMARY, *sorted(run.glob(f"*/{SUMMARY}"))) if file.is_file()]
-        links = [file for file in (run / LINKS, *sorted(run.glob(f"*/{LINKS}"))) if file.is_file()]
-        if links:
-            generated.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(links[0], generated / LINKS)
-        if not found and not links:
+        files = [file for file in (run / SUMMARY, *sorted(run.glob(f"*/{SUMMARY}"))) if file.is_file()]
+        if not files:
             raise ValueError(f"{run}: holds no {SUMMARY}; give what `python -m experiments --out` wrote")
-        for file in found:
+        for file in files:
             value = json.loads(file.read_text())
-            folder = generated / _place(value)
+            folder = generated / slug(value["provenance"]["data"]) / value["experiment"]
             if folder in taken:
                 raise ValueError(f"{file}: is of the same experiment and data as {taken[folder]}; give one of them")
             taken[folder] = file
             _copy(value, file.parent, folder)
 
 
-def _place(value: dict[str, Any]) -> Path:
-    """Where a run is kept."""
-    source = value["provenance"]
-    legacy = LEGACY if LEGACY_OPTION in source["command"].split() else ""
-    return Path(source["data"].replace(" ", "-"), value["experiment"] + legacy)
+def slug(name: str) -> str:
+    """A data set's name as the name of a folder."""
+    return "-".join("".join(letter if letter.isalnum() or letter in ".-" else " " for letter in name.lower()).split())
 
 
 def _copy(value: dict[str, Any], run: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    rows = [json.dumps(_short(row)) for row in value["summary"] if _is_shown(value["experiment"], row)]
-    source = value["provenance"] | {"command": without_folders(value["provenance"]["command"])}
+    command = value["provenance"]["command"]
+    source = value["provenance"] | {"command": without_folders(command)}
+    rows = [
+        json.dumps(_short(row)) for row in value["summary"] if row["metric"] in PRESETS[value["experiment"]].metrics
+    ]
     head = json.dumps({"experiment": value["experiment"], "provenance": source}, indent=1)
     # One row a line, so that a change shows.
     text = head.removesuffix("\n}") + ',\n "summary": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
     (folder / SUMMARY).write_text(text)
-    if not folder.name.endswith(LEGACY):
-        for plot in sorted(run.glob("*.png")):
-            shutil.copyfile(plot, folder / plot.name)
-
-
-def _is_shown(preset: str, row: dict[str, Any]) -> bool:
-    metric = row["metric"]
-    if (preset, row["point"]) == DETAILED and metric in CALIBRATION + MOVEMENTS:
-        return True
-    return metric in PRESETS[preset].metrics or (metric == LATENCY and preset in TIMED)
+    (folder / TABLES).write_text((run / TABLES).read_text().replace(command, source["command"]))
+    for plot in sorted(run.glob("*.png")):
+        shutil.copyfile(plot, folder / plot.name)
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
@@ -136,16 +104,13 @@ def without_folders(command: str) -> str:
 
 
 def load(generated: Path) -> list[Kept]:
-    """All that is kept: figures first, then real clips, then the rest; experiments in the order of their presets."""
-    return sorted(_found(generated), key=lambda kept: (*_rank(kept.data), list(PRESETS).index(kept.preset)))
-
-
-def _rank(data: str) -> tuple[int, str]:
-    return (_FIRST.index(data) if data in _FIRST else len(_FIRST)), data
-
-
-def _found(generated: Path) -> Iterator[Kept]:
+    """All that is kept: synthetic figures first, then other data by name; experiments in the order of their presets."""
+    results = []
     for file in generated.glob(f"*/*/{SUMMARY}"):
         value = json.loads(file.read_text())
         summary = pl.DataFrame(value["summary"], schema=_SCHEMA)
-        yield Kept(file.parent, value["experiment"], value["provenance"], summary)
+        results.append(Kept(file.parent, value["experiment"], value["provenance"], summary))
+    order = list(PRESETS)
+    return sorted(
+        results, key=lambda kept: (not kept.data.startswith("synthetic"), kept.data, order.index(kept.preset))
+    )

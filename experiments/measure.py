@@ -4,14 +4,15 @@ from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
-from kgclip.engine.calibration import area_under_risk_coverage, expected_calibration_error, fit_temperature
 from torch import Tensor
 
-from experiments.ranking import filtered_ranks, ranking_metrics
+from experiments.family import TrainedFit
 from experiments.setting import Fitted, Setting
 from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet
 from kgclip.engine.metrics import (
+    area_under_risk_coverage,
+    expected_calibration_error,
     harmonic_mean,
     macro_f1,
     mean_average_precision,
@@ -26,10 +27,9 @@ from kgclip.kg.graph import KnowledgeGraph
 def cell_metrics(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, float]:
     """Measure a fitted arm on the test part; docs/metrics.md defines the figures.
 
-    Always there: top1, top5, mean_class_accuracy, macro_f1, aurc. With validation clips: nll and ece, after a
-    temperature fitted on them. For an arm that reads movements, where test clips are annotated: movement_map,
-    shows_mrr, shows_hits1, shows_hits3, shows_hits10. With novel actions: base_top1, novel_top1, harmonic_mean,
-    generalized_harmonic_mean.
+    Always there: top1, top5, mean_class_accuracy, macro_f1. For a trained model, by the probabilities that it states:
+    nll, ece, aurc. For an arm that reads movements, where test clips are annotated: movement_map. With novel actions:
+    base_top1, novel_top1, harmonic_mean, generalized_harmonic_mean.
 
     Args:
         setting: the data of the cell.
@@ -48,27 +48,18 @@ def cell_metrics(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str,
         "mean_class_accuracy": mean_class_accuracy(predicted, labels, num),
         "macro_f1": macro_f1(predicted, labels, num),
     }
-    metrics |= _calibration(setting, fitted, num_frames, scores, labels)
+    if isinstance(fitted, TrainedFit):
+        probability = scores.softmax(dim=1)
+        metrics |= {
+            "nll": negative_log_likelihood(scores, labels),
+            "ece": expected_calibration_error(probability, labels),
+            "aurc": area_under_risk_coverage(probability, labels),
+        }
     metrics |= _movements(setting, fitted, num_frames)
     if setting.novel:
         novel = torch.tensor([action in setting.novel for action in setting.actions])
         metrics |= base_to_novel(scores, labels, novel)
     return metrics
-
-
-def _calibration(
-    setting: Setting, fitted: Fitted, num_frames: int, scores: Float[Tensor, "B K"], labels: Int[Tensor, " B"]
-) -> dict[str, float]:
-    val = setting.prepared.split.val
-    if not val:
-        return {"aurc": area_under_risk_coverage(scores.softmax(dim=1), labels)}
-    logits = scores / fit_temperature(fitted.scores(val, num_frames).cpu(), setting.labels(val))
-    probability = logits.softmax(dim=1)
-    return {
-        "nll": negative_log_likelihood(logits, labels),
-        "ece": expected_calibration_error(probability, labels),
-        "aurc": area_under_risk_coverage(probability, labels),
-    }
 
 
 def _movements(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, float]:
@@ -78,12 +69,7 @@ def _movements(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, f
     values = fitted.movements(clips, num_frames)
     if values is None:
         return {}
-    values = values.cpu()
-    ranking = ranking_metrics(filtered_ranks(values, shown))
-    return {
-        "movement_map": mean_average_precision(values, shown),
-        **{f"shows_{name}": value for name, value in ranking.items()},
-    }
+    return {"movement_map": mean_average_precision(values.cpu(), shown)}
 
 
 def _shown(setting: Setting) -> tuple[tuple[str, ...], Bool[Tensor, "B M"]]:

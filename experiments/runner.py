@@ -2,23 +2,24 @@
 
 import dataclasses
 import logging
-import math
 import os
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
+import torch
 
 from experiments.arms import ARMS, NEED_FOLDS, NEED_IMAGE_TOWER
-from experiments.cells import Cell, run_cell
-from experiments.data import OpenData, check_inputs, is_made, open_data
+from experiments.cells import Cell, run_cells
+from experiments.data import OpenData, check_inputs, open_data
 from experiments.protocol import DataSpec, Experiment
-from experiments.workers import Work, work_in
 from kgclip.errors import KgclipError
 from kgclip.files import write_table
+from kgclip.parallel import map_in_workers
 from kgclip.progress import progress_bar
 
 log = logging.getLogger(__name__)
@@ -33,16 +34,14 @@ class RunOptions:
 
     Attributes:
         seeds: how many; None takes the experiment's own number.
-        jobs: worker processes; 1 runs the cells in this process.
+        jobs: worker processes of one thread each; 1 runs the cells in this process.
         quick: two seeds, one fold, every other point; one seed of two arms where the image tower trains.
-        legacy: run every arm a second time with the test clips as its validation clips.
         show_progress: progress bars on stderr.
     """
 
     seeds: int | None = None
     jobs: int = 2
     quick: bool = False
-    legacy: bool = False
     show_progress: bool = True
 
 
@@ -76,32 +75,42 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
     Raises:
         KgclipError: the options cannot be, or a cell cannot be run; the sentence names it.
     """
-    started = time.monotonic()
-    store = store or out
+    started, store = time.monotonic(), store or out
     experiment, seeds, folds = _narrow(experiment, spec, options)
     check_inputs(spec, experiment.points)
-    with work_in(options.jobs) as work, tempfile.TemporaryDirectory(prefix="kgclip-experiment-") as scratch:
-        data = _open_all(spec, seeds, store / "work", options, work)
-        cells = [
-            Cell(opened, point, arm, seed, fold, chosen_on_test)
+    with tempfile.TemporaryDirectory(prefix="kgclip-experiment-") as scratch:
+        data = _open_all(spec, seeds, store / "work", options)
+        settings = [
+            [Cell(opened, point, arm, seed, fold) for arm in experiment.arms if applies(arm, opened)]
             for seed, opened in zip(seeds, data, strict=True)
             for fold in folds
             for point in experiment.points
-            for arm in experiment.arms
-            if applies(arm, opened)
-            for chosen_on_test in ((False, True) if options.legacy else (False,))
         ]
-        open_cells = [cell for cell in cells if cell.result(store / "cells") is None]
-        log.info(
-            "%s on %s: %d cells, %d of them finished before",
-            *(experiment.name, spec.name, len(cells), len(cells) - len(open_cells)),
-        )
-        _run_all(experiment.name, [(cell, store / "cells", Path(scratch)) for cell in open_cells], options, work)
-    results = collect(experiment, cells, store / "cells")
+        to_run = [[cell for cell in cells if cell.result(store / "cells") is None] for cells in settings]
+        total, left = (sum(map(len, groups)) for groups in (settings, to_run))
+        log.info("%s on %s: %d cells, %d of them finished before", experiment.name, spec.name, total, total - left)
+        tasks = [cells for cells in to_run if cells]
+        work = partial(_run_group, store=store / "cells", scratch=Path(scratch))
+        with progress_bar(experiment.name, left, "cells", show=options.show_progress) as advance:
+            for done in map_in_workers(work, tasks, options.jobs, place=experiment.name):
+                advance(done)
+    results = collect(experiment, [cell for cells in settings for cell in cells], store / "cells")
     header = {"content": "experiment results", "version": 1, "experiment": experiment.name}
     write_table(results.to_arrow(), out / RESULTS, header)
     hashes = tuple(dict.fromkeys(opened.hash for opened in data))
     return Outcome(results, experiment, hashes, time.monotonic() - started)
+
+
+def _run_group(cells: Sequence[Cell], store: Path, scratch: Path) -> int:
+    """Run the cells of one setting with one thread, in a folder of this process' own; returns their number."""
+    # With more threads, worker processes get in each other's way.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run_cells(cells, store, scratch / str(os.getpid()))
+    finally:
+        torch.set_num_threads(threads)
+    return len(cells)
 
 
 def applies(arm: str, data: OpenData) -> bool:
@@ -134,46 +143,16 @@ def _narrow(experiment: Experiment, spec: DataSpec, options: RunOptions) -> tupl
     return experiment, range(seeds), range(1)
 
 
-def _open_all(spec: DataSpec, seeds: Sequence[int], folder: Path, options: RunOptions, work: Work) -> list[OpenData]:
+def _open_all(spec: DataSpec, seeds: Sequence[int], folder: Path, options: RunOptions) -> list[OpenData]:
     """The data of every seed; those on disk are the same for all."""
     if spec.root is not None:
         return [open_data(spec, 0, folder, workers=options.jobs, show_progress=options.show_progress)] * len(seeds)
-    to_make = [(spec, seed, folder) for seed in seeds if not is_made(spec, seed, folder)]
-    with progress_bar("making data", len(to_make), "sets", show=options.show_progress and bool(to_make)) as advance:
-        for _ in work(open_data, to_make):
+    opened = []
+    with progress_bar("making data", len(seeds), "sets", show=options.show_progress) as advance:
+        for seed in seeds:
+            opened.append(open_data(spec, seed, folder, workers=options.jobs))
             advance(1)
-    return [open_data(spec, seed, folder) for seed in seeds]
-
-
-def duration(seconds: float | int) -> str:
-    """Seconds, or from two minutes on minutes."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{math.ceil(seconds / 60)} min"
-
-
-def _run_all(name: str, tasks: Sequence[tuple[Cell, Path, Path]], options: RunOptions, work: Work) -> None:
-    """Run cells; says how long the rest takes once every arm was run."""
-    # The first cells start the workers, which takes longer than some cells.
-    warm = options.jobs
-    enough, begun = warm + max(4, len({cell.row for cell, _, _ in tasks})), 0.0
-    with progress_bar(name, len(tasks), "cells", show=options.show_progress) as advance:
-        for done, _ in enumerate(work(_run_cell, tasks), start=1):
-            advance(1)
-            if done == warm:
-                begun = time.monotonic()
-            elif done == enough < len(tasks):
-                left_s = (time.monotonic() - begun) / (done - warm) * (len(tasks) - done)
-                log.info("%s: about %s left", name, duration(left_s))
-
-
-def _run_cell(cell: Cell, store: Path, scratch: Path) -> None:
-    """Run a cell in a folder of this process' own; whatever goes wrong names the cell."""
-    try:
-        run_cell(cell, store, scratch / str(os.getpid()))
-    except KgclipError as error:
-        raise KgclipError(f"{cell}: {error}") from error
-    except Exception as error:
-        error.add_note(f"in the cell: {cell}")
-        raise
+    return opened
 
 
 def collect(experiment: Experiment, cells: Sequence[Cell], store: Path) -> pl.DataFrame:
@@ -188,7 +167,7 @@ def collect(experiment: Experiment, cells: Sequence[Cell], store: Path) -> pl.Da
                 "data": cell.data.spec.name,
                 "point": cell.point.name,
                 "x": cell.point.x,
-                "arm": cell.row,
+                "arm": cell.arm,
                 "seed": cell.seed,
                 "fold": cell.fold,
                 "frames": int(frames),

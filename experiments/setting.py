@@ -1,7 +1,7 @@
 """What an arm of an experiment may learn from, and what it gives back: the contract between protocols and arms."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -9,28 +9,31 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from kgclip.compare import clip_frames
 from kgclip.config import TrainConfig
 from kgclip.data.features import FeatureFile
-from kgclip.engine.prepare import GraphTargets, Prepared, feature_source, graph_targets
+from kgclip.engine.prepare import GraphTargets, Prepared, graph_targets
 
 
 @dataclass(frozen=True)
 class Setting:
     """The data of one cell: one split of one data set with the graph of its training clips.
 
-    An arm learns from ``prepared.split.train`` (labels only of ``split.labelled``) and selects on ``split.val``. It
-    must not look at the test part; the runner alone reads the test labels.
+    An arm learns from ``prepared.split.train`` (labels only of ``split.labelled``). It must not look at the test part;
+    the runner alone reads the test labels.
 
     Attributes:
         config: of KG-CLIP by default on this cell; arms of the family change a copy. Its ``out`` lies in a folder that
             is removed after the cell.
         prepared: the clips, the split and the graph.
-        novel: actions without any training clip; empty outside of base-to-novel.
+        novel: actions without any training clip; empty where every action has clips.
+        definitions: the movements that somebody has written down for an action, where the data come with them.
     """
 
     config: TrainConfig
     prepared: Prepared
     novel: tuple[str, ...] = ()
+    definitions: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @cached_property
     def features(self) -> FeatureFile | None:
@@ -45,13 +48,12 @@ class Setting:
     @cached_property
     def targets(self) -> GraphTargets:
         """The graph as arrays over the training clips."""
-        return graph_targets(self.prepared.graph, self.actions, self.prepared.split.train)
+        return graph_targets(self.prepared, self.prepared.split.train, self.actions)
 
     def frames(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B T F"]:
         """Features of T frames of each clip, from the centers of equal segments; needs cached features."""
         assert self.features is not None
-        source = feature_source(self.features, clips, num_frames)
-        return next(iter(source.batches([list(range(len(clips)))]))).frames
+        return clip_frames(self.features, clips, num_frames)
 
     def labels(self, clips: tuple[str, ...]) -> Int[Tensor, " B"]:
         """Positions of the clips' actions, whether or not the split allows their use: callers see to that."""
@@ -64,10 +66,7 @@ class Fitted(Protocol):
     """A recognizer that an arm has made."""
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
-        """Values of every action of the setting for every clip, seen with T frames; the highest is the answer.
-
-        They are logits as far as the arm has any: calibration fits a temperature on the validation clips.
-        """
+        """Values of every action of the setting for every clip, seen with T frames; the highest is the answer."""
         ...
 
     def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"] | None:

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
 
+from experiments.protocol import FIRST_UNTOUCHED_SEED
+from kgclip.compare import mean_and_interval
 from kgclip.errors import KgclipError
 
-CONFIDENCE = 0.95
 # What stands in one column of a table: the arms under one condition.
 COLUMN = ("experiment", "data", "point", "frames", "metric")
 # Of the rows that :func:`summarize` gives.
@@ -28,16 +29,9 @@ SCHEMA = {
     "difference_interval": pl.Float64,
     "p": pl.Float64,
     "p_holm": pl.Float64,
+    "untouched": pl.Float64,
+    "untouched_interval": pl.Float64,
 }
-
-
-def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean and the half-width of its 95 % confidence interval by Student's t; NaN for a single value."""
-    array = np.asarray(values, dtype=float)
-    if len(array) < 2:
-        return float(array.mean()), math.nan
-    quantile = stdtrit(len(array) - 1, (1 + CONFIDENCE) / 2)
-    return float(array.mean()), float(quantile * array.std(ddof=1) / math.sqrt(len(array)))
 
 
 def paired_p(differences: Sequence[float]) -> float:
@@ -77,8 +71,9 @@ def summarize(results: pl.DataFrame, against: str) -> pl.DataFrame:
 
     Returns:
         ``mean`` and ``interval`` over seeds; for all arms but ``against`` also ``difference`` and
-        ``difference_interval``, ``p`` of the paired t test, and ``p_holm``, corrected over the arms of the column.
-        What a single seed cannot say is null.
+        ``difference_interval``, ``p`` of the paired t test, and ``p_holm``, corrected over the arms of the column;
+        ``untouched`` and its interval are the difference over the seeds that no choice has looked at. What a single
+        seed cannot say is null.
 
     Raises:
         KgclipError: there is no such arm.
@@ -104,10 +99,13 @@ def _column(values: Mapping[str, Mapping[int, float]], against: str) -> list[dic
     for arm, of_seed in values.items():
         mean, interval = mean_and_interval(list(of_seed.values()))
         row: dict[str, float | int | str] = {"arm": arm, "seeds": len(of_seed), "mean": mean, "interval": interval}
-        differences = [value - reference[seed] for seed, value in of_seed.items() if seed in reference]
+        differences = {seed: value - reference[seed] for seed, value in of_seed.items() if seed in reference}
         if arm != against and differences:
-            row["difference"], row["difference_interval"] = mean_and_interval(differences)
-            row["p"] = paired_p(differences)
+            row["difference"], row["difference_interval"] = mean_and_interval(list(differences.values()))
+            row["p"] = paired_p(list(differences.values()))
+            untouched = [value for seed, value in differences.items() if seed >= FIRST_UNTOUCHED_SEED]
+            if untouched:
+                row["untouched"], row["untouched_interval"] = mean_and_interval(untouched)
         rows.append(row)
     corrected = holm([float(row.get("p", math.nan)) for row in rows])
     return [row | {"p_holm": p} for row, p in zip(rows, corrected, strict=True)]

@@ -1,18 +1,22 @@
 """Results as Markdown: tables of means and of paired differences, and where the figures come from."""
 
+import math
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
 
-from experiments.cells import CHOSEN_ON_TEST
-from experiments.runner import Outcome, duration
+from experiments.protocol import Experiment
+from experiments.runner import Outcome
 
+Row = dict[str, Any]
+
+NONE = "–"
 # What is not a share is not shown in percent.
 _UNITS = {"latency_ms": "ms a clip", "nll": "nats"}
 _NAMES = {
@@ -25,10 +29,8 @@ _NAMES = {
     "ece": "ECE",
     "aurc": "AURC",
     "movement_map": "movement mAP",
-    "shows_mrr": "shows MRR",
     "latency_ms": "latency",
 }
-_NONE = "–"
 LEGEND = (
     "± is the half-width of the 95 % interval over seeds (Student's t). Differences are paired by seed; bold: the "
     "interval is clear of zero; \\*: p < 0.05 in a two-sided paired t test after Holm's correction over the arms of "
@@ -36,15 +38,10 @@ LEGEND = (
 )
 
 
-def _columns(summary: pl.DataFrame) -> list[tuple[str, int]]:
-    """The conditions, in their order: point and number of frames."""
-    return list(dict.fromkeys(summary.select("point", "frames").iter_rows()))
-
-
-def _header(column: tuple[str, int], columns: Sequence[tuple[str, int]]) -> str:
-    point, frames = column
-    several = sum(name == point for name, _ in columns) > 1
-    return f"{point}, T = {frames}" if several else point
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose first column is text and whose others are figures."""
+    lines = [list(header), ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def scale_of(metric: str) -> float:
@@ -62,74 +59,66 @@ def label_of(metric: str) -> str:
     return f"{name_of(metric)}, {_UNITS.get(metric, '%')}"
 
 
-def _number(metric: str, value: float, half: float | None, *, signed: bool = False) -> str:
+def figure(metric: str, value: float, half: float | None, *, sign: str = "") -> str:
     """A value and its interval; shares in percent have one digit, the rest has two."""
-    sign, digits = "+" if signed else "", 2 if metric in _UNITS else 1
+    digits = 2 if metric in _UNITS else 1
     text = f"{scale_of(metric) * value:{sign}.{digits}f}"
     return text if half is None else f"{text} ± {scale_of(metric) * half:.{digits}f}"
 
 
-def _lines(summary: pl.DataFrame, metric: str, corner: str, cell: Any, arms: Sequence[str]) -> str:
-    table = summary.filter(pl.col("metric") == metric)
-    columns = _columns(table)
-    rows = {(row["arm"], row["point"], row["frames"]): row for row in table.iter_rows(named=True)}
-    header = [corner, *(_header(column, columns) for column in columns)]
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * len(columns)]
-    for arm in arms:
-        cells = [rows.get((arm, *column)) for column in columns]
-        if any(row is not None for row in cells):
-            lines.append("| " + " | ".join([arm, *(_NONE if row is None else cell(row) for row in cells)]) + " |")
-    return "\n".join(lines)
+def mean_of(row: Row | None) -> str:
+    """Mean ± interval."""
+    return NONE if row is None else figure(row["metric"], row["mean"], row["interval"])
 
 
-def mean_table(summary: pl.DataFrame, metric: str) -> str:
-    """Arms in rows, conditions in columns, mean ± interval."""
+def difference_of(row: Row | None, *, turned: bool = False, of: str = "difference") -> str:
+    """Paired difference ± interval, bold where it is clear of zero.
 
-    def cell(row: dict[str, Any]) -> str:
-        return _number(metric, row["mean"], row["interval"])
-
-    return _lines(summary, metric, label_of(metric), cell, _arms(summary))
-
-
-def difference_table(summary: pl.DataFrame, metric: str, against: str) -> str:
-    """The other arms' paired differences against one; marked where they are clear of zero."""
-
-    def cell(row: dict[str, Any]) -> str:
-        difference, half, p = row["difference"], row["difference_interval"], row["p_holm"]
-        if difference is None:
-            return _NONE
-        text = _number(metric, difference, half, signed=True)
-        if half is not None and abs(difference) > half:
-            text = f"**{text}**"
-        return text + "\\*" * (p is not None and p < 0.05)
-
-    unit = _UNITS.get(metric, "points")
-    corner = f"{name_of(metric)} against {against}, {unit}"
-    return _lines(summary, metric, corner, cell, [arm for arm in _arms(summary) if arm != against])
+    Args:
+        row: of the summary.
+        turned: the other arm minus this one.
+        of: "difference", or "untouched" for the seeds that no choice has looked at.
+    """
+    if row is None or row[of] is None:
+        return NONE
+    difference, half = -row[of] if turned else row[of], row[f"{of}_interval"]
+    text = figure(row["metric"], difference, half, sign="+")
+    if half is not None and abs(difference) > half:
+        text = f"**{text}**"
+    return text + "\\*" * (of == "difference" and row["p_holm"] is not None and row["p_holm"] < 0.05)
 
 
-def _arms(summary: pl.DataFrame) -> list[str]:
-    return summary["arm"].unique(maintain_order=True).to_list()
+def arms_table(summary: pl.DataFrame, metric: str, corner: str, cell: Callable[[Row | None], str], leave: str) -> str:
+    """Arms in rows and conditions in columns; one arm may be left out."""
+    of_metric = summary.filter(pl.col("metric") == metric)
+    columns = list(dict.fromkeys(of_metric.select("point", "frames").iter_rows()))
+    points = [point for point, _ in columns]
+    header = [f"{point}, T = {frames}" if points.count(point) > 1 else point for point, frames in columns]
+    rows = {(row["arm"], row["point"], row["frames"]): row for row in of_metric.iter_rows(named=True)}
+    arms = [arm for arm in of_metric["arm"].unique(maintain_order=True).to_list() if arm != leave]
+    return table([corner, *header], [[arm, *(cell(rows.get((arm, *place))) for place in columns)] for arm in arms])
+
+
+def experiment_tables(summary: pl.DataFrame, experiment: Experiment) -> list[str]:
+    """Means and differences of the main metrics, and means of all others."""
+    present = summary["metric"].unique(maintain_order=True).to_list()
+    parts = []
+    for metric in (metric for metric in experiment.metrics if metric in present):
+        parts.append(arms_table(summary, metric, label_of(metric), mean_of, ""))
+        if summary["arm"].n_unique() > 1:
+            corner = f"{name_of(metric)} minus {experiment.against}, {_UNITS.get(metric, 'points')}"
+            parts.append(arms_table(summary, metric, corner, difference_of, experiment.against))
+    others = [metric for metric in present if metric not in experiment.metrics]
+    if others:
+        parts += ["### Other figures", *(arms_table(summary, m, label_of(m), mean_of, "") for m in others)]
+    return parts
 
 
 def page(outcome: Outcome, summary: pl.DataFrame, source: dict[str, Any]) -> str:
     """All tables of one experiment, the main metrics first, and its provenance."""
-    experiment = outcome.experiment
-    data = outcome.results["data"][0]
-    present = summary["metric"].unique(maintain_order=True).to_list()
-    parts = [f"## {experiment.title}: {data}", LEGEND]
-    if any(arm.endswith(CHOSEN_ON_TEST) for arm in summary["arm"].unique()):
-        parts.append(
-            f"Rows that end in “{CHOSEN_ON_TEST.removeprefix(', ')}” cheat; they show what that habit is worth."
-        )
-    for metric in (metric for metric in experiment.metrics if metric in present):
-        parts.append(mean_table(summary, metric))
-        if summary["arm"].n_unique() > 1:
-            parts.append(difference_table(summary, metric, experiment.against))
-    others = [metric for metric in present if metric not in experiment.metrics]
-    if others:
-        parts += ["### Other figures", *(mean_table(summary, metric) for metric in others)]
-    return "\n\n".join([*parts, provenance_block(source)]) + "\n"
+    title = f"## {outcome.experiment.title}: {outcome.results['data'][0]}"
+    parts = [title, LEGEND, *experiment_tables(summary, outcome.experiment), provenance_block(source)]
+    return "\n\n".join(parts) + "\n"
 
 
 def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
@@ -141,6 +130,7 @@ def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "data": outcome.results["data"][0],
         "data_hash": list(outcome.data_hashes),
+        "seeds": int(cells["seed"].n_unique()),
         "cells": len(cells),
         "cells_s": round(float(cells["wall_s"].sum())),
         "wall_s": round(outcome.wall_s),
@@ -149,12 +139,6 @@ def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-
-
-def commit() -> str:
-    """The commit of the source tree, and whether it has changes since; nothing where there is no repository."""
-    dirty = " with changes" if _git("status", "--porcelain", "--untracked-files=no") else ""
-    return _git("rev-parse", "--short", "HEAD") + dirty
 
 
 def _git(*words: str) -> str:
@@ -174,7 +158,12 @@ def provenance_block(source: dict[str, Any]) -> str:
     data = f"{hashes[0]}" + (f" and {len(hashes) - 1} more" if len(hashes) > 1 else "")
     commit = (source["commit"] or "unknown") + " with changes" * source["dirty"]
     return (
-        f"`{source['command']}`, commit {commit}, data {data}: {source['cells']} cells of "
+        f"{source['seeds']} seeds. `{source['command']}`, commit {commit}, data {data}: {source['cells']} cells of "
         f"{duration(source['cells_s'])} together, {duration(source['wall_s'])} in this run, on {source['cpus']} cores "
         f"({source['machine']}), Python {source['python']}, torch {source['torch']}."
     )
+
+
+def duration(seconds: float | int) -> str:
+    """Seconds, or from two minutes on minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{math.ceil(seconds / 60)} min"

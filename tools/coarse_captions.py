@@ -82,4 +82,4 @@ def draw_frames(rng: np.random.Generator, codes: Int64[np.ndarray, "N 10"]) -> U
     phases = rng.random((count, 1)) + rng.normal(0, _PHASE_SPREAD, codes.shape)
     activity = rng.uniform(_LEAST_ACTIVITY, 1, codes.shape)
     motions = Motions(codes, phases.astype(np.float32), activity.astype(np.float32))
-    return render(motions, random_scenes(rng, count), _FRAME)
+    return render(motions, random_scenes(rng, count), _FRAME).frames

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from kgclip.models.statistics import frame_statistics
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from kgclip.data.dataset import open_dataset
-from kgclip.data.loader import Pixels, load_clip
+from kgclip.data.loader import load_clip
+from kgclip.engine.encoder import pixels_of
 from kgclip.models.backbones.base import Backbone
+from kgclip.models.pooling import frame_statistics
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 NUM_FRAMES = 8
@@ -32,17 +32,15 @@ class ProbeClips:
     actions: tuple[str, ...]
 
 
-def make_probe_clips(backbone: Backbone, train_per_action: int, test_per_action: int, seed: int) -> ProbeClips:
+def make_probe_clips(backbone: Backbone, per_action: int, seed: int) -> ProbeClips:
     """Generate synthetic videos of default difficulty, and read them back as any user's clips."""
-    pixels = Pixels(backbone.image_size, backbone.mean, backbone.std)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "synthetic"
-        generate(root, SyntheticOptions(train_per_action=train_per_action, test_per_action=test_per_action, seed=seed))
-        dataset = open_dataset(root)
-        parts = {}
+        generate(root, SyntheticOptions(train_per_action=per_action, test_per_action=per_action, seed=seed))
+        dataset, parts = open_dataset(root), {}
         for part in ("train", "test"):
             clips = [clip for clip in dataset.clips if clip.part == part]
-            frames = torch.stack([load_clip(clip.path, NUM_FRAMES, pixels) for clip in clips])
+            frames = torch.stack([load_clip(clip.path, NUM_FRAMES, pixels_of(backbone)) for clip in clips])
             parts[part] = (frames, np.array([dataset.actions.index(str(clip.action)) for clip in clips]))
     return ProbeClips(**parts, actions=tuple(dataset.actions))
 
@@ -55,22 +53,20 @@ def embed_frames(backbone: Backbone, clips: Float[Tensor, "B T C H W"]) -> Float
     return torch.cat(chunks).float().unflatten(0, clips.shape[:2])
 
 
-def probe(backbone: Backbone, clips: ProbeClips, train_per_action: int) -> dict[str, float]:
+def probe(backbone: Backbone, clips: ProbeClips, per_action: int) -> dict[str, float]:
     """Return test top-1 of logistic regression on mean-pooled frames and on their statistics.
 
     Args:
         backbone: frozen.
         clips: generated clips.
-        train_per_action: how many training clips of each action are used.
+        per_action: how many training clips of each action are used.
     """
     labels = clips.train[1]
-    used = np.concatenate([np.flatnonzero(labels == k)[:train_per_action] for k in range(len(clips.actions))])
+    used = np.concatenate([np.flatnonzero(labels == k)[:per_action] for k in range(len(clips.actions))])
     train, test = embed_frames(backbone, clips.train[0]), embed_frames(backbone, clips.test[0])
-    poolings = {"mean": lambda frames: frames.mean(1), "statistics": frame_statistics}
     top1 = {}
-    for name, pool in poolings.items():
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
-        search = GridSearchCV(classifier, {"logisticregression__C": _STRENGTHS}, cv=5)
-        search.fit(pool(train).numpy()[used], labels[used])
-        top1[name] = float((search.predict(pool(test).numpy()) == clips.test[1]).mean())
+    for name, pool in (("mean", lambda frames: frames.mean(1)), ("statistics", frame_statistics)):
+        classifier = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=_STRENGTHS, cv=5, max_iter=500))  # pyright: ignore[reportArgumentType]
+        classifier.fit(pool(train).numpy()[used], labels[used])
+        top1[name] = float((classifier.predict(pool(test).numpy()) == clips.test[1]).mean())
     return top1

@@ -170,7 +170,7 @@ def measure(backbone: SyntheticBackbone, routines: Routines, options: Pretrainin
     with torch.inference_mode():
         captions = functional.normalize(backbone.encode_text(routines.captions), dim=-1)
     found = (images @ captions.T).argmax(1).numpy() == chosen
-    clips = make_probe_clips(backbone, 20, 20, options.probe_seed)
+    clips = make_probe_clips(backbone, 20, options.probe_seed)
     with torch.inference_mode():
         names = functional.normalize(backbone.encode_text([_ZERO_SHOT.format(name) for name in clips.actions]), dim=-1)
     test = functional.normalize(embed_frames(backbone, clips.test[0]).mean(1), dim=-1)

@@ -29,7 +29,7 @@ def strips() -> np.ndarray:
     motions = Motions(codes.repeat(moments, axis=0), phases, np.ones_like(phases))
     scenes = random_scenes(np.random.default_rng(SEED), len(codes), occlusion=0.0)
     scenes = replace(scenes, grain=np.zeros_like(scenes.grain)).take(np.arange(len(codes)).repeat(moments))
-    frames = render(motions, scenes, (SIDE, SIDE)).reshape(len(codes), moments, SIDE, SIDE, 3)
+    frames = render(motions, scenes, (SIDE, SIDE)).frames.reshape(len(codes), moments, SIDE, SIDE, 3)
     return frames.transpose(0, 2, 1, 3, 4).reshape(len(codes), SIDE, moments * SIDE, 3)
 
 

@@ -3,11 +3,15 @@
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import benchmarks.__main__
 from benchmarks import harness
-from benchmarks.harness import Row, cells, compare, fallen, limit, markdown, seconds, to_json
+from benchmarks.__main__ import Options, in_its_own_process, main, write
+from benchmarks.harness import Row, cells, compare, fallen, limit, markdown, read_table, seconds, to_json
+from kgclip.errors import KgclipError
 
 
 def test_ours_and_the_reference_run_in_turns(monkeypatch: pytest.MonkeyPatch):
@@ -75,3 +79,39 @@ def test_the_check_keeps_two_references_of_one_work_apart():
     assert fallen([ROW, replace(ROW, against="another", ratio=39.0)], committed) == []
     (sentence,) = fallen([ROW, replace(ROW, against="another", ratio=30.0)], committed)
     assert sentence.startswith("work against another: 30×")
+
+
+def test_everything_is_written(tmp_path: Path):
+    page = tmp_path / "performance.md"
+    page.write_text("Before.\n<!-- table -->\nold\n<!-- end of table -->\nAfter.\n")
+    write([ROW, ALONE], tmp_path)
+    text = page.read_text()
+    assert text.startswith("Before.\n<!-- table -->\n")
+    assert text.endswith("\n<!-- end of table -->\nAfter.\n")
+    assert "old" not in text
+    assert "| work | them | 1 ms | 4 ms |" in text
+    assert [row["ratio"] for row in read_table(tmp_path / "performance.json")["rows"]] == [4.0, None]
+    page.write_text("<!-- table -->\n")
+    with pytest.raises(SystemExit, match="end of table"):
+        write([ROW], tmp_path)
+
+
+def test_the_check_compares_with_the_committed_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    found = [ROW]
+    monkeypatch.setattr(benchmarks.__main__, "in_its_own_process", lambda name: found if name == "fit" else [])
+    monkeypatch.setattr(benchmarks.__main__, "TABLE", tmp_path / "performance.json")
+    with pytest.raises(KgclipError, match="cannot be read as JSON"):
+        main(Options(check=True))
+    (tmp_path / "performance.json").write_text(json.dumps(to_json([ROW])))
+    assert main(Options(check=True)) == 0
+    found[0] = replace(ROW, ratio=1.0)
+    assert main(Options(check=True)) == 1
+    assert "work against them: 1×, the committed table says 4×" in capsys.readouterr().err
+    assert main(Options(only="fit")) == 0
+
+
+def test_a_benchmark_runs_in_a_process_of_its_own(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match=r"benchmarks\.harness: ended with an error"):
+        in_its_own_process("harness")

@@ -94,13 +94,13 @@ def synthetic(tmp_path: Path) -> Callable[..., Setting]:
     ``labeled`` training clips of each action have a label.
     """
 
-    def make(labeled: int = 12, noise: float = 1.0, *, val: bool = True, annotated: int = 12) -> Setting:
+    def make(labeled: int = 12, noise: float = 1.0, *, annotated: int = 12) -> Setting:
         rng = np.random.default_rng(0)
         actions, movements = ("bow", "clap", "row"), tuple(f"{part} state" for part in PARTS[:6])
         looks = rng.normal(size=(6, 8))
-        clips, edges, features, parts = [], [], [], {"train": [], "val": [], "test": []}
+        clips, edges, features, parts = [], [], [], {"train": [], "test": []}
         usable = []
-        for part, count in (("train", 12), ("val", 3 if val else 0), ("test", 20)):
+        for part, count in (("train", 12), ("test", 20)):
             for k, action in enumerate(actions):
                 for number in range(count):
                     clip = f"{part} {action} {number}"
@@ -115,9 +115,10 @@ def synthetic(tmp_path: Path) -> Callable[..., Setting]:
                         edges.append(Edge(clip, "performs", action))
                     if part == "train" and number < annotated:
                         edges += [Edge(clip, "shows", movements[m], float(shares[m])) for m in np.flatnonzero(shares)]
-        drawn = Identity(name="drawn", weights="", preprocessing="")
-        write_features(tmp_path / "features.safetensors", features, encoder=drawn)
-        split = Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]), tuple(usable))
+        write_features(
+            tmp_path / "features.safetensors", features, encoder=Identity(name="drawn", weights="", preprocessing="")
+        )
+        split = Split(tuple(parts["train"]), (), tuple(parts["test"]), tuple(usable))
         graph = KnowledgeGraph.from_edges(edges, isolated={"video": parts["train"], "movement": movements})
         config = TrainConfig(
             data=tmp_path,
@@ -138,7 +139,7 @@ def hide_labels() -> Callable[[Setting], Setting]:
 
     def hide(setting: Setting) -> Setting:
         prepared = setting.prepared
-        usable = {*prepared.split.labelled, *prepared.split.val}
+        usable = set(prepared.split.labelled)
         hidden = tuple(clip if clip.id in usable else replace(clip, action="bow") for clip in prepared.dataset.clips)
         return replace(setting, prepared=replace(prepared, dataset=replace(prepared.dataset, clips=hidden)))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cells import Cell, run_cell
+from experiments.cells import Cell, run_cells
 from experiments.data import OpenData
 from experiments.protocol import Point
 from kgclip.errors import KgclipError
@@ -22,7 +22,7 @@ def cell(tiny_data: OpenData) -> Cell:
 def test_a_result(cell: Cell, fake_arms, tmp_path: Path):
     store, scratch = tmp_path / "cells", tmp_path / "scratch"
     assert cell.result(store) is None
-    run_cell(cell, store, scratch)
+    run_cells([cell, replace(cell, arm="bad")], store, scratch)
     result = cell.result(store)
     assert result is not None
     assert set(result["frames"]) == {"2", "4"}
@@ -31,8 +31,7 @@ def test_a_result(cell: Cell, fake_arms, tmp_path: Path):
         assert metrics["latency_ms"] > 0
     assert result["num_test"] == 24
     assert result["wall_s"] > 0
-    assert not fake_arms.settings[0].config.out.exists()
-    run_cell(replace(cell, arm="bad"), store, scratch)
+    assert not scratch.exists()
     bad = replace(cell, arm="bad").result(store)
     assert bad is not None
     assert bad["frames"]["4"]["top1"] == 0.25
@@ -45,7 +44,6 @@ def test_whatever_changes_its_figures_changes_its_file(cell: Cell, tmp_path: Pat
         replace(cell, seed=1),
         replace(cell, fold=1),
         replace(cell, arm="bad"),
-        replace(cell, chosen_on_test=True),
         replace(cell, data=replace(data, hash="0")),
         replace(cell, data=replace(data, backbone="features:3")),
         replace(cell, data=replace(data, spec=replace(data.spec, folds=5))),
@@ -67,27 +65,16 @@ def test_whatever_changes_its_figures_changes_its_file(cell: Cell, tmp_path: Pat
     assert renamed.file(tmp_path) == cell.file(tmp_path)
 
 
-def test_choosing_on_test_is_measured_on_the_same_clips(cell: Cell, fake_arms, tmp_path: Path):
-    cheat = replace(cell, chosen_on_test=True)
-    run_cell(cheat, tmp_path / "cells", tmp_path / "scratch")
-    result = cheat.result(tmp_path / "cells")
-    assert result is not None
-    assert result["num_test"] == 24
-    given = fake_arms.settings[0].prepared.split
-    assert (len(given.val), given.test) == (24, ())
-    assert cheat.row == "good, epoch chosen on test"
-
-
 def test_a_failed_cell_leaves_nothing(cell: Cell, fake_arms, tmp_path: Path):
     fake_arms.fail[1] = KgclipError("no")
-    with pytest.raises(KgclipError, match="no"):
-        run_cell(cell, tmp_path / "cells", tmp_path / "scratch")
+    with pytest.raises(KgclipError, match="tiny, both, good, seed 0, fold 0: no"):
+        run_cells([cell], tmp_path / "cells", tmp_path / "scratch")
     assert cell.result(tmp_path / "cells") is None
     assert not (tmp_path / "cells").exists()
 
 
 def test_a_file_that_is_not_its_result(cell: Cell, fake_arms, tmp_path: Path):
-    run_cell(cell, tmp_path, tmp_path / "scratch")
+    run_cells([cell], tmp_path, tmp_path / "scratch")
     file = cell.file(tmp_path)
     content = json.loads(file.read_text())
     file.write_text(json.dumps(content | {"cell": {}}))

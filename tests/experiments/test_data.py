@@ -8,13 +8,12 @@ import pytest
 import torch
 
 from experiments import data as module
-from experiments.data import OpenData, is_made, open_data, open_setting, select_on_test
+from experiments.data import OpenData, open_data, open_setting
 from experiments.protocol import DataSpec, Point
 from kgclip.data.feature_writer import write_features
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
 from kgclip.identity import Identity
-from kgclip.kg.graph import KnowledgeGraph
 from kgclip.synthetic.dataset import SyntheticOptions
 
 POINT = Point("all", frames=4, test_frames=(4,))
@@ -35,17 +34,14 @@ def made(figures: Path, synthetic_features: Path, monkeypatch: pytest.MonkeyPatc
         shutil.copy(synthetic_features, out)
 
     monkeypatch.setattr(module, "generate", generate)
-    monkeypatch.setattr(module, "encode", encode)
+    monkeypatch.setattr(module, "encode_clips", encode)
     return done
 
 
 def test_figures_are_made_once_a_seed(made: list[str], tmp_path: Path):
     spec = DataSpec("synthetic", part_noise=0.3)
-    assert not is_made(spec, 1, tmp_path)
     first = open_data(spec, 1, tmp_path)
     assert made == ["figures of seed 1 with noise 0.3", "features by synthetic"]
-    assert is_made(spec, 1, tmp_path)
-    assert not is_made(spec, 2, tmp_path)
     assert open_data(spec, 1, tmp_path) == first
     assert len(made) == 2
     open_data(replace(spec, part_noise=0.4), 1, tmp_path)
@@ -130,8 +126,6 @@ def test_a_setting_is_what_its_point_says(tiny_data: OpenData, tmp_path: Path):
     assert setting.config.frames == 4
     assert setting.frames(split.test, 2).shape[:2] == (24, 2)
     assert setting.prepared.graph.split_hash == split.hash
-    # Arms of one point share their setting, and training by its configuration sees the same.
-    assert open_setting(tiny_data, POINT, 3, 0, tmp_path / "s") is setting
     assert prepare(narrow.config).graph.hash == narrow.prepared.graph.hash
     assert not setting.config.out.exists()
 
@@ -145,19 +139,25 @@ def test_each_clip_is_tested_in_one_fold(tiny_data: OpenData, tmp_path: Path):
     assert other.test != splits[0].test
 
 
-@pytest.mark.parametrize("point", [POINT, replace(POINT, novel_fraction=0.5)], ids=["plain", "novel"])
-def test_selection_on_test_moves_the_test_clips(point: Point, tiny_data: OpenData, tmp_path: Path):
-    honest = open_setting(tiny_data, point, 0, 0, tmp_path / "s")
-    cheating = select_on_test(honest)
-    old, new = honest.prepared.split, cheating.prepared.split
-    assert (new.train, new.labelled) == (old.train, old.labelled)
-    assert new.val == old.test
-    assert new.test == ()
-    trained = prepare(cheating.config)
-    assert trained.split == new
+def test_frozen_features_need_no_validation_clips(tiny_data: OpenData, tmp_path: Path):
+    whole = open_setting(tiny_data, POINT, 0, 0, tmp_path / "s").prepared.split
+    assert (len(whole.train), whole.val) == (24 * 4, ())
+    folded = replace(tiny_data, spec=replace(tiny_data.spec, folds=3))
+    split = open_setting(folded, POINT, 0, 0, tmp_path / "s").prepared.split
+    assert split.val == ()
+    assert len(split.train) + len(split.test) == 24 * 4
+    assert split.labelled == split.train
+    pixels = replace(tiny_data, spec=replace(tiny_data.spec, pixels=True))
+    assert 24 <= len(open_setting(pixels, POINT, 0, 0, tmp_path / "s").prepared.split.val) < 36
 
-    def triples(graph: KnowledgeGraph) -> list:
-        return [edge for relation in ("performs", "shows", "consists_of") for edge in graph.edges(relation)]
 
-    assert triples(trained.graph) == triples(honest.prepared.graph)
-    assert cheating.novel == honest.novel
+def test_definitions_come_with_generated_figures_alone(figures: Path, tiny_data: OpenData, tmp_path: Path):
+    """The real Kinetics-TPS has actions of the same names, which do not follow the figures' scripts."""
+    generated = DataSpec("synthetic").definitions
+    assert len(generated) == 24
+    assert "hip press" in generated["push up"]
+    assert DataSpec("Kinetics-TPS", figures).definitions == {}
+    on_disk = open_setting(tiny_data, replace(POINT, novel_fraction=0.5), 0, 0, tmp_path / "s")
+    assert set(on_disk.actions) == set(generated)
+    assert on_disk.definitions == {}
+    assert len(on_disk.novel) == 12

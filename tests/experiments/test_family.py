@@ -1,6 +1,7 @@
 """The arms that train: what each changes, and that a trained one answers as its checkpoint does."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,10 +9,13 @@ import pytest
 import torch
 
 from experiments import family
-from experiments.arms import ABLATION, ARMS, CONTROLS, FINE_TUNED, GRAPH, PAPER
+from experiments.arms import ARMS
+from experiments.controls import CONTROLS
+from experiments.family import ABLATION, FINE_TUNED, GRAPH, PAPER
 from experiments.presets import PRESETS
 from experiments.setting import Setting
 from kgclip.config import OptimConfig, TrainConfig
+from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.metrics import top_k
 from kgclip.engine.prepare import Prepared
 from kgclip.kg.build import project
@@ -58,8 +62,8 @@ def setting(synthetic: Make) -> Setting:
 @pytest.mark.parametrize(
     ("arm", "expected"),
     [
-        ("KG-CLIP", {"pooling": "statistics", "subspace": "diagonal", "epsilon": "relation", "tuning": "frozen"}),
-        ("CLIP only, transformer", {"pooling": "transformer", "graph": False}),
+        ("KG-CLIP", {"head": "closed_form", "tuning": "frozen", "graph": True}),
+        ("CLIP only, mean pooling", {"pooling": "projected", "graph": False}),
         (PAPER, {"pooling": "projected", "subspace": "diagonal", "epsilon": "relation"}),
         (f"{PAPER}, movements as text only", {"pooling": "projected", "subspace": None}),
         (f"{PAPER}, no ε", {"epsilon": "none"}),
@@ -75,22 +79,42 @@ def test_an_arm_changes_the_model_as_its_name_says(arm: str, expected: dict, set
 
 
 def test_arms_train_by_gradient_where_they_say_so(setting: Setting, captured):
-    assert captured("KG-CLIP", setting)[0].epochs == 0
-    assert captured("KG-CLIP by gradient", setting)[0].epochs == family.GRADIENT_EPOCHS
-    assert captured(PAPER, setting)[0].epochs == family.GRADIENT_EPOCHS
-    assert captured(f"{PAPER}, λ = 0.1", setting)[0].loss.mm == 0.1
+    assert not captured("KG-CLIP", setting)[0].trains
+    assert captured("KG-CLIP by gradient", setting)[0].trains
+    assert captured(PAPER, setting)[0].model.head == "gradient"
+    assert captured(f"{PAPER}, λ = 0.5", setting)[0].loss.mm == 0.5
     assert captured(f"{PAPER}, margin loss", setting)[0].loss.margin == 1.0
-    assert captured(PAPER, setting)[0].fusion.path is None
-    assert captured(f"{PAPER}, log path", setting)[0].fusion.path == "log"
+    assert captured(PAPER, setting)[0].path_weight == 0
+    assert captured("KG-CLIP, tower fine-tuned", setting)[0].model.head == "closed_form"
 
 
 def test_no_two_arms_are_the_same(setting: Setting, captured):
     seen = {}
-    for arm in [*GRAPH, *CONTROLS, *ABLATION, *FINE_TUNED]:
+    parts = [arm for arm in GRAPH if "without S_" in arm or "alone" in arm]
+    for arm in [*(arm for arm in GRAPH if arm not in parts), *CONTROLS, *ABLATION, *FINE_TUNED]:
         config, prepared = captured(arm, setting)
         key = (config, prepared.graph.hash)
         assert key not in seen, (arm, seen.get(key))
         seen[key] = arm
+    # These train as KG-CLIP does, and leave a part of its score out.
+    assert {captured(arm, setting)[0] for arm in parts} == {captured("KG-CLIP", setting)[0]}
+
+
+def test_parts_of_the_score_are_left_out(setting: Setting):
+    test = setting.prepared.split.test
+    arms = ("KG-CLIP", "KG-CLIP without path", "KG-CLIP without S_tri", "KG-CLIP without S_mm", "KG-CLIP, path alone")
+    scores = {}
+    for arm in arms:
+        out = setting.config.out.with_name(arm)
+        scores[arm] = ARMS[arm](
+            dataclasses.replace(setting, config=dataclasses.replace(setting.config, out=out))
+        ).scores(test, 8)
+    for one, other in itertools.combinations(arms, 2):
+        assert not torch.allclose(scores[one], scores[other]), (one, other)
+    checkpoint = Checkpoint.load(setting.config.out.with_name("KG-CLIP"))
+    score = checkpoint.model(setting.frames(test, 8))
+    torch.testing.assert_close(scores["KG-CLIP"], score.total / checkpoint.model.temperature)
+    torch.testing.assert_close(scores["KG-CLIP, path alone"], score.path / checkpoint.model.temperature)
 
 
 @pytest.mark.parametrize("arm", CONTROLS)
@@ -101,12 +125,14 @@ def test_controls_train_on_another_graph(arm: str, setting: Setting, captured):
     assert prepared.split == setting.prepared.split
 
 
-def test_clip_only_is_ridge_regression(setting: Setting):
+def test_clip_only_reads_no_movements_and_states_probabilities(setting: Setting):
     test = setting.prepared.split.test
-    clip_only, ridge = (ARMS[name](setting) for name in ("CLIP only", "ridge"))
-    for frames in (1, 8):
-        assert torch.equal(clip_only.scores(test, frames).argmax(dim=1), ridge.scores(test, frames).argmax(dim=1))
-    assert clip_only.movements(test, 8) is None
+    fitted = ARMS["CLIP only"](setting)
+    scores = fitted.scores(test, 8)
+    assert fitted.movements(test, 8) is None
+    assert top_k(scores, setting.labels(test)) > 0.5
+    for frames in (1, 16):
+        assert torch.isfinite(fitted.scores(test, frames)).all()
 
 
 def test_the_graph_helps_where_few_clips_have_labels(synthetic: Make, setting: Setting):

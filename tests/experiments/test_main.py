@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from experiments.__main__ import main
 from experiments.arms import ARMS
 from experiments.presets import PRESETS
 from experiments.protocol import Experiment, Point
 from experiments.setting import Setting
-from kgclip.cli.main import run
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,22 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def words(figures: Path, synthetic_features: Path, tmp_path: Path) -> list[str]:
     """A small run in this process."""
     data = ["--data", str(figures), "--features", str(synthetic_features)]
-    return ["experiment", "tiny", "--out", str(tmp_path / "out"), *data, "--seeds", "2", "--jobs", "1"]
+    return ["tiny", "--out", str(tmp_path / "out"), *data, "--seeds", "2", "--jobs", "1"]
 
 
 def test_a_run(fitted: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(words) == 0
+    assert main(words) == 0
     text = capsys.readouterr().out
-    assert text.startswith("## Does it run?: synthetic")
+    assert text.startswith("## Does it run?: synthetic\n")
     assert "| first | 4.2 ± 0.0 | 4.2 ± 0.0 |" in text
     out = tmp_path / "out" / "tiny"
     assert (out / "tables.md").read_text() + "\n" == text
-    assert {"results.parquet", "summary.json", "top1.png", "top1.svg"} <= {file.name for file in out.iterdir()}
+    assert {"results.parquet", "summary.json", "top1.png"} <= {file.name for file in out.iterdir()}
     assert len(fitted) == 8
-    assert run([*words, "--json"]) == 0
-    (value,) = json.loads(capsys.readouterr().out)["experiments"]
+    assert main([*words, "--name", "Named"]) == 0
+    assert capsys.readouterr().out.startswith("## Does it run?: Named\n")
     assert len(fitted) == 8
-    assert value == json.loads((out / "summary.json").read_text())
+    value = json.loads((out / "summary.json").read_text())
     assert value["experiment"] == "tiny"
     assert value["provenance"]["cells"] == 8
     assert value["provenance"]["command"].startswith("python -m experiments tiny --out ")
@@ -84,28 +84,20 @@ def test_a_run(fitted: list[str], words: list[str], tmp_path: Path, capsys: pyte
 
 
 def test_all_of_them(fitted: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    words[1] = "all"
-    assert run([*words, "--quick", "--arms", "second", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["experiments"]) == 1
+    words[0] = "all"
+    assert main([*words, "--quick", "--arms", "second"]) == 0
+    assert capsys.readouterr().out.count("## Does it run?") == 1
     assert (tmp_path / "out" / "tiny" / "tables.md").exists()
     assert (tmp_path / "out" / "cells").exists()
     assert sorted(set(fitted)) == ["first", "second"]
     assert len(fitted) == 4
 
 
-def test_a_list(fitted: list[str], capsys: pytest.CaptureFixture[str]):
-    assert run(["experiment", "list"]) == 0
-    assert "Does it run?" in capsys.readouterr().out
-    assert run(["experiment", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"tiny": "Does it run?"}
-
-
 def test_an_unknown_preset_lists_them(fitted: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["experiment", "huge", "--out", str(tmp_path / "out")]) == 2
+    assert main(["huge", "--out", str(tmp_path / "out")]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("kgclip: experiment huge: there is no such preset")
-    assert "Does it run?" in captured.err
+    assert captured.err == "experiments: huge: there is no such experiment; choose all or tiny\n"
     assert not (tmp_path / "out").exists()
 
 
@@ -134,11 +126,11 @@ def test_what_is_refused(
     capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.chdir(tmp_path)
-    assert run([*words, *changes]) == 2
+    assert main([*words, *changes]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
-    assert line.startswith("kgclip: ")
+    assert line.startswith("experiments: ")
     assert message in line
     assert fitted == []
     assert not (tmp_path / "out").exists()
@@ -149,7 +141,7 @@ def test_nothing_is_generated_for_a_model_that_is_not_there(
 ):
     gone, out = tmp_path / "gone", tmp_path / "out"
     (tmp_path / "gone").mkdir()
-    assert run(["experiment", "tiny", "--out", str(out), "--backbone", str(gone)]) == 2
+    assert main(["tiny", "--out", str(out), "--backbone", str(gone)]) == 2
     assert f"{gone / 'config.json'}: no such file" in capsys.readouterr().err
     assert not out.exists()
 
@@ -174,12 +166,7 @@ def test_what_a_cell_would_miss_is_told_before(
 ):
     monkeypatch.setitem(PRESETS, "tiny", dataclasses.replace(PRESETS["tiny"], points=(point,)))
     data = ["--data", str(figures), "--features", str(synthetic_features)]
-    assert run(["experiment", "tiny", "--out", str(tmp_path / "out"), *data, *words]) == 2
+    assert main(["tiny", "--out", str(tmp_path / "out"), *data, *words]) == 2
     assert message in capsys.readouterr().err
     assert fitted == []
     assert not (tmp_path / "out").exists()
-
-
-def test_a_place_is_needed(fitted: list[str], capsys: pytest.CaptureFixture[str]):
-    assert run(["experiment", "tiny"]) == 2
-    assert capsys.readouterr().err == "kgclip: experiment: no place for the results; give --out DIR\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from experiments.arms import ARMS
+from experiments.baselines import PIPELINE
 from experiments.protocol import DataSpec, Experiment
-from experiments.runner import RunOptions, duration, run
+from experiments.runner import RunOptions, run
 from kgclip.errors import KgclipError
 from kgclip.files import read_table
 
@@ -76,13 +76,6 @@ def test_quick_takes_less(tiny_experiment: Experiment, tiny_spec: DataSpec, fake
     assert [point.name for point in outcome.experiment.points] == ["labels on 50 %"]
 
 
-def test_choosing_on_test_stands_beside(tiny_experiment: Experiment, tiny_spec: DataSpec, fake_arms, tmp_path: Path):
-    outcome = run(replace(tiny_experiment, seeds=1), tiny_spec, tmp_path, replace(HERE, legacy=True))
-    arms = outcome.results["arm"].unique(maintain_order=True).to_list()
-    assert arms == ["good", "good, epoch chosen on test", "bad", "bad, epoch chosen on test"]
-    assert len(fake_arms.settings) == 8
-
-
 def test_the_arm_to_compare_with_is_always_there(
     tiny_experiment: Experiment, tiny_spec: DataSpec, fake_arms, tmp_path: Path
 ):
@@ -116,8 +109,7 @@ def test_what_cannot_be(
 
 @pytest.mark.slow
 def test_two_processes_get_what_one_gets(tiny_experiment: Experiment, tiny_spec: DataSpec, tmp_path: Path):
-    ridge = next(arm for arm in ARMS if "ridge" in arm)
-    experiment = replace(tiny_experiment, arms=(ridge,), against=ridge, seeds=2)
+    experiment = replace(tiny_experiment, arms=(PIPELINE,), against=PIPELINE, seeds=2)
     one, two = (
         run(experiment, tiny_spec, tmp_path / str(jobs), replace(HERE, jobs=jobs)).results.filter(
             ~pl.col("metric").eq("latency_ms")
@@ -128,14 +120,10 @@ def test_two_processes_get_what_one_gets(tiny_experiment: Experiment, tiny_spec:
     assert not any(math.isnan(value) for value in one["value"])
 
 
-def test_durations():
-    assert [duration(s) for s in (3.2, 119.0, 121.0, 3600.0)] == ["3 s", "119 s", "3 min", "60 min"]
-
-
 def test_quick_trains_the_image_tower_twice(
     tiny_experiment: Experiment, tiny_spec: DataSpec, fake_arms, tmp_path: Path
 ):
-    three = replace(tiny_experiment, arms=("good", "bad", "ridge"), pixels=True)
+    three = replace(tiny_experiment, arms=("good", "bad", PIPELINE), pixels=True)
     outcome = run(three, tiny_spec, tmp_path, RunOptions(jobs=1, quick=True, show_progress=False))
     assert outcome.results["seed"].unique().to_list() == [0]
     assert set(outcome.results["arm"]) == {"good", "bad"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.summary import by_seed, holm, mean_and_interval, paired_p, summarize
+from experiments.summary import by_seed, holm, paired_p, summarize
 from kgclip.errors import KgclipError
 
 RUN = {"experiment": "e", "data": "d", "point": "p", "x": 1.0, "frames": 8, "metric": "top1"}
@@ -23,20 +23,7 @@ def rows_of(arm: str, values: list[float], **changes: object) -> list[dict]:
     ]
 
 
-@given(st.lists(st.floats(-1, 1), min_size=2, max_size=12))
-def test_intervals_are_those_of_scipy(values: list[float]):
-    mean, half = mean_and_interval(values)
-    assert mean == pytest.approx(np.mean(values))
-    error = np.std(values, ddof=1) / math.sqrt(len(values))
-    if error > 1e-9:
-        low, high = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=error)
-        assert (mean - half, mean + half) == pytest.approx((low, high))
-
-
-def test_a_single_value_has_no_interval():
-    mean, half = mean_and_interval([0.5])
-    assert mean == 0.5
-    assert math.isnan(half)
+def test_a_single_difference_has_no_test():
     assert math.isnan(paired_p([0.5]))
 
 
@@ -113,6 +100,17 @@ def test_arms_are_compared_on_the_seeds_that_both_have():
     row = summarize(results, "base").row(1, named=True)
     assert row["mean"] == pytest.approx(1.6 / 3)
     assert row["difference"] == pytest.approx(0.2)
+
+
+def test_seeds_that_no_choice_has_seen_stand_apart():
+    results = pl.DataFrame([*rows_of("base", [0.1] * 7), *rows_of("other", [0.9] * 5 + [0.2, 0.4])])
+    row = summarize(results, "base").row(1, named=True)
+    assert row["difference"] == pytest.approx((5 * 0.8 + 0.1 + 0.3) / 7)
+    # Seeds 5 and 6: differences 0.1 and 0.3, and t(0.975, 1) = 12.706 times their standard error 0.1.
+    assert row["untouched"] == pytest.approx(0.2)
+    assert row["untouched_interval"] == pytest.approx(1.27062, rel=1e-4)
+    few = summarize(results.filter(pl.col("seed") < 5), "base").row(1, named=True)
+    assert (few["untouched"], few["untouched_interval"]) == (None, None)
 
 
 def test_what_one_seed_cannot_say_is_null():

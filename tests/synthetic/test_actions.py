@@ -111,20 +111,14 @@ def _swap(part: str) -> str:
     return f"{ {'left': 'right', 'right': 'left'}[side] } {limb}" if limb else part
 
 
-@pytest.mark.parametrize("text", ["tail bend", "head hold ball", "arms fly"])
-def test_unknown_phrases_are_refused(text: str):
-    with pytest.raises(KgclipError, match="nothing is known"):
-        parse(text)
-
-
 def test_the_documented_actions_are_the_actions():
-    page = (Path(__file__).parents[3] / "docs/synthetic.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/synthetic.md").read_text()
     rows = dict(re.findall(r"^\| ([a-z() ]+) \| ([a-z ;]+) \|$", page, flags=re.MULTILINE))
     assert {action: parse(rows[action]) for action in actions()} == actions()
 
 
 def test_the_documented_states_are_the_states():
-    page = (Path(__file__).parents[3] / "docs/synthetic.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/synthetic.md").read_text()
     for kind, states in STATES_OF.items():
         (row,) = re.findall(rf"^\| {kind} \| (.+) \|$", page, flags=re.MULTILINE)
         told = re.findall(r"([a-z ]+?)(?: \(([^)]*)\))?(?:, |$)", row)

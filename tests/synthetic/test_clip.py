@@ -4,27 +4,27 @@ import pytest
 from kgclip.kg.movement import PARTS
 from kgclip.synthetic.actions import actions, encode
 from kgclip.synthetic.annotation import annotate, annotated_frames
-from kgclip.synthetic.clip import FRAME_RATES, ClipOptions, make_clip
+from kgclip.synthetic.clip import FRAME_RATES, SyntheticOptions, make_clip
 from kgclip.synthetic.figure import BODY_PARTS
 from kgclip.synthetic.raster import paint
 from kgclip.synthetic.vocabulary import on_disk
 
-SHORT = ClipOptions(frames=(12, 14), size=(64, 48))
+SHORT = SyntheticOptions(frames=(12, 14), size=(64, 48))
 
 
-def _clip(action: str, seed: int, options: ClipOptions):
+def _clip(action: str, seed: int, options: SyntheticOptions):
     return make_clip(action, np.random.default_rng((seed, 1)), np.random.default_rng((seed, 2)), options)
 
 
 def test_without_noise_every_part_does_what_the_action_says():
-    options = ClipOptions(part_noise=0.0, frames=(4, 4), size=(32, 32))
+    options = SyntheticOptions(part_noise=0.0, frames=(4, 4), size=(32, 32))
     for seed, (action, composition) in enumerate(actions().items()):
         np.testing.assert_array_equal(_clip(action, seed, options).codes, encode([composition])[0])
 
 
 @pytest.mark.parametrize("part_noise", [0.2, 1.0])
 def test_part_noise_is_the_share_of_parts_that_do_something_else(part_noise: float):
-    options = ClipOptions(part_noise=part_noise, frames=(2, 2), size=(32, 32))
+    options = SyntheticOptions(part_noise=part_noise, frames=(2, 2), size=(32, 32))
     expected = encode([actions()["lunge"]])[0]
     other = np.stack([_clip("lunge", seed, options).codes != expected for seed in range(150)])
     assert other.mean() == pytest.approx(part_noise, abs=0.03)
@@ -46,7 +46,7 @@ def test_clips_of_one_source_show_one_person():
 
 
 def test_parts_that_pause_move_in_most_of_the_clip_and_in_one_stretch():
-    clips = [_clip("salsa dancing", seed, ClipOptions(frames=(40, 40), size=(32, 32))) for seed in range(30)]
+    clips = [_clip("salsa dancing", seed, SyntheticOptions(frames=(40, 40), size=(32, 32))) for seed in range(30)]
     moving = np.concatenate([clip.moving.T for clip in clips])
     share = moving.mean(axis=1)
     assert share.min() >= 0.5
@@ -55,7 +55,7 @@ def test_parts_that_pause_move_in_most_of_the_clip_and_in_one_stretch():
 
 
 def test_boxes_enclose_exactly_the_pixels_of_fully_visible_parts():
-    options = ClipOptions(part_noise=0.2, frames=(20, 20), size=(128, 96), occlusion=0.5)
+    options = SyntheticOptions(part_noise=0.2, frames=(20, 20), size=(128, 96), occlusion=0.5)
     exact = 0
     for seed, action in enumerate(list(actions())[::3]):
         clip = _clip(action, seed, options)
@@ -83,7 +83,7 @@ def _check_box(record: dict, shape: np.ndarray) -> bool:
 
 
 def test_hidden_parts_are_left_out():
-    options = ClipOptions(frames=(30, 30), size=(128, 96), occlusion=1.0)
+    options = SyntheticOptions(frames=(30, 30), size=(128, 96), occlusion=1.0)
     absent = present = 0
     for seed in range(12):
         clip = _clip("deadlifting", seed, options)
@@ -101,13 +101,13 @@ def test_hidden_parts_are_left_out():
 def test_about_five_of_ten_parts_are_annotated():
     counts = []
     for seed, action in enumerate(actions()):
-        images = annotate(_clip(action, seed, ClipOptions(frames=(20, 20))), np.random.default_rng(seed))
+        images = annotate(_clip(action, seed, SyntheticOptions(frames=(20, 20))), np.random.default_rng(seed))
         counts += [len(human["parts"]) for content in images.values() for human in content["humans"]]
     assert 4 < np.mean(counts) < 6.5
 
 
 def test_annotations_tell_what_the_parts_do():
-    clip = _clip("clean and jerk", 0, ClipOptions(part_noise=0.0, frames=(20, 20), occlusion=0.0))
+    clip = _clip("clean and jerk", 0, SyntheticOptions(part_noise=0.0, frames=(20, 20), occlusion=0.0))
     verbs: dict[str, set] = {}
     for content in annotate(clip, np.random.default_rng(0)).values():
         for human in content["humans"]:

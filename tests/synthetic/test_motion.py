@@ -36,7 +36,7 @@ def test_states_of_a_part_differ_clearly_at_some_phase(kind: str, motions_of):
         codes = np.repeat(encode([{part: (state, things[0])}]), 32, axis=0)
         motions = motions_of(codes)
         motions.phases[:] = np.linspace(0, 1, 32, endpoint=False)[:, None]
-        courses[state] = joint_values(motions)[part]
+        courses[state] = np.stack(list(joint_values(motions)[part].values()), axis=1)
     degrees = np.array([90 if joint in UNIT_JOINTS else 1 for joint in JOINTS[kind]])
     for first, second in combinations(courses, 2):
         far = (np.abs(courses[first] - courses[second]) * degrees).max()
@@ -49,16 +49,17 @@ def test_activity_blends_from_rest_to_state(motions_of):
     rest = joint_values(Motions(codes, full.phases, np.zeros_like(full.activity)))
     half = joint_values(Motions(codes, full.phases, np.full_like(full.activity, 0.5)))
     whole = joint_values(full)
-    for part, values in rest.items():
-        np.testing.assert_allclose(
-            values, np.broadcast_to(list(JOINTS[part.split()[-1]].values()), values.shape), rtol=1e-6
-        )
-        np.testing.assert_allclose(half[part], (values + whole[part]) / 2, atol=1e-3)
+    for part, joints in rest.items():
+        for joint, values in joints.items():
+            np.testing.assert_allclose(values, np.full(50, JOINTS[part.split()[-1]][joint]), rtol=1e-6)
+            np.testing.assert_allclose(half[part][joint], (values + whole[part][joint]) / 2, atol=1e-3)
 
 
 def test_alternating_limbs_are_half_a_cycle_apart(motions_of):
     legs, arms = dict.fromkeys(("left leg", "right leg"), ("step", None)), ("bend", None)
     codes = encode([{**legs, "left arm": arms, "right arm": arms}])
     now, later = joint_values(motions_of(codes, 0.1)), joint_values(motions_of(codes, 0.6))
-    np.testing.assert_allclose(now["right leg"], later["left leg"], atol=1e-4)
-    np.testing.assert_allclose(now["right arm"], now["left arm"])
+    for joint in JOINTS["leg"]:
+        np.testing.assert_allclose(now["right leg"][joint], later["left leg"][joint], atol=1e-4)
+    for joint in JOINTS["arm"]:
+        np.testing.assert_allclose(now["right arm"][joint], now["left arm"][joint])

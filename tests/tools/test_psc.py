@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip.errors import KgclipError
-from tools.psc import evaluate_submission, iou, match_humans, part_state_correctness, steps_reached
-from tools.submission import Box, Human
+from tools.psc import Box, Human, evaluate_submission, iou, main, match_humans, part_state_correctness, steps_reached
 
 BODY: Box = (0.0, 0.0, 99.0, 99.0)
 ARM: Box = (10.0, 10.0, 19.0, 19.0)
@@ -189,7 +188,7 @@ def test_a_missing_video_is_refused(missing: str, tmp_path: Path):
         annotate(tmp_path / "annotations" / "push_up" / video, {"img_00001.json": FRAME})
     actions, parts = dict.fromkeys("ab", "push_up"), {key: {"img_00001.json": FRAME} for key in "ab"}
     del (actions if missing == "actions" else parts)["b"]
-    with pytest.raises(KgclipError, match=r"of 1 of 2 annotated videos, such as 'b'"):
+    with pytest.raises(KgclipError, match=r"lacks the \w+ of 1 of 2 annotated videos, such as 'b'"):
         evaluate_submission(pack(tmp_path / "s.zip", actions, parts), tmp_path / "annotations")
 
 
@@ -203,3 +202,13 @@ def test_a_perfect_submission_on_real_annotations(shared_data: Path, tmp_path: P
         parts.setdefault(file.parent.name, {})[file.name] = json.loads(file.read_bytes())
     report = evaluate_submission(pack(tmp_path / "s.zip", actions, parts), root)
     assert (report.score, report.num_videos) == (0.9999, 655)
+
+
+def test_the_command_prints_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    parts = {"a": annotate(tmp_path / "annotations" / "push_up" / "a", {"img_00001.json": FRAME})}
+    submission = pack(tmp_path / "s.zip", {"a": "push_up"}, parts)
+    assert main(submission, tmp_path / "annotations") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"score": 0.9999, "top1": 1.0, "mean_psc": 1.0, "num_videos": 1, "num_frames": 1}
+    assert main(tmp_path / "gone.zip", tmp_path / "annotations") == 2
+    assert capsys.readouterr().err.startswith(f"psc: {tmp_path / 'gone.zip'}: cannot be read as a zip file")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kgclip.errors import KgclipError
-from tools.submission import Human, read_annotations, read_submission
+from tools import psc
+from tools.psc import Human, read_annotations, read_submission
 
 FRAME = {"humans": [{"number": 1, "box": [0, 0, 99, 99], "parts": {"head": {"box": [1, 2, 3, 4], "verb": "look_up"}}}]}
 EXPECTED = Human((0.0, 0.0, 99.0, 99.0), {"head": (((1.0, 2.0, 3.0, 4.0), "look up"),)})
@@ -110,6 +111,15 @@ def test_files_that_are_no_zip_are_refused(tmp_path: Path):
     (tmp_path / "t.zip").write_bytes(content)
     with pytest.raises(KgclipError, match="cannot be read as a zip file"):
         read_submission(tmp_path / "t.zip")
+
+
+def test_a_file_that_claims_to_be_huge_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    submission = write(tmp_path / "s.zip", {"a": "push_up"}, " " * 5000 + "{}")
+    assert read_submission(submission).frames == {}
+    monkeypatch.setattr(psc, "MAX_BYTES", 4999)
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda *_: pytest.fail("was unpacked"))
+    with pytest.raises(KgclipError, match=r"json has 0\.0 GiB unpacked, expected at most 0"):
+        psc._member(zipfile.ZipFile(submission), psc.PART_FILE, submission)
 
 
 def annotate(folder: Path, name: str = "img_00001.json", content: Any = FRAME) -> None:

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "annotate": ("kgclip.cli.annotate", "annotate", "find people, joints and movements in clips without annotations"),
     "train": ("kgclip.cli.train", "train", "train a model"),
     "evaluate": ("kgclip.cli.evaluate", "evaluate", "measure a model on clips it never saw"),
+    "compare": ("kgclip.cli.compare", "compare", "see whether the graph helps on your clips"),
     "predict": ("kgclip.cli.predict", "predict", "recognize the action in video files, and say why"),
     "demo": ("kgclip.cli.demo", "demo", "see all of it work on generated clips"),
 }

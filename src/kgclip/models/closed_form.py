@@ -115,7 +115,7 @@ class Solution(nn.Module):
         # Mean deviation of S_mm and S_tri over the actions of a clip that the fit did not see.
         self.register_buffer("spread", torch.ones(2))
 
-    def standardize(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, "B S"]:
+    def standardize(self, statistics: Float[Tensor, "*B S"]) -> Float[Tensor, "*B S"]:
         """Statistics in units of what training clips show."""
         return (statistics - self.center) / self.scale
 
@@ -134,18 +134,19 @@ class Solution(nn.Module):
             statistics: of the training clips in V phases.
             targets: of these clips.
         """
-        middle, statistics = statistics[len(statistics) // 2], statistics.flatten(0, 1)
-        center, scale = statistics_scales(statistics)
+        center, scale = statistics_scales(statistics.flatten(0, 1))
         self.center.copy_(center)
         self.scale.copy_(scale)
         x = self.standardize(statistics)
-        chosen = choose_landmarks(len(x)).to(x.device)
-        self.landmarks.copy_(x[chosen])
-        products = x @ self.landmarks.T
-        distances = squared_distances(x, self.landmarks, products)
-        self.radius.copy_(radial_scale(distances[chosen]))
-        linear = KernelFeatures.of(products, chosen)
-        radial = KernelFeatures.of((-distances / self.radius).exp(), chosen)
+        chosen = choose_landmarks(x.shape[1]).to(x.device)
+        self.landmarks.copy_(x[len(x) // 2, chosen])
+        products = x.flatten(0, 1) @ self.landmarks.T
+        distances = squared_distances(x.flatten(0, 1), self.landmarks, products)
+        # Rows of the landmarks themselves, in the middle phase.
+        own = len(x) // 2 * x.shape[1] + chosen
+        self.radius.copy_(radial_scale(distances[own]))
+        linear = KernelFeatures.of(products, own)
+        radial = KernelFeatures.of((-distances / self.radius).exp(), own)
         labeled, annotated = targets.performs.any(dim=1), targets.shows.any(dim=1)
         mm = linear.solve(targets.performs, targets.sources, labeled)
         tri = radial.solve(targets.performs[:, : self.shape.tri], targets.sources, labeled)
@@ -159,7 +160,7 @@ class Solution(nn.Module):
                 spread = fit.left_out.std(dim=1, correction=0).mean()
                 # Scores that are the same for every action have no unit of their own.
                 self.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
-        left_out = self(middle)
+        left_out = self(statistics[len(x) // 2])
         left_out.mm[labeled] = mm.left_out / self.spread[0]
         if left_out.tri is not None:
             left_out.tri[labeled] = tri.left_out / self.spread[1]
@@ -232,11 +233,10 @@ def fit_closed_form(embeddings: Float[Tensor, "N T F"], targets: SolvedTargets) 
     """
     num_clips, num_frames, frame_dim = embeddings.shape
     counts = [count for count in FRAME_COUNTS if count <= num_frames]
-    views = {count: phases(embeddings, count, max(1, min(MOST_PHASES, MOST_ROWS // num_clips))) for count in counts}
-    landmarks = {count: len(choose_landmarks(len(view) * num_clips)) for count, view in views.items()}
-    head = ClosedForm(frame_dim, landmarks, targets.shape).to(embeddings.device)
+    size, most = len(choose_landmarks(num_clips)), max(1, min(MOST_PHASES, MOST_ROWS // num_clips))
+    head = ClosedForm(frame_dim, dict.fromkeys(counts, size), targets.shape).to(embeddings.device)
     left_out = {}
     for count in counts:
-        statistics = torch.stack([powered_statistics(view, count) for view in views[count]])
+        statistics = torch.stack([powered_statistics(view, count) for view in phases(embeddings, count, most)])
         left_out[count] = head.solution(count).fit(statistics, targets)
     return head, left_out

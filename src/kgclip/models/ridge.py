@@ -50,20 +50,17 @@ def fit_ridge(
     """
     sources = _apart(sources)
     center, bias = phi.mean(dim=0), y.mean(dim=0)
-    centered, target = (phi - center).double(), (y - bias).double()
+    centered, target = phi - center, y - bias
     ridge = penalty * centered.square().sum(dim=1).mean().clamp(min=1e-12)
-    system = centered.T @ centered + ridge * torch.eye(centered.shape[1], dtype=torch.float64, device=phi.device)
-    factor = torch.linalg.cholesky(system)
-    weight = torch.cholesky_solve(centered.T @ target, factor)
-    residual = target - centered @ weight
-    half = torch.linalg.solve_triangular(factor, centered.T, upper=False)
+    identity = torch.eye(centered.shape[1], dtype=torch.float64, device=phi.device)
+    factor = torch.linalg.cholesky((centered.T @ centered).double() + ridge * identity)
+    weight = torch.cholesky_solve((centered.T @ target).double(), factor).to(y.dtype)
+    half = torch.linalg.solve_triangular(factor.to(y.dtype), centered.T, upper=False)
     numbers = sources.unique(return_inverse=True)[1]
     sums = target.new_zeros(int(numbers.max()) + 1, y.shape[1]).index_add(0, numbers, target)
     without = (len(sources) - numbers.bincount()).clamp(min=1)[:, None]
-    errors = _left_out_errors(half, residual, sources) - (sums / without)[numbers]
-    left_out = y - errors.to(y.dtype)
-    weight = weight.to(y.dtype)
-    return RidgeFit(weight, bias - center @ weight, left_out)
+    errors = _left_out_errors(half, target - centered @ weight, sources) - (sums / without)[numbers]
+    return RidgeFit(weight, bias - center @ weight, y - errors)
 
 
 def _apart(sources: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
@@ -85,7 +82,7 @@ def _left_out_errors(
         block = half.T[rows]
         remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT - 1 / num
         # A single row has nothing to be fitted on without it.
-        remaining.diagonal(dim1=1, dim2=2).add_(1e-9)
+        remaining.diagonal(dim1=1, dim2=2).add_(1e-6)
         errors[rows] = torch.linalg.solve(remaining, residual[rows])
     return errors
 

@@ -12,12 +12,6 @@ from kgclip.kg.movement import PARTS
 Composition = Mapping[str, tuple[str, str | None]]
 """What each body part does: part -> (state, object or None). A part that is absent rests (state ``none``)."""
 
-KINDS = ("head", "hip", "arm", "hand", "leg", "foot")
-"""Parts that know the same states: the left and the right one of a limb are one kind."""
-
-CARRIED = ("barbell", "rope", "ball", "baseball bat", "dumbbell", "discus", "hammer", "bar", "paddle")
-"""Objects that a hand can hold."""
-
 
 def _alone(states: str) -> dict[str, tuple[str | None, ...]]:
     return dict.fromkeys(states.split(), (None,))
@@ -32,7 +26,7 @@ STATES_OF: dict[str, dict[str, tuple[str | None, ...]]] = {
     "arm": _alone("none bend unbend raise lift upturn swing heft push pull sweep hug carry throw turn shake strike"),
     "hand": {
         **_alone("none wave clap press pull grab loosen"),
-        "hold": CARRIED,
+        "hold": ("barbell", "rope", "ball", "baseball bat", "dumbbell", "discus", "hammer", "bar", "paddle"),
         "throw": (None, "ball", "discus"),
         "swing": (None, "baseball bat", "hammer", "paddle"),
         "strike": (None, "punching bag"),
@@ -78,12 +72,12 @@ def kind_of(part: str) -> str:
 
 
 @cache
-def options(kind: str) -> tuple[tuple[str, str | None], ...]:
-    """List what a kind of part can do, as (state, object); the position in this list is the part's *code*.
+def options(part: str) -> tuple[tuple[str, str | None], ...]:
+    """List what a part, or a kind of part, can do, as (state, object); the position in this list is its *code*.
 
     Code 0 is ``("none", None)``: at rest.
     """
-    return tuple((state, thing) for state, things in STATES_OF[kind].items() for thing in things)
+    return tuple((state, thing) for state, things in STATES_OF[kind_of(part)].items() for thing in things)
 
 
 @cache
@@ -93,25 +87,15 @@ def actions() -> dict[str, dict[str, tuple[str, str | None]]]:
 
 
 def parse(text: str) -> dict[str, tuple[str, str | None]]:
-    """Read a composition as it is written: ``arms bend; left leg step; feet step on skateboard``.
-
-    Raises:
-        KgclipError: a part is not known, or does not know the state and object.
-    """
+    """Read a composition as it is written: ``arms bend; left leg step; feet step on skateboard``."""
     composition: dict[str, tuple[str, str | None]] = {}
     for phrase in text.split("; "):
-        first, rest = phrase.split(" ", 1)
-        if first in _PLURALS:
-            parts = [f"{side} {_PLURALS[first]}" for side in ("left", "right")]
-        elif first in ("left", "right"):
-            second, rest = rest.split(" ", 1)
-            parts = [f"{first} {second}"]
-        else:
-            parts = [first]
-        known = {" ".join(filter(None, o)): o for o in options(kind_of(parts[0]))} if parts[0] in PARTS else {}
-        if rest not in known:
-            raise KgclipError(f"figure: nothing is known of {phrase!r}; expected a part and one of {sorted(known)}")
-        composition |= dict.fromkeys(parts, known[rest])
+        words = phrase.split(" ")
+        size = 2 if words[0] in ("left", "right") else 1
+        part, does = " ".join(words[:size]), " ".join(words[size:])
+        parts = [f"{side} {_PLURALS[part]}" for side in ("left", "right")] if part in _PLURALS else [part]
+        written = {" ".join(filter(None, option)): option for option in options(parts[0])}
+        composition |= dict.fromkeys(parts, written[does])
     return composition
 
 
@@ -123,37 +107,28 @@ def encode(compositions: Sequence[Composition]) -> Int64[np.ndarray, "N 10"]:
     """
     codes = np.zeros((len(compositions), len(PARTS)), dtype=np.int64)
     for row, composition in enumerate(compositions):
-        for part, state_object in composition.items():
-            if part not in PARTS or tuple(state_object) not in options(kind_of(part)):
-                raise KgclipError(f"figure: part {part!r} cannot do {state_object!r}; see STATES_OF for what it can")
-            codes[row, PARTS.index(part)] = options(kind_of(part)).index((state_object[0], state_object[1]))
+        for part, does in composition.items():
+            if part not in PARTS or does not in options(part):
+                raise KgclipError(f"figure: part {part!r} cannot do {does!r}; see STATES_OF for what it can")
+            codes[row, PARTS.index(part)] = options(part).index(does)
     return codes
 
 
 def decode(codes: Int64[np.ndarray, "N 10"]) -> list[dict[str, tuple[str, str | None]]]:
     """Read codes as compositions, every part named (also those at rest)."""
-    return [{part: options(kind_of(part))[code] for part, code in zip(PARTS, row, strict=True)} for row in codes]
-
-
-@cache
-def _weights(kind: str) -> np.ndarray:
-    # Every state is equally likely, whatever the number of its objects.
-    share = np.array([1.0 / len(STATES_OF[kind][state]) for state, _ in options(kind)])
-    return share / share.sum()
+    return [{part: options(part)[code] for part, code in zip(PARTS, row, strict=True)} for row in codes]
 
 
 def random_codes(rng: np.random.Generator, count: int, symmetry: float = 0.5) -> Int64[np.ndarray, "N 10"]:
-    """Draw random compositions, as codes: each part takes any of its states with equal probability.
+    """Draw N random compositions, as codes: each part takes any of its states with equal probability.
 
-    Args:
-        rng: the source of randomness.
-        count: how many, N.
-        symmetry: probability that the right limb does as the left one does (for each kind of limb on its own).
+    ``symmetry`` is the probability that a right limb does as the left one does, for each kind of limb on its own.
     """
     codes = np.zeros((count, len(PARTS)), dtype=np.int64)
     for column, part in enumerate(PARTS):
-        weights = _weights(kind_of(part))
-        codes[:, column] = rng.choice(len(weights), size=count, p=weights)
+        # Every state is equally likely, whatever the number of its objects.
+        weights = np.array([1.0 / len(STATES_OF[kind_of(part)][state]) for state, _ in options(part)])
+        codes[:, column] = rng.choice(len(weights), size=count, p=weights / weights.sum())
         if part.startswith("right "):
             alike = rng.random(count) < symmetry
             codes[alike, column] = codes[alike, column - 1]  # PARTS puts the left limb just before the right one

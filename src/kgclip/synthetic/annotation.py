@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from kgclip.kg.movement import PARTS
-from kgclip.synthetic.actions import kind_of, options
+from kgclip.synthetic.actions import options
 from kgclip.synthetic.clip import SyntheticClip
 from kgclip.synthetic.figure import BODY_PARTS, SLOTS, Figure, slot_columns
 from kgclip.synthetic.vocabulary import on_disk
@@ -16,21 +16,15 @@ _CADENCE_SHARES = (0.6, 0.12, 0.1, 0.18)
 _EMPTY_FRAMES = 0.02  # share of annotated frames in which nobody was marked
 
 
-def _boxes(figure: Figure, columns: list[int], size: tuple[int, int]) -> np.ndarray:
-    """Enclose capsules, drawn or not visible, in pixels: [T, 4] as left, top, right, bottom, inclusive, not clipped."""
+def _boxes(figure: Figure, columns: list[int], size: tuple[int, int]) -> list[list[int]]:
+    """Enclose capsules, drawn or not visible, in pixels of each frame: left, top, right, bottom, inclusive."""
     height, width = size
     ends = np.stack([figure.start[:, columns], figure.end[:, columns]]) * height + np.array([width / 2, 0])
     radius = figure.radius[:, columns, None] * height
-    drawn = radius > 0
-    low = np.where(drawn, ends.min(axis=0) - radius, np.inf).min(axis=1)
-    high = np.where(drawn, ends.max(axis=0) + radius, -np.inf).max(axis=1)
-    return np.concatenate([np.ceil(low - 0.5), np.floor(high - 0.5)], axis=1)
-
-
-def _clip(box: np.ndarray, size: tuple[int, int]) -> list[int]:
-    height, width = size
-    limits = np.array([width - 1, height - 1, width - 1, height - 1])
-    return [int(edge) for edge in np.clip(box, 0, limits)]
+    low = np.where(radius > 0, ends.min(axis=0) - radius, np.inf).min(axis=1)
+    high = np.where(radius > 0, ends.max(axis=0) + radius, -np.inf).max(axis=1)
+    edges = np.concatenate([np.ceil(low - 0.5), np.floor(high - 0.5)], axis=1)
+    return np.clip(edges, 0, [width - 1, height - 1] * 2).astype(int).tolist()
 
 
 def _full_area(figure: Figure, columns: list[int], height: int) -> Float32[np.ndarray, " T"]:
@@ -51,12 +45,12 @@ def annotated_frames(rng: np.random.Generator, frames: int) -> list[int]:
     return sorted(int(frame) for frame in rng.choice(frames, size=min(count, frames), replace=False))
 
 
-def _object_boxes(clip: SyntheticClip, part: str, size: tuple[int, int]) -> np.ndarray:
+def _object_boxes(figure: Figure, part: str, size: tuple[int, int]) -> list[list[int]]:
     """Enclose a part's object; where left and right share one, the left part's capsules draw it."""
-    own = list(range(*slot_columns(part).indices(1000)))
-    if np.all(clip.rendering.figure.radius[:, own] <= 0):
-        own = list(range(*slot_columns(part.replace("right", "left")).indices(1000)))
-    return _boxes(clip.rendering.figure, own, size)
+    columns = slot_columns(part)
+    if np.all(figure.radius[:, columns] <= 0):
+        columns = slot_columns(part.replace("right", "left"))
+    return _boxes(figure, columns, size)
 
 
 def annotate(clip: SyntheticClip, rng: np.random.Generator) -> dict[int, dict]:
@@ -65,23 +59,18 @@ def annotate(clip: SyntheticClip, rng: np.random.Generator) -> dict[int, dict]:
     A part that is mostly hidden or outside is left out, as is a third of the others, at random. Boxes are inclusive
     pixels inside the image.
     """
-    figure, size = clip.rendering.figure, clip.rendering.frames.shape[1:3]
+    figure, visible, size = clip.rendering.figure, clip.rendering.visible, clip.rendering.frames.shape[1:3]
     columns = {part: [i for i, name in enumerate(BODY_PARTS) if name == part] for part in PARTS}
-    boxes = {part: _boxes(figure, columns[part], size) for part in PARTS}
-    shown = {
-        part: clip.rendering.visible[:, columns[part]].sum(axis=1) / _full_area(figure, columns[part], size[0])
-        for part in PARTS
-    }
-    whole = list(range(len(BODY_PARTS)))
-    human = _boxes(figure, whole, size)
-    human_shown = clip.rendering.visible[:, whole].sum(axis=1) / _full_area(figure, whole, size[0])
-    doings = {part: options(kind_of(part))[code] for part, code in zip(PARTS, clip.codes, strict=True)}
-    things = {part: _object_boxes(clip, part, size) for part in SLOTS if doings[part][1]}
+    columns["human"] = list(range(len(BODY_PARTS)))
+    boxes = {name: _boxes(figure, own, size) for name, own in columns.items()}
+    shown = {name: visible[:, own].sum(axis=1) / _full_area(figure, own, size[0]) for name, own in columns.items()}
+    doings = {part: options(part)[code] for part, code in zip(PARTS, clip.codes, strict=True)}
+    things = {part: _object_boxes(figure, part, size) for part in SLOTS if doings[part][1]}
     willing = rng.uniform(0.4, 1.0, len(PARTS))
     images = {}
     for frame in annotated_frames(rng, len(clip.moving)):
         chosen = rng.random(len(PARTS)) < willing
-        if rng.random() < _EMPTY_FRAMES or human_shown[frame] < _LEAST_HUMAN:
+        if rng.random() < _EMPTY_FRAMES or shown["human"][frame] < _LEAST_HUMAN:
             images[frame + 1] = {"humans": []}
             continue
         parts: dict[str, dict] = {}
@@ -89,10 +78,14 @@ def annotate(clip: SyntheticClip, rng: np.random.Generator) -> dict[int, dict]:
             if not chosen[column] or shown[part][frame] < _LEAST_VISIBLE:
                 continue
             state, thing = doings[part] if clip.moving[frame, column] else ("none", None)
-            record = {"number": len(parts) + 1, "name": on_disk(part), "box": _clip(boxes[part][frame], size)}
-            record["verb"] = on_disk(state)
+            record = {
+                "number": len(parts) + 1,
+                "name": on_disk(part),
+                "box": boxes[part][frame],
+                "verb": on_disk(state),
+            }
             if thing is not None:
-                record |= {"obj_class": on_disk(thing), "obj_bbox": _clip(things[part][frame], size)}
+                record |= {"obj_class": on_disk(thing), "obj_bbox": things[part][frame]}
             parts[on_disk(part)] = record
-        images[frame + 1] = {"humans": [{"number": 1, "box": _clip(human[frame], size), "parts": parts}]}
+        images[frame + 1] = {"humans": [{"number": 1, "box": boxes["human"][frame], "parts": parts}]}
     return images

@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int64, UInt8, UInt32
 
 TEXTURES = 40
 TILE = (144, 256)
-"""Rows and columns of a tile; columns wrap around."""
+"""Rows and columns of a tile, which wrap around."""
 
 BASE_HEIGHT = 96
 """Height in pixels of the picture that the tiles and the grain are made for; other sizes sample them."""
@@ -37,11 +37,10 @@ def _tile(rng: np.random.Generator, kind: int) -> np.ndarray:
 
 @cache
 def _tiles() -> np.ndarray:
-    """Draw the tiles: uint8 [TEXTURES, rows, columns], the columns twice so that any crop is a plain slice."""
+    """Draw the tiles: uint8 [TEXTURES, rows, columns]."""
     rng = np.random.default_rng(0)  # the tiles are part of the synthetic world, the same for every data set
     tiles = np.stack([_tile(rng, kind) for kind in range(TEXTURES)])
-    tiles = np.clip(127.5 + 127.5 * tiles, 0, 255).astype(np.uint8)
-    return np.concatenate([tiles, tiles], axis=2)
+    return np.clip(127.5 + 127.5 * tiles, 0, 255).astype(np.uint8)
 
 
 @cache
@@ -57,28 +56,17 @@ def _grain(pixels: int) -> np.ndarray:
 def textures(
     texture: Int64[np.ndarray, "N 3"], pan: Float32[np.ndarray, " N"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "N H W"]:
-    """Crop each picture's tile.
+    """Crop each picture's tile, ``texture`` being its index and the crop's row and column.
 
-    Args:
-        texture: index, row and column of the crop.
-        pan: how far the camera has moved to the right, in picture heights.
-        size: rows and columns of the picture.
+    The camera has moved to the right by ``pan`` picture heights.
     """
     height, width = size
     scale = BASE_HEIGHT / height
-    out = np.empty((len(texture), height, width), dtype=np.uint8)
-    rows = (np.arange(height) * scale).astype(np.int64)
-    columns = ((np.arange(width) + 0.5 - width / 2) * scale + TILE[1] / 2).astype(np.int64)
     shifts = np.round(pan * BASE_HEIGHT).astype(np.int64)
-    plain = scale == 1 and width <= TILE[1]
-    for picture, (index, row, column), shift in zip(out, texture, shifts, strict=True):
-        tile, start = _tiles()[index], (column + shift) % TILE[1]
-        if plain:
-            first = (start + columns[0]) % TILE[1]
-            picture[:] = tile[row : row + height, first : first + width]
-        else:
-            picture[:] = tile[(row + rows)[:, None] % TILE[0], (start + columns) % TILE[1]]
-    return out
+    rows = texture[:, 1, None] + (np.arange(height) * scale).astype(np.int64)
+    middle = ((np.arange(width) + 0.5 - width / 2) * scale + TILE[1] / 2).astype(np.int64)
+    columns = (texture[:, 2] + shifts)[:, None] + middle
+    return _tiles()[texture[:, :1, None], rows[:, :, None] % TILE[0], columns[:, None, :] % TILE[1]]
 
 
 def add_grain(pictures: UInt32[np.ndarray, "N H W"], grain: Int64[np.ndarray, "N 2"]) -> None:

@@ -1,15 +1,16 @@
 """One clip: what its figure does from frame to frame, and its pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
-from kgclip.synthetic.actions import actions, encode, kind_of, options, random_codes
+from kgclip.synthetic.actions import actions, encode, options, random_codes
 from kgclip.synthetic.motion import POSTURES, Motions
-from kgclip.synthetic.render import Rendering, render_with_truth
-from kgclip.synthetic.scene import film, in_the_place_of, random_scenes
+from kgclip.synthetic.render import Rendering, render
+from kgclip.synthetic.scene import film, random_scenes
 
 FRAME_RATES = (15, 24, 25, 30)
 
@@ -20,22 +21,38 @@ _RAMP_FRAMES = 5  # from rest to full movement
 
 
 @dataclass(frozen=True)
-class ClipOptions:
-    """What makes a clip hard or easy.
+class SyntheticOptions:
+    """What a synthetic data set holds; the same options give the same bytes.
 
     Attributes:
         part_noise: probability that a part does something else than the clip's action has it do.
         frames: least and greatest number of frames.
         size: width and height in pixels, both even.
         occlusion: share of clips with a block that hides parts.
-        camera_motion: how much camera, clutter and block move; 0 = all stand still, 1 = the usual.
+        train_per_action: annotated clips of each of the 24 actions.
+        test_per_action: clips without annotations, of other sources.
+        seed: of all randomness.
     """
 
     part_noise: float = 0.2
     frames: tuple[int, int] = (41, 60)
     size: tuple[int, int] = (128, 96)
     occlusion: float = 0.3
-    camera_motion: float = 1.0
+    train_per_action: int = 20
+    test_per_action: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("train_per_action", "test_per_action", "seed"):
+            if getattr(self, name) < 0:
+                raise KgclipError(f"synthetic data: {name} is {getattr(self, name)}; expected 0 or more")
+        for name in ("part_noise", "occlusion"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise KgclipError(f"synthetic data: {name} is {getattr(self, name)}; expected a share between 0 and 1")
+        if not 2 <= self.frames[0] <= self.frames[1]:
+            raise KgclipError(f"synthetic data: frames is {self.frames}; expected least and greatest, at least 2")
+        if any(side < 32 or side % 2 for side in self.size):
+            raise KgclipError(f"synthetic data: size is {self.size}; expected an even width and height of 32 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +82,11 @@ def _noisy_codes(rng: np.random.Generator, action: str, part_noise: float) -> tu
     return np.where(noisy, other, codes), noisy
 
 
-def _can_pause(part: str, code: int) -> bool:
-    state, thing = options(kind_of(part))[code]
-    return thing is None and state != "none" and state not in POSTURES
-
-
 def _activity(rng: np.random.Generator, codes: np.ndarray, frames: int) -> np.ndarray:
     """Give how far each part is from rest to its state, in every frame [T, 10]."""
     time = np.arange(frames, dtype=np.float32)[:, None]
-    pauses = np.array([_can_pause(part, code) for part, code in zip(PARTS, codes.tolist(), strict=True)])
+    doings = [options(part)[code] for part, code in zip(PARTS, codes, strict=True)]
+    pauses = np.array([thing is None and state not in {"none", *POSTURES} for state, thing in doings])
     pauses &= rng.random(len(PARTS)) < _PAUSING
     length = rng.uniform(0.15, _LONGEST_PAUSE, len(PARTS)) * frames
     at_start = rng.random(len(PARTS)) < 0.5
@@ -89,15 +102,12 @@ def _phases(rng: np.random.Generator, noisy: np.ndarray, frames: int, fps: int) 
 
 
 def make_clip(
-    action: str, source: np.random.Generator, rng: np.random.Generator, options: ClipOptions
+    action: str, source: np.random.Generator, rng: np.random.Generator, options: SyntheticOptions
 ) -> SyntheticClip:
     """Draw one clip of an action.
 
-    Args:
-        action: a key of ``actions()``.
-        source: draws the person and the surroundings; clips of one source start from equal generators.
-        rng: draws all else.
-        options: how hard the clip is.
+    ``source`` draws the person and the surroundings, and ``rng`` all else; clips of one source start from equal
+    generators.
     """
     frames = int(rng.integers(options.frames[0], options.frames[1] + 1))
     fps = int(rng.choice(FRAME_RATES))
@@ -107,7 +117,9 @@ def make_clip(
         phases=_phases(rng, noisy, frames, fps),
         activity=_activity(rng, codes, frames),
     )
-    scene = in_the_place_of(random_scenes(rng, 1, options.occlusion), random_scenes(source, 1))
-    scenes = film(scene, rng, frames, options.camera_motion)
+    scene, place = random_scenes(rng, 1, options.occlusion), random_scenes(source, 1)
+    shared = ("body", "colors", "wall", "horizon", "texture")
+    scene = replace(scene, **{name: getattr(place, name) for name in shared})
     width, height = options.size
-    return SyntheticClip(fps, codes, motions.activity > 0.5, render_with_truth(motions, scenes, (height, width)))
+    rendering = render(motions, film(scene, rng, frames), (height, width))
+    return SyntheticClip(fps, codes, motions.activity > 0.5, rendering)

@@ -2,9 +2,9 @@
 
 import csv
 import string
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -16,7 +16,7 @@ from kgclip.parallel import map_in_workers
 from kgclip.progress import progress_bar
 from kgclip.synthetic.actions import actions
 from kgclip.synthetic.annotation import annotate
-from kgclip.synthetic.clip import ClipOptions, make_clip
+from kgclip.synthetic.clip import SyntheticOptions, make_clip
 from kgclip.synthetic.vocabulary import OBJECTS, STATES, on_disk
 from kgclip.video.encode import write_video
 
@@ -24,44 +24,15 @@ _ID_LETTERS = string.ascii_letters + string.digits + "-_"
 _LEADING_HYPHEN = 0.05  # share of ids that start with a hyphen, a stumbling block for command lines
 _MOST_CLIPS_OF_A_SOURCE = 3
 
-Part = Literal["train", "test"]
-_PARTS: tuple[Part, ...] = ("train", "test")
+_PARTS = ("train", "test")
 
 
-@dataclass(frozen=True)
-class SyntheticOptions(ClipOptions):
-    """What a synthetic data set holds; the same options give the same bytes.
-
-    Attributes:
-        train_per_action: annotated clips of each of the 24 actions.
-        test_per_action: clips without annotations, of other sources.
-        seed: of all randomness.
-    """
-
-    train_per_action: int = 20
-    test_per_action: int = 10
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("train_per_action", "test_per_action", "seed"):
-            if getattr(self, name) < 0:
-                raise KgclipError(f"synthetic data: {name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("part_noise", "occlusion"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise KgclipError(f"synthetic data: {name} is {getattr(self, name)}; expected a share between 0 and 1")
-        if not 2 <= self.frames[0] <= self.frames[1]:
-            raise KgclipError(f"synthetic data: frames is {self.frames}; expected least and greatest, at least 2")
-        if any(side < 32 or side % 2 for side in self.size):
-            raise KgclipError(f"synthetic data: size is {self.size}; expected an even width and height of 32 or more")
-
-
-@dataclass(frozen=True)
-class ClipPlan:
+class ClipPlan(NamedTuple):
     """One clip to be made: its name, and the seeds of its source and of itself."""
 
     id: str
     action: str
-    part: Part
+    part: str
     source_seed: tuple[int, ...]
     seed: tuple[int, ...]
 
@@ -72,14 +43,11 @@ def plan(options: SyntheticOptions) -> list[ClipPlan]:
     plans: list[ClipPlan] = []
     sources: set[str] = set()
     for action in actions():
-        for part in _PARTS:
-            count = options.train_per_action if part == "train" else options.test_per_action
-            left = count
+        for part, left in zip(_PARTS, (options.train_per_action, options.test_per_action), strict=True):
             while left:
                 clips = min(left, int(rng.integers(1, _MOST_CLIPS_OF_A_SOURCE + 1)))
                 source = _source_id(rng, sources)
-                starts = np.cumsum(rng.integers(10, 90, size=clips))
-                for start in starts:
+                for start in np.cumsum(rng.integers(10, 90, size=clips)):
                     seed = (options.seed, 2, len(plans))
                     video = f"{source}_{start:06d}_{start + 10:06d}"
                     plans.append(ClipPlan(video, action, part, (options.seed, 1, len(sources)), seed))
@@ -98,9 +66,8 @@ def _source_id(rng: np.random.Generator, taken: set[str]) -> str:
             return source
 
 
-def _make(job: tuple[Path, ClipPlan, SyntheticOptions]) -> int:
+def _make(root: Path, options: SyntheticOptions, clip_plan: ClipPlan) -> int:
     """Write one clip and, for training, its annotations; give its number of frames."""
-    root, clip_plan, options = job
     rng = np.random.default_rng(clip_plan.seed)
     clip = make_clip(clip_plan.action, np.random.default_rng(clip_plan.source_seed), rng, options)
     action = on_disk(clip_plan.action)
@@ -128,11 +95,7 @@ def _write_lists(root: Path, plans: list[ClipPlan], frames: list[int]) -> None:
 def generate(out: Path, options: SyntheticOptions, *, workers: int = 1, progress: bool = True) -> None:
     """Write a synthetic data set in the layout of Kinetics-TPS; all of it or nothing.
 
-    Args:
-        out: the folder to make; it may exist if it is empty.
-        options: what it holds.
-        workers: processes; they change the time it takes, not the result.
-        progress: show a progress bar on stderr, if that is a terminal.
+    The number of workers changes the time it takes, not the result.
 
     Raises:
         KgclipError: ``out`` is a file or a folder that holds something.
@@ -144,9 +107,9 @@ def generate(out: Path, options: SyntheticOptions, *, workers: int = 1, progress
         for part in _PARTS:
             for action in actions():
                 (root / f"{part}_videos" / on_disk(action)).mkdir(parents=True)
-        jobs = [(root, clip_plan, options) for clip_plan in plans]
         frames = []
-        for length in map_in_workers(_make, jobs, workers, place=str(out), chunk=4):
-            frames.append(length)
+        make = partial(_make, root, options)
+        for count in map_in_workers(make, plans, workers, place=str(out), chunk=4):
+            frames.append(count)
             advance(1)
         _write_lists(root, plans, frames)

@@ -13,15 +13,7 @@ from kgclip.synthetic.tokenizer import PAD_ID, HashTokenizer
 
 @dataclass(frozen=True)
 class TextConfig:
-    """Sizes of the text encoder.
-
-    Args:
-        embedding_dim: D, the length of a text's embedding.
-        buckets: rows of the hashed embedding table.
-        width: channels inside the transformer.
-        depth: number of transformer blocks.
-        num_heads: attention heads a block.
-    """
+    """Sizes of the text encoder; ``buckets`` are the rows of the hashed embedding table."""
 
     embedding_dim: int = 256
     buckets: int = 4096
@@ -32,13 +24,9 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """Sizes of the image encoder; every stage halves the map, so 64 pixels and four stages end at 4 x 4.
+    """Sizes of the image encoder: the square image, then channels and residual blocks of each stage.
 
-    Args:
-        embedding_dim: D, the length of an image's embedding.
-        image_size: side of the square image in pixels.
-        widths: channels of each stage.
-        depths: residual blocks of each stage.
+    Every stage halves the map, so 64 pixels and four stages end at 4 x 4.
     """
 
     embedding_dim: int = 256

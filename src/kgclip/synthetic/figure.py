@@ -1,14 +1,14 @@
 """The figure and its objects as colored capsules in the picture plane, ready to be painted back to front."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float32
 
 from kgclip.kg.movement import PARTS
-from kgclip.synthetic.actions import kind_of, options
+from kgclip.synthetic.actions import options
 from kgclip.synthetic.motion import Motions
-from kgclip.synthetic.objects import COLORS, SHARED, place
+from kgclip.synthetic.objects import COLORS, MOST_CAPSULES, SHARED, place
 from kgclip.synthetic.scene import CLUTTER, SURFACES, Scenes
 from kgclip.synthetic.skeleton import BODY, Skeleton, pose
 
@@ -37,13 +37,9 @@ _BODY_CAPSULES: tuple[tuple[str, str, float, str, str | None], ...] = (
 BODY_PARTS: tuple[str | None, ...] = tuple(part for *_, part in _BODY_CAPSULES)
 """The body part of each of the first capsules of a figure; None for neck and trunk, which are no part."""
 
-SLOTS: dict[str, tuple[str, int]] = {
-    "left hand": ("left", 3), "right hand": ("right", 3), "left foot": ("left", 3), "right foot": ("right", 3),
-    "hip": ("left", 2),
-}  # fmt: skip
-"""Part that can have an object -> its side and how many capsules are kept for the object."""
+SLOTS = ("left hand", "right hand", "left foot", "right foot", "hip")
+"""The parts that can have an object; capsules are kept for each, after those of the body."""
 
-_SURFACE = {name: index for index, name in enumerate(SURFACES)}
 _FAR = 9.0  # depth of the clutter, behind all
 
 
@@ -66,33 +62,20 @@ class Figure:
 
     def take(self, rows: slice) -> "Figure":
         """Give the capsules of some pictures."""
-        return Figure(self.start[rows], self.end[rows], self.radius[rows], self.depth[rows], self.color[rows])
+        return Figure(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def slot_columns(part: str) -> slice:
+def slot_columns(part: str) -> list[int]:
     """Give the capsules of a figure that draw the object at a part."""
-    first = len(_BODY_CAPSULES)
-    for name, (_, count) in SLOTS.items():
-        if name == part:
-            return slice(first, first + count)
-        first += count
-    raise KeyError(part)
-
-
-def object_codes(part: str) -> dict[str, list[int]]:
-    """Give each object that a part can have, with the part's codes that have it."""
-    found: dict[str, list[int]] = {}
-    for code, (_, thing) in enumerate(options(kind_of(part))):
-        if thing is not None:
-            found.setdefault(thing, []).append(code)
-    return found
+    first = len(BODY_PARTS) + MOST_CAPSULES * SLOTS.index(part)
+    return list(range(first, first + MOST_CAPSULES))
 
 
 class _Canvas:
     """World capsules under construction."""
 
     def __init__(self, count: int) -> None:
-        total = len(_BODY_CAPSULES) + sum(capsules for _, capsules in SLOTS.values())
+        total = len(BODY_PARTS) + MOST_CAPSULES * len(SLOTS)
         self.start = np.zeros((count, total, 3), dtype=np.float32)
         self.end = np.zeros((count, total, 3), dtype=np.float32)
         self.radius = np.full((count, total), -1, dtype=np.float32)
@@ -104,33 +87,25 @@ class _Canvas:
             self.start[:, column] = skeleton.joints[first]
             self.end[:, column] = skeleton.joints[second]
             self.radius[:, column] = -radius * head if radius < 0 else radius * girth
-            if part in ("left hand", "right hand"):
-                self.radius[:, column] *= skeleton.value(part, "size")
-            self.color[:, column] = scenes.colors[:, _SURFACE[surface]]
+            if part in skeleton.hands:
+                self.radius[:, column] *= skeleton.hands[part]["size"]
+            self.color[:, column] = scenes.colors[:, SURFACES.index(surface)]
 
     def objects(self, skeleton: Skeleton, motions: Motions, scenes: Scenes) -> None:
-        for part, (side, _) in SLOTS.items():
-            mine, other = motions.codes[:, PARTS.index(part)], np.zeros(len(scenes), dtype=np.int64)
-            if part.startswith(("left ", "right ")):
-                opposite = ("right " if side == "left" else "left ") + kind_of(part)
-                other = motions.codes[:, PARTS.index(opposite)]
-            for thing, codes in object_codes(part).items():
-                both = np.isin(other, codes)
-                drawn = np.isin(mine, codes)
-                if thing in SHARED and side == "right":
+        tint = scenes.colors[:, SURFACES.index("gear")]
+        for part in SLOTS:
+            here, there = ("right", "left") if part.startswith("right ") else ("left", "right")
+            names = np.array([thing or "" for _, thing in options(part)])
+            mine, others = (names[motions.codes[:, PARTS.index(p)]] for p in (part, part.replace(here, there)))
+            for thing in set(mine.tolist()) - {""}:
+                drawn, both = mine == thing, others == thing
+                if thing in SHARED and here == "right":
                     drawn &= ~both  # the left limb's slot draws it
-                rows = np.flatnonzero(drawn)
-                if len(rows):
-                    self._object(skeleton, scenes, part, thing, rows, both[rows])
-
-    def _object(
-        self, skeleton: Skeleton, scenes: Scenes, part: str, thing: str, rows: np.ndarray, both: np.ndarray
-    ) -> None:
-        first = slot_columns(part).start
-        color = np.array(COLORS[thing], dtype=np.float32) + scenes.colors[rows, _SURFACE["gear"]]
-        for column, (start, end, radius) in enumerate(place(skeleton, thing, SLOTS[part][0], rows, both), start=first):
-            self.start[rows, column], self.end[rows, column] = start, end
-            self.radius[rows, column], self.color[rows, column] = radius, color
+                rows, color = np.flatnonzero(drawn), np.array(COLORS[thing], dtype=np.float32)
+                capsules = place(skeleton.take(rows), thing, here, both[rows])
+                for column, (start, end, radius) in zip(slot_columns(part), capsules, strict=False):
+                    self.start[rows, column], self.end[rows, column] = start, end
+                    self.radius[rows, column], self.color[rows, column] = radius, color + tint[rows]
 
 
 def _project(points: np.ndarray, scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:

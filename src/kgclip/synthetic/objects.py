@@ -1,16 +1,21 @@
 """What figures hold, hit, sit and stand on: each object as at most three capsules."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from kgclip.synthetic.skeleton import Skeleton
 
+MOST_CAPSULES = 3
 Capsule = tuple[np.ndarray, np.ndarray, float]  # both ends [N, 3] and the radius, in body heights
+Place = Callable[[Skeleton, str, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Where an object is and the way it points, given the side that has it and where both sides do."""
+
 _UP = np.array([0, 0, 1], dtype=np.float32)
 _ROPE_LENGTH = 0.72  # how far the middle of the rope is from the hands
-_ROPE_PIECES = 3
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
@@ -24,8 +29,12 @@ def _axis(skeleton: Skeleton, column: int) -> np.ndarray:
     return _unit(axis)
 
 
-def _grips(skeleton: Skeleton, both: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give the middle and the direction of a bar: through both hands where both hold it, else across one hand."""
+def _in_one_hand(skeleton: Skeleton, side: str, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return skeleton.joints[f"{side} fingers"], _axis(skeleton, 0)
+
+
+def _through_the_hands(skeleton: Skeleton, side: str, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Go through both hands where both hold the object, else across one hand."""
     left, right = (skeleton.joints[f"{s} fingers"] for s in ("left", "right"))
     apart = left - right
     across = both[:, None] & (np.linalg.norm(apart, axis=-1, keepdims=True) > 0.12)
@@ -33,108 +42,54 @@ def _grips(skeleton: Skeleton, both: np.ndarray, side: str) -> tuple[np.ndarray,
     return middle, np.where(across, _unit(apart), _axis(skeleton, 0))
 
 
-def _bar(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    middle, along = _grips(skeleton, both, side)
-    return [(middle - 0.6 * along, middle + 0.6 * along, 0.022)]
-
-
-def _barbell(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    middle, along = _grips(skeleton, both, side)
-    ends = middle - 0.38 * along, middle + 0.38 * along
-    return [(*ends, 0.018), *((end - 0.01 * along, end + 0.01 * along, 0.085) for end in ends)]
-
-
-def _dumbbell(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    hand, along = skeleton.joints[f"{side} fingers"], _axis(skeleton, 0)
-    ends = hand - 0.075 * along, hand + 0.075 * along
-    return [(*ends, 0.02), *((end, end, 0.048) for end in ends)]
-
-
-def _pointing(skeleton: Skeleton, side: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give where a stick is gripped and the way it points, turned by the hand's spin."""
-    spin = np.deg2rad(skeleton.value(f"{side} hand", "spin"))
+def _out_of_the_hand(skeleton: Skeleton, side: str, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Point as the hand does, turned by its spin."""
+    spin = np.deg2rad(skeleton.hands[f"{side} hand"]["spin"])
     local = np.stack([np.sin(spin), 0.6 * np.cos(spin), -0.8 * np.cos(spin)], axis=-1)
-    way = np.einsum("nij,nj->ni", skeleton.hands[side], local)
+    way = np.einsum("nij,nj->ni", skeleton.palms[side], local)
     return skeleton.joints[f"{side} fingers"], way.astype(np.float32)
 
 
-def _bat(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    grip, way = _pointing(skeleton, side)
-    return [(grip, grip + 0.2 * way, 0.022), (grip + 0.2 * way, grip + 0.44 * way, 0.038)]
+def _thrown(skeleton: Skeleton, side: str, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    fly = skeleton.hands[f"{side} hand"]["fly"][:, None]
+    return skeleton.joints[f"{side} fingers"] + fly * (0.42 * _UP + 0.08 * _axis(skeleton, 1)), _axis(skeleton, 0)
 
 
-def _paddle(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    grip, way = _pointing(skeleton, side)
-    return [(grip, grip + 0.28 * way, 0.02), (grip + 0.32 * way, grip + 0.38 * way, 0.07)]
+def _before_the_figure(skeleton: Skeleton, side: str, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    forward, hit = _axis(skeleton, 1), skeleton.hands[f"{side} hand"]["size"][:, None] - 1.2
+    return skeleton.joints["pelvis"] + (0.46 + 0.12 * hit) * forward, forward
 
 
-def _hammer(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    grip, way = _pointing(skeleton, side)
-    return [(grip, grip + 0.38 * way, 0.014), (grip + 0.42 * way, grip + 0.42 * way, 0.07)]
+def _under_the_seat(skeleton: Skeleton, side: str, both: np.ndarray, depth: float) -> tuple[np.ndarray, np.ndarray]:
+    return skeleton.joints["pelvis"] - depth * _UP, _axis(skeleton, 1)
 
 
-def _thrown(skeleton: Skeleton, side: str) -> np.ndarray:
-    fly = skeleton.value(f"{side} hand", "fly")[:, None]
-    return skeleton.joints[f"{side} fingers"] + fly * (0.42 * _UP + 0.08 * _axis(skeleton, 1))
-
-
-def _ball(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    middle = _thrown(skeleton, side)
-    return [(middle, middle, 0.062)]
-
-
-def _discus(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    middle, along = _thrown(skeleton, side), _axis(skeleton, 0)
-    return [(middle - 0.06 * along, middle + 0.06 * along, 0.035)]
-
-
-def _rope(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    left, right = (skeleton.joints[f"{s} fingers"] for s in ("left", "right"))
-    angle = np.deg2rad(skeleton.value(f"{side} hand", "spin"))[:, None]
-    way = _ROPE_LENGTH * (np.sin(angle) * _axis(skeleton, 1) - np.cos(angle) * _UP)
-    shares = np.linspace(0, 1, _ROPE_PIECES + 1, dtype=np.float32)
-    points = [left + share * (right - left) + np.float32(np.sin(np.pi * share)) * way for share in shares]
-    return [(points[i], points[i + 1], 0.016) for i in range(_ROPE_PIECES)]
-
-
-def _punching_bag(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    hit = skeleton.value(f"{side} hand", "size")[:, None] - 1.2
-    foot = skeleton.joints["pelvis"] + (0.46 + 0.12 * hit) * _axis(skeleton, 1)
-    return [(foot, foot + 0.34 * _UP, 0.1), (foot + 0.34 * _UP, foot + 0.8 * _UP, 0.012)]
-
-
-def _snowboard(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    under, forward = skeleton.joints["pelvis"] - 0.1 * _UP, _axis(skeleton, 1)
-    return [
-        (under - 0.16 * forward, under + 0.5 * forward, 0.03),
-        (under + 0.5 * forward, under + 0.6 * forward + 0.08 * _UP, 0.03),
-    ]
-
-
-def _bull(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
-    under, forward = skeleton.joints["pelvis"] - 0.17 * _UP, _axis(skeleton, 1)
-    head = under + 0.42 * forward + 0.06 * _UP
-    return [(under - 0.24 * forward, under + 0.26 * forward, 0.12), (head, head, 0.09)]
-
-
-def _skateboard(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
+def _under_the_feet(skeleton: Skeleton, side: str, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     soles = {s: (skeleton.joints[f"{s} ankle"] + skeleton.joints[f"{s} toe"]) / 2 for s in ("left", "right")}
     apart = soles["left"] - soles["right"]
     along = np.where(both[:, None] & (np.abs(apart[:, :1]) > 0.1), _unit(apart), _axis(skeleton, 1))
-    middle = np.where(both[:, None], (soles["left"] + soles["right"]) / 2, soles[side]) - 0.055 * _UP
-    wheels = [middle + sign * 0.15 * along - 0.03 * _UP for sign in (-1, 1)]
-    return [(middle - 0.24 * along, middle + 0.24 * along, 0.022), *((wheel, wheel, 0.026) for wheel in wheels)]
+    return np.where(both[:, None], (soles["left"] + soles["right"]) / 2, soles[side]) - 0.055 * _UP, along
 
 
 SHARED = frozenset({"barbell", "bar", "rope", "punching bag", "skateboard"})
 """Objects of which there is one, where the left and the right limb both have it."""
 
-SHAPES: dict[str, Callable[[Skeleton, str, Bool[np.ndarray, " N"]], list[Capsule]]] = {
-    "bar": _bar, "barbell": _barbell, "dumbbell": _dumbbell, "baseball bat": _bat, "paddle": _paddle, "hammer": _hammer,
-    "ball": _ball, "discus": _discus, "rope": _rope, "punching bag": _punching_bag, "snowboard": _snowboard,
-    "bull": _bull, "skateboard": _skateboard,
+_SHAPES: dict[str, tuple[Place, list[tuple[float, float, float, float, float]]]] = {
+    # where it is; of each capsule: how far along the way and up its start and its end are, and its radius
+    "bar": (_through_the_hands, [(-0.6, 0, 0.6, 0, 0.022)]),
+    "dumbbell": (_in_one_hand, [(-0.075, 0, 0.075, 0, 0.02), *((end, 0, end, 0, 0.048) for end in (-0.075, 0.075))]),
+    "baseball bat": (_out_of_the_hand, [(0, 0, 0.2, 0, 0.022), (0.2, 0, 0.44, 0, 0.038)]),
+    "paddle": (_out_of_the_hand, [(0, 0, 0.28, 0, 0.02), (0.32, 0, 0.38, 0, 0.07)]),
+    "hammer": (_out_of_the_hand, [(0, 0, 0.38, 0, 0.014), (0.42, 0, 0.42, 0, 0.07)]),
+    "ball": (_thrown, [(0, 0, 0, 0, 0.062)]),
+    "discus": (_thrown, [(-0.06, 0, 0.06, 0, 0.035)]),
+    "punching bag": (_before_the_figure, [(0, 0, 0, 0.34, 0.1), (0, 0.34, 0, 0.8, 0.012)]),
+    "snowboard": (partial(_under_the_seat, depth=0.1), [(-0.16, 0, 0.5, 0, 0.03), (0.5, 0, 0.6, 0.08, 0.03)]),
+    "bull": (partial(_under_the_seat, depth=0.17), [(-0.24, 0, 0.26, 0, 0.12), (0.42, 0.06, 0.42, 0.06, 0.09)]),
+    "skateboard": (
+        _under_the_feet, [(-0.24, 0, 0.24, 0, 0.022), *((at, -0.03, at, -0.03, 0.026) for at in (-0.15, 0.15))]
+    ),
 }  # fmt: skip
-"""Object -> its capsules at N skeletons, given the side that has it and where both sides do."""
 
 COLORS: dict[str, tuple[float, float, float]] = {
     "bar": (70, 70, 78), "barbell": (40, 40, 46), "dumbbell": (40, 40, 46), "baseball bat": (176, 124, 66),
@@ -145,26 +100,39 @@ COLORS: dict[str, tuple[float, float, float]] = {
 """Object -> its usual color, RGB in 0..255."""
 
 
-def _subset(skeleton: Skeleton, rows: np.ndarray) -> Skeleton:
-    return Skeleton(
-        {name: point[rows] for name, point in skeleton.joints.items()},
-        skeleton.trunk[rows],
-        {side: palm[rows] for side, palm in skeleton.hands.items()},
-        {part: value[rows] for part, value in skeleton.values.items()},
-    )
+def _barbell(skeleton: Skeleton, side: str, both: np.ndarray) -> list[Capsule]:
+    middle, along = _through_the_hands(skeleton, side, both)
+    ends = middle - 0.38 * along, middle + 0.38 * along
+    return [(*ends, 0.018), *((end - 0.01 * along, end + 0.01 * along, 0.085) for end in ends)]
+
+
+def _rope(skeleton: Skeleton, side: str) -> list[Capsule]:
+    left, right = (skeleton.joints[f"{s} fingers"] for s in ("left", "right"))
+    angle = np.deg2rad(skeleton.hands[f"{side} hand"]["spin"])[:, None]
+    way = _ROPE_LENGTH * (np.sin(angle) * _axis(skeleton, 1) - np.cos(angle) * _UP)
+    shares = np.linspace(0, 1, MOST_CAPSULES + 1, dtype=np.float32)
+    points = [left + share * (right - left) + np.float32(np.sin(np.pi * share)) * way for share in shares]
+    return [(*ends, 0.016) for ends in pairwise(points)]
 
 
 def place(
-    skeleton: Skeleton, name: str, side: str, rows: np.ndarray, both: Bool[np.ndarray, " n"]
-) -> list[tuple[Float32[np.ndarray, "n 3"], Float32[np.ndarray, "n 3"], float]]:
-    """Give an object's capsules at some of the skeletons.
+    skeleton: Skeleton, name: str, side: str, both: Bool[np.ndarray, " N"]
+) -> list[tuple[Float32[np.ndarray, "N 3"], Float32[np.ndarray, "N 3"], float]]:
+    """Give an object's capsules at N skeletons.
 
     Args:
-        skeleton: of N figures.
-        name: the object, a key of ``SHAPES``.
+        skeleton: of N figures that have the object.
+        name: the object, a key of ``COLORS``.
         side: ``left`` or ``right``: the limb that has it (any, for the hip).
-        rows: indices of the n figures that have it there.
-        both: of these, which have it in the other limb as well.
+        both: which have it in the other limb as well.
     """
-    ends = SHAPES[name](_subset(skeleton, rows), side, both)
-    return [(a.astype(np.float32), b.astype(np.float32), radius) for a, b, radius in ends]
+    if name == "rope":
+        return _rope(skeleton, side)
+    if name == "barbell":
+        return _barbell(skeleton, side, both)
+    where, capsules = _SHAPES[name]
+    middle, along = where(skeleton, side, both)
+    return [
+        (middle + a * along + low * _UP, middle + b * along + high * _UP, radius)
+        for a, low, b, high, radius in capsules
+    ]

@@ -1,6 +1,5 @@
 """Pictures of figures: the one call that the data generator and the pre-training of the synthetic CLIP share."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,29 +74,12 @@ def _count(seen: np.ndarray, order: np.ndarray) -> np.ndarray:
     return visible
 
 
-def _batches(figure: Figure, scenes: Scenes) -> Iterator[tuple[slice, Figure, Scenes]]:
-    for first in range(0, len(scenes), _BATCH):
-        rows = slice(first, first + _BATCH)
-        yield rows, figure.take(rows), scenes.take(rows)
-
-
-def render(motions: Motions, scenes: Scenes, size: tuple[int, int] = (96, 128)) -> UInt8[np.ndarray, "N H W 3"]:
-    """Draw N independent pictures.
-
-    Args:
-        motions: what the figures do.
-        scenes: who they are and how they are seen.
-        size: rows and columns; a square picture shows the middle of a wider one of the same height.
-    """
-    frames = np.empty((len(scenes), *size, 3), dtype=np.uint8)
-    for rows, figure, some in _batches(draw(motions, scenes), scenes):
-        _compose(figure, some, size, frames[rows])
-    return frames
-
-
-def render_with_truth(motions: Motions, scenes: Scenes, size: tuple[int, int] = (96, 128)) -> Rendering:
-    """Draw N independent pictures as :func:`render` does, and keep where everything is."""
+def render(motions: Motions, scenes: Scenes, size: tuple[int, int] = (96, 128)) -> Rendering:
+    """Draw N independent pictures; a square one shows the middle of a wider one of the same height."""
     figure = draw(motions, scenes)
     frames = np.empty((len(scenes), *size, 3), dtype=np.uint8)
-    visible = [_count(*_compose(part, some, size, frames[rows])) for rows, part, some in _batches(figure, scenes)]
+    visible = []
+    for first in range(0, len(scenes), _BATCH):
+        rows = slice(first, first + _BATCH)
+        visible.append(_count(*_compose(figure.take(rows), scenes.take(rows), size, frames[rows])))
     return Rendering(frames, figure, np.concatenate(visible))

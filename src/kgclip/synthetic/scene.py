@@ -8,11 +8,15 @@ from jaxtyping import Float32, Int64
 from kgclip.synthetic.background import TEXTURES, TILE
 from kgclip.synthetic.skeleton import BODY
 
-_LIMB_SURFACES = ("sleeve", "forearm", "glove", "trousers", "shin", "shoe")
-SURFACES = (
-    "hair", "skin", "nose", "shirt", "pelvis", "gear", "block",
-    *(f"{side} {name}" for side in ("left", "right") for name in _LIMB_SURFACES),
-)  # fmt: skip
+# Figures wear suits whose limbs have colors of their own, so that left and right can be told at 64 pixels, where a
+# face is three pixels wide; shade and tint vary from figure to figure.
+_SUIT = {
+    "left sleeve": (45, 95, 225), "left forearm": (70, 130, 245), "left glove": (130, 190, 250),
+    "right sleeve": (215, 45, 45), "right forearm": (238, 80, 60), "right glove": (250, 150, 130),
+    "left trousers": (25, 140, 120), "left shin": (45, 175, 145), "left shoe": (120, 220, 190),
+    "right trousers": (205, 150, 20), "right shin": (230, 185, 50), "right shoe": (245, 220, 130),
+}  # fmt: skip
+SURFACES = ("hair", "skin", "nose", "shirt", "pelvis", "gear", "block", *_SUIT)
 """What has a color of its own: the figure's surfaces, a tint of all its objects, and the block that hides parts."""
 
 CLUTTER = 3
@@ -74,16 +78,6 @@ def _apart(color: np.ndarray, other: np.ndarray) -> np.ndarray:
     return color + push[:, None]
 
 
-# Figures wear suits whose limbs have colors of their own, so that left and right can be told at 64 pixels, where a
-# face is three pixels wide; shade and tint vary from figure to figure.
-_SUIT = {
-    "left sleeve": (45, 95, 225), "left forearm": (70, 130, 245), "left glove": (130, 190, 250),
-    "right sleeve": (215, 45, 45), "right forearm": (238, 80, 60), "right glove": (250, 150, 130),
-    "left trousers": (25, 140, 120), "left shin": (45, 175, 145), "left shoe": (120, 220, 190),
-    "right trousers": (205, 150, 20), "right shin": (230, 185, 50), "right shoe": (245, 220, 130),
-}  # fmt: skip
-
-
 def _draw_colors(rng: np.random.Generator, count: int, wall: np.ndarray) -> np.ndarray:
     """Dress the figures; trunk and hair stand out from the wall by their brightness."""
     wall_color = wall[:, 0].mean(axis=1)
@@ -91,14 +85,10 @@ def _draw_colors(rng: np.random.Generator, count: int, wall: np.ndarray) -> np.n
     skin = _SKINS[rng.integers(len(_SKINS), size=count)] + _uniform(rng, -12, 12, count, 3)
     gear = _uniform(rng, -30, 30, count, 3)
     shade = _uniform(rng, 0.82, 1.08, count, 1)
-    surfaces = {
-        "hair": 0.6 * hair, "skin": skin, "nose": 0.62 * skin, "shirt": shirt, "pelvis": 0.8 * shirt, "gear": gear,
-        "block": _muted(rng, 30, 210, count),
-    } | {
-        name: np.array(color, dtype=np.float32) * shade + _uniform(rng, -16, 16, count, 3)
-        for name, color in _SUIT.items()
-    }  # fmt: skip
-    return np.clip(np.stack([surfaces[name] for name in SURFACES], axis=1), _DARK, _BRIGHT).astype(np.float32)
+    block = _muted(rng, 30, 210, count)
+    suit = [np.array(color, dtype=np.float32) * shade + _uniform(rng, -16, 16, count, 3) for color in _SUIT.values()]
+    surfaces = [0.6 * hair, skin, 0.62 * skin, shirt, 0.8 * shirt, gear, block, *suit]
+    return np.clip(np.stack(surfaces, axis=1), _DARK, _BRIGHT).astype(np.float32)
 
 
 def _muted(rng: np.random.Generator, low: float | int, high: float | int, *shape: int) -> np.ndarray:
@@ -121,13 +111,7 @@ def _draw_blocks(rng: np.random.Generator, count: int, share: float) -> np.ndarr
 
 
 def random_scenes(rng: np.random.Generator, count: int, occlusion: float = 0.3) -> Scenes:
-    """Draw N independent scenes.
-
-    Args:
-        rng: the source of randomness.
-        count: how many, N.
-        occlusion: share of scenes with a block before the figure.
-    """
+    """Draw N independent scenes; ``occlusion`` is the share that has a block before the figure."""
     wall = _draw_walls(rng, count)
     facing = np.where(rng.random(count) < 0.5, np.float32(1), np.float32(-1))
     scale = _uniform(rng, 0.66, 0.77, count)
@@ -157,34 +141,20 @@ def random_scenes(rng: np.random.Generator, count: int, occlusion: float = 0.3) 
     )
 
 
-def in_the_place_of(scene: Scenes, source: Scenes) -> Scenes:
-    """Give a scene the person and the surroundings of another one: clips cut from one video share them."""
-    shared = ("body", "colors", "wall", "horizon", "texture")
-    return replace(scene, **{name: getattr(source, name) for name in shared})
-
-
-def film(scene: Scenes, rng: np.random.Generator, frames: int, motion: float = 1.0) -> Scenes:
-    """Let one scene run on for a clip: the camera pans, zooms and turns slowly, clutter and block drift.
-
-    Args:
-        scene: one scene.
-        rng: the source of randomness.
-        frames: how many pictures, N.
-        motion: how much moves; 0 = all stands still.
-    """
-    share = motion * (np.arange(frames, dtype=np.float32)[:, None] / max(frames - 1, 1) - 0.5)
+def film(scene: Scenes, rng: np.random.Generator, frames: int) -> Scenes:
+    """Let one scene run on for a clip of N frames: the camera pans, zooms and turns slowly, clutter and block drift."""
+    share = np.arange(frames, dtype=np.float32)[:, None] / max(frames - 1, 1) - 0.5
     still = scene.take(np.zeros(frames, dtype=np.int64))
     turn = share * _uniform(rng, -1, 1, 1, 3) * np.array([14, 3, 3], dtype=np.float32)
     pan = share * _uniform(rng, -1, 1, 1, 4) * np.array([0.05, 0.06, 0.02, 0.0], dtype=np.float32)
     pan[:, 3] = share[:, 0] * rng.uniform(-0.25, 0.25)
     drift = share[:, :, None] * _uniform(rng, -0.5, 0.5, 1, CLUTTER, 2)
     clutter = still.clutter.copy()
-    clutter[..., 0:2] += drift
-    clutter[..., 2:4] += drift
+    clutter[..., :4] += np.tile(drift, 2)
     block = still.block + np.tile(share * _uniform(rng, -0.4, 0.4, 1, 2), 2)
     grain = still.grain.copy()
     grain[:, 1] = rng.integers(0, 1 << 16, size=frames)
-    flicker = 1 + 0.02 * motion * np.sin(np.arange(frames) * rng.uniform(0.1, 0.5) + rng.uniform(0, 6))
+    flicker = 1 + 0.02 * np.sin(np.arange(frames) * rng.uniform(0.1, 0.5) + rng.uniform(0, 6))
     return replace(
         still,
         angles=still.angles + turn,

@@ -4,11 +4,12 @@ World axes: x to the figure's left, y forward, z up, in body heights; the ground
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32
 
-from kgclip.synthetic.motion import JOINTS, Motions, joint_values
+from kgclip.synthetic.motion import Motions, joint_values
 
 BODY = {
     "trunk": 0.275, "upper arm": 0.17, "forearm": 0.15, "hand": 0.082, "thigh": 0.235, "shin": 0.225, "foot": 0.145,
@@ -26,23 +27,28 @@ _BAR_HEIGHT = 1.2  # of what the hands hang on
 
 @dataclass(frozen=True, eq=False)
 class Skeleton:
-    """Joint positions of N figures, the frames that objects are hung on, and the hands' free values.
+    """Joint positions of N figures, and what objects are hung on.
 
     Attributes:
         joints: name -> position; limbs as ``left elbow``, ``right toe``.
         trunk: rotation of the trunk without its bend at the waist, in which the arms move.
-        hands: ``left``/``right`` -> rotation of the hand, whose own axis points along -z.
-        values: part -> joint values as in :func:`kgclip.synthetic.motion.joint_values`.
+        palms: ``left``/``right`` -> rotation of the hand, whose own axis points along -z.
+        hands: ``left hand``/``right hand`` -> joint -> values.
     """
 
     joints: dict[str, Points]
     trunk: Rotations
-    hands: dict[str, Rotations]
-    values: dict[str, Float32[np.ndarray, "N J"]]
+    palms: dict[str, Rotations]
+    hands: dict[str, dict[str, Float32[np.ndarray, " N"]]]
 
-    def value(self, part: str, joint: str) -> Float32[np.ndarray, " N"]:
-        """Give one joint's value of a part, e.g. the ``size`` of the ``left hand``."""
-        return self.values[part][:, list(JOINTS[part.split(" ")[-1]]).index(joint)]
+    def take(self, rows: np.ndarray) -> "Skeleton":
+        """Give the figures of some rows."""
+        return Skeleton(
+            {name: point[rows] for name, point in self.joints.items()},
+            self.trunk[rows],
+            {side: palm[rows] for side, palm in self.palms.items()},
+            {hand: {joint: value[rows] for joint, value in joints.items()} for hand, joints in self.hands.items()},
+        )
 
 
 def _rotation(degrees: np.ndarray, first: int, second: int) -> np.ndarray:
@@ -56,20 +62,10 @@ def _rotation(degrees: np.ndarray, first: int, second: int) -> np.ndarray:
     return matrix
 
 
-def _pitch(degrees: np.ndarray) -> np.ndarray:
-    return _rotation(degrees, 2, 1)  # what is up goes forward: a bow
-
-
-def _raise(degrees: np.ndarray) -> np.ndarray:
-    return _rotation(degrees, 1, 2)  # what hangs goes forward: a raised arm
-
-
-def _roll(degrees: np.ndarray) -> np.ndarray:
-    return _rotation(degrees, 2, 0)  # what is up goes to the figure's left
-
-
-def _yaw(degrees: np.ndarray) -> np.ndarray:
-    return _rotation(degrees, 1, 0)  # what is forward goes to the figure's left
+_pitch = partial(_rotation, first=2, second=1)  # what is up goes forward: a bow
+_raise = partial(_rotation, first=1, second=2)  # what hangs goes forward: a raised arm
+_roll = partial(_rotation, first=2, second=0)  # what is up goes to the figure's left
+_yaw = partial(_rotation, first=1, second=0)  # what is forward goes to the figure's left
 
 
 def _along(rotation: np.ndarray, vector: tuple[float | int, ...], length: np.ndarray | float = 1.0) -> np.ndarray:
@@ -77,13 +73,9 @@ def _along(rotation: np.ndarray, vector: tuple[float | int, ...], length: np.nda
     return direction * (length[:, None] if isinstance(length, np.ndarray) else np.float32(length))
 
 
-def _columns(values: np.ndarray, kind: str) -> dict[str, np.ndarray]:
-    return dict(zip(JOINTS[kind], values.T, strict=True))
-
-
 def _arm(joints: dict, side: str, body: dict, trunk: np.ndarray, values: dict) -> np.ndarray:
     sign = _SIDES[side]
-    arm, hand = _columns(values[f"{side} arm"], "arm"), _columns(values[f"{side} hand"], "hand")
+    arm, hand = values[f"{side} arm"], values[f"{side} hand"]
     clap = {**_CLAP, "out": _CLAP["out"] + _CLAP_OPENING * hand["apart"]}
     arm = {joint: value + hand["meet"] * (clap[joint] - value) for joint, value in arm.items()}
     upper = trunk @ _yaw(sign * arm["out"]) @ _raise(arm["raise"]) @ _yaw(-sign * arm["twist"])
@@ -97,9 +89,9 @@ def _arm(joints: dict, side: str, body: dict, trunk: np.ndarray, values: dict) -
 
 def _leg(joints: dict, side: str, body: dict, pelvis: np.ndarray, values: dict) -> None:
     sign = _SIDES[side]
-    leg, foot = _columns(values[f"{side} leg"], "leg"), _columns(values[f"{side} foot"], "foot")
+    leg, foot = values[f"{side} leg"], values[f"{side} foot"]
     # A seat bends the legs at hip and knee, as far as their own state does not do so already.
-    seat = 80 * _columns(values["hip"], "hip")["seat"] * (1 - np.clip(leg["forward"] / 80, 0, 1))
+    seat = 80 * values["hip"]["seat"] * (1 - np.clip(leg["forward"] / 80, 0, 1))
     forward, knee = leg["forward"] + seat, leg["knee"] + seat
     thigh = pelvis @ _roll(-sign * leg["out"]) @ _raise(forward)
     shin = thigh @ _raise(-knee)
@@ -120,15 +112,10 @@ def _ground(joints: dict, hip: dict) -> np.ndarray:
 
 
 def pose(motions: Motions, body: Float32[np.ndarray, "N 11"]) -> Skeleton:
-    """Place the joints of N figures.
-
-    Args:
-        motions: what the parts do, and where in their cycles they are.
-        body: lengths in the order of ``BODY``.
-    """
+    """Place the joints of N figures, whose ``body`` is lengths in the order of ``BODY``."""
     values = joint_values(motions)
     size = dict(zip(BODY, body.T, strict=True))
-    hip, head = _columns(values["hip"], "hip"), _columns(values["head"], "head")
+    hip, head = values["hip"], values["head"]
     pelvis = _yaw(hip["body_yaw"]) @ _roll(hip["body_roll"]) @ _pitch(hip["body_pitch"])
     trunk = pelvis @ _yaw(hip["spine_yaw"]) @ _roll(hip["spine_roll"])
     spine = trunk @ _pitch(hip["spine_pitch"])
@@ -138,13 +125,13 @@ def pose(motions: Motions, body: Float32[np.ndarray, "N 11"]) -> Skeleton:
     joints["head"] = joints["neck"] + _along(skull, (0, 0, 1), size["head"] * 1.35)
     joints["face"] = joints["head"] + _along(skull, (0, 0.42, -0.08), size["head"])
     joints["nose"] = joints["head"] + _along(skull, (0, 1.06, -0.1), size["head"])
-    hands = {}
+    palms = {}
     for side, sign in _SIDES.items():
         joints[f"{side} shoulder"] = joints["neck"] + _along(spine, (sign, 0, -0.15), size["shoulders"])
         joints[f"{side} hip"] = joints["pelvis"] + _along(pelvis, (sign, 0, 0), size["hips"])
-        hands[side] = _arm(joints, side, size, trunk, values)
+        palms[side] = _arm(joints, side, size, trunk, values)
         _leg(joints, side, size, pelvis, values)
     rise = _ground(joints, hip)
     for point in joints.values():
         point[:, 2] += rise
-    return Skeleton(joints, trunk, hands, values)
+    return Skeleton(joints, trunk, palms, {hand: values[hand] for hand in ("left hand", "right hand")})

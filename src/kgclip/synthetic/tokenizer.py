@@ -24,9 +24,7 @@ class HashTokenizer:
     The hash is CRC-32, the same on every machine and in every process; no file is needed. Words that share letters
     share n-grams (`bend`, `unbend`), as in fastText (arXiv 1607.04606), which is what gives a new word a meaning.
 
-    Args:
-        buckets: size of the table; ids are in [0, buckets), 0 is padding, 1 opens a text.
-        max_words: longer texts are cut off after this many words.
+    Ids are in [0, buckets): 0 is padding, 1 opens a text. Texts are cut off after `max_words`.
     """
 
     def __init__(self, buckets: int, max_words: int = 31):

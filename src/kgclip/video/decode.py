@@ -36,8 +36,7 @@ class VideoInfo:
         num_frames: frames that can be read.
         duration_s: from the first frame to the end of the last, in seconds.
         fps: mean frames per second; the true mean where the rate varies.
-        width: of the frames as displayed, after rotation, in pixels.
-        height: of the frames as displayed, after rotation, in pixels.
+        width, height: of the frames as displayed, after rotation, in pixels.
         rotation_deg: clockwise turn from the stored to the displayed frame: 0, 90, 180 or 270.
     """
 
@@ -50,11 +49,7 @@ class VideoInfo:
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Length, rate, size and rotation of a video file; decodes its first frame.
-
-    Raises:
-        KgclipError: as `open_video`.
-    """
+    """Length, rate, size and rotation of a video file; decodes its first frame. Raises as `open_video`."""
     with open_video(path) as video:
         return video.info
 
@@ -62,11 +57,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
 def read_frames(
     path: str | os.PathLike[str], indices: Sequence[int] | np.ndarray, *, threads: int = 1
 ) -> UInt8[np.ndarray, "T H W 3"]:
-    """The frames at 0-based display-order `indices`, in the order asked for; RGB, 0 to 255, as displayed.
-
-    Raises:
-        KgclipError: as `open_video` and `Video.read`.
-    """
+    """What `Video.read` gives of a file opened for this alone; raises as it and `open_video`."""
     with open_video(path, threads=threads) as video:
         return video.read(indices)
 
@@ -75,10 +66,7 @@ def read_frames(
 def open_video(path: str | os.PathLike[str], *, threads: int = 1) -> Iterator["Video"]:
     """Open a video file, index its frames once, and read from it as often as needed.
 
-    Args:
-        path: the file.
-        threads: that decode. More than one pays where a single file is waited for; readers of many files are better
-            parallel over the files.
+    More than one thread pays where a single file is waited for; readers of many files are better parallel over them.
 
     Raises:
         KgclipError: if the file is missing, empty, unreadable, damaged, or holds no video.
@@ -93,15 +81,9 @@ def open_video(path: str | os.PathLike[str], *, threads: int = 1) -> Iterator["V
 
 
 class Video:
-    """An open video; made by `open_video`.
-
-    Attributes:
-        file: the file, open.
-        num_frames: frames that can be read.
-    """
+    """An open video of `num_frames` frames; made by `open_video`, which indexes it unless another reader has."""
 
     def __init__(self, file: VideoFile, threads: int = 1, index: FrameIndex | None = None):
-        """Index the file, unless another reader of it has done so."""
         self.file = file
         self._threads = threads
         self._reformatter = VideoReformatter()  # shared by all frames: setting one up costs more than decoding a frame
@@ -198,30 +180,25 @@ class Video:
             return file.num_decoded
 
     def _decode_runs(self, index: FrameIndex, todo: Iterator[Run], pictures: dict[int, np.ndarray]) -> None:
-        for gop, targets in todo:
-            self._decode_run(index, gop, targets, pictures)
-
-    def _decode_run(
-        self, index: FrameIndex, gop: int, targets: dict[int, int], pictures: dict[int, np.ndarray]
-    ) -> None:
-        """Decode from a key frame on until all `targets`, frame numbers by time stamp, are in `pictures`."""
+        """Decode from a key frame on until all frames wanted of its run are in `pictures`, for all runs."""
         codec = self.file.codec
-        packets = self._packets_from(index, gop)
-        unfed, missing = set(targets), dict(targets)
-        while missing:
-            # Once the decoder has all it needs, no further packet is fed but what it holds back is asked for.
-            packet = next(packets, None) if unfed else None
-            stamp = packet.pts if packet else None
-            if codec.name in SKIPPING_CODECS:
-                codec.skip_frame = "DEFAULT" if stamp in unfed else "NONREF"
-            unfed.discard(stamp)
-            for frame in self.file.decode(packet):
-                if frame.pts == index.key_stamps[gop] and frame.pict_type in (PictureType.P, PictureType.B):
-                    raise IndexFaultError  # the container marks key frames that are none
-                if frame.pts in missing and not frame.is_corrupt:
-                    pictures[missing.pop(frame.pts)] = self._picture(frame)
-            if packet is None and missing:
-                raise IndexFaultError
+        for gop, targets in todo:
+            packets = self._packets_from(index, gop)
+            unfed, missing = set(targets), dict(targets)
+            while missing:
+                # Once the decoder has all it needs, no further packet is fed but what it holds back is asked for.
+                packet = next(packets, None) if unfed else None
+                stamp = packet.pts if packet else None
+                if codec.name in SKIPPING_CODECS:
+                    codec.skip_frame = "DEFAULT" if stamp in unfed else "NONREF"
+                unfed.discard(stamp)
+                for frame in self.file.decode(packet):
+                    if frame.pts == index.key_stamps[gop] and frame.pict_type in (PictureType.P, PictureType.B):
+                        raise IndexFaultError  # the container marks key frames that are none
+                    if frame.pts in missing and not frame.is_corrupt:
+                        pictures[missing.pop(frame.pts)] = self._picture(frame)
+                if packet is None and missing:
+                    raise IndexFaultError
 
     def _packets_from(self, index: FrameIndex, gop: int) -> Iterator[Packet]:
         """The packets from a key frame on."""
@@ -253,19 +230,8 @@ class Video:
     def _picture(self, frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
         """A decoded frame as RGB, upright, in the size the file promises even where it changes on the way."""
         if self._orientation is None:
-            self._orientation = _orientation(frame)
+            self._orientation = Orientation.of(frame)
         width, height = self._size
         # One thread: starting more, which FFmpeg does unless told, takes longer than converting a small frame.
         rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
         return self._orientation.apply(rgb.to_ndarray())
-
-
-def _orientation(frame: VideoFrame) -> Orientation:
-    try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV does not know all kinds of side data
-        matrix = None
-    if matrix is None:
-        return Orientation()
-    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
-    return Orientation.from_display_matrix(a, b, c, d)

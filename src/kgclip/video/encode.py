@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from kgclip.errors import KgclipError
+from kgclip.files import atomic_path
 
 _KEY_FRAME_INTERVAL_S = 1.0
 _REPEATABLE = "rc-lookahead=0:mbtree=0"  # with lookahead, x264 gives other bytes in about one small clip of twenty
@@ -21,8 +22,8 @@ def write_video(path: Path, frames: UInt8[np.ndarray, "T H W 3"], fps: int) -> N
     count, height, width, _ = frames.shape
     if count == 0 or height % 2 or width % 2:
         raise KgclipError(f"{path}: got {count} frames of {width}x{height}; expected at least one and even sizes")
-    temporary = path.with_name(f".{path.name}.part")
-    with av.open(str(temporary), "w", format="mp4", container_options={"fflags": "+bitexact"}) as container:
+    options = {"fflags": "+bitexact"}
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", "mp4", container_options=options) as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {
@@ -35,4 +36,3 @@ def write_video(path: Path, frames: UInt8[np.ndarray, "T H W 3"], fps: int) -> N
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         container.mux(stream.encode(None))
-    temporary.replace(path)

@@ -42,13 +42,7 @@ class ClipFrames:
 
 
 def read_clip(path: Path, num_frames: int, *, rng: np.random.Generator | None = None, threads: int = 1) -> ClipFrames:
-    """One frame from each of ``num_frames`` equal segments of a video, as :func:`segment_indices` draws them.
-
-    Args:
-        path: a video.
-        num_frames: T.
-        rng: source of a random frame of each segment; None for their centers.
-        threads: that decode this one file.
+    """One frame from each of T = ``num_frames`` segments of a video, as :func:`segment_indices` draws them by ``rng``.
 
     Raises:
         KgclipError: the file cannot be read.
@@ -65,11 +59,6 @@ def read_clips(
     """The clips in their order, read ahead by threads; what is wrong with a file takes the place of its frames.
 
     Threads serve, as decoding releases the interpreter's lock. Two clips a thread are held at most.
-
-    Args:
-        paths: video file of each clip.
-        num_frames: T.
-        workers: threads, at least 1.
     """
 
     def read(path: Path) -> ClipFrames | KgclipError:

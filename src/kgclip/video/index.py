@@ -10,7 +10,6 @@ UNKNOWN = -1
 # Decoding this many frames that nobody asked for costs no more than seeking over them.
 LONGEST_GAP = 2
 
-
 # Frames that are best decoded in one go: the GOP to start from, and their numbers by time stamp.
 Run = tuple[int, dict[int, int]]
 
@@ -51,17 +50,12 @@ class FrameIndex:
         num_frames: int,
         read_gop: Callable[[int, int | None], list[PacketStamp]] | None = None,
     ):
-        """Start with what a container's header tells; `read_gop` reads the packets of one GOP when they are needed.
+        """Start with what a container's header tells: shown frames before each key frame in decoding order, and times.
 
-        Args:
-            starts: shown frames before each key frame in decoding order.
-            key_times: decoding time of each key frame.
-            num_frames: frames shown in all.
-            read_gop: gives the packets from the key frame decoded at the first time up to the end of the leading
-                frames of the key frame decoded at the second time (`None`: to the end of the file).
+        `read_gop`, called when they are needed, gives the packets from the key frame decoded at the first time up to
+        the end of the leading frames of the key frame decoded at the second time (`None`: to the end of the file).
         """
-        self.num_frames = num_frames
-        self.key_times = key_times
+        self.num_frames, self.key_times = num_frames, key_times
         self.key_stamps = np.zeros_like(starts)
         self.key_ranks = np.full_like(starts, UNKNOWN)
         self.last_duration = 0
@@ -75,11 +69,10 @@ class FrameIndex:
     ) -> "FrameIndex":
         """Index a file of which every packet is known: presentation times of the shown frames and of the key frames."""
         ordered = np.sort(np.array(stamps, dtype=np.int64))
-        order = np.argsort(np.array(key_stamps, dtype=np.int64))
-        keys = np.array(key_stamps, dtype=np.int64)[order]
+        keys, times = np.array(sorted(zip(key_stamps, key_times, strict=True)), dtype=np.int64).T
         ranks = np.searchsorted(ordered, keys).astype(np.int64)
-        index = cls(ranks, np.array(key_times, dtype=np.int64)[order], len(ordered))
-        index.key_stamps, index.key_ranks, index._stamps = keys, ranks.copy(), ordered
+        index = cls(ranks, times, len(ordered))
+        index.key_stamps, index.key_ranks, index._stamps = keys, ranks, ordered
         index.last_duration = last_duration
         return index
 
@@ -99,11 +92,7 @@ class FrameIndex:
         raise IndexFaultError
 
     def runs(self, wanted: Sequence[int]) -> list[Run]:
-        """Group ascending frames that are best decoded in one go: the GOP to start from, frame numbers by time stamp.
-
-        Raises:
-            IndexFaultError: as `locate`.
-        """
+        """Group ascending frames that are best decoded in one go; raises as `locate`."""
         runs: list[Run] = []
         following = 0
         for frame_index in wanted:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 
 
@@ -13,6 +14,18 @@ class Orientation:
     transposed: bool = False
     flip_x: bool = False
     flip_y: bool = False
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> "Orientation":
+        """What a frame's display matrix asks for; as it is where it has none."""
+        try:
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError:  # PyAV does not know all kinds of side data
+            matrix = None
+        if matrix is None:
+            return cls()
+        a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+        return cls.from_display_matrix(a, b, c, d)
 
     @classmethod
     def from_display_matrix(cls, a: int, b: int, c: int, d: int) -> "Orientation":

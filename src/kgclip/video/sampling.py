@@ -14,15 +14,7 @@ def segment_indices(
     With `rng` (training), segment k of T over n frames is ``[k * n // T, (k + 1) * n // T)`` and one of its frames is
     drawn; without (test), the frame at the segment's center is taken, ``floor((k + 1/2) * n / T)``. A video with fewer
     frames than segments has empty segments; these take the frame they start at, so that every frame appears and some
-    repeat.
-
-    Args:
-        num_frames: length n of the video, at least 1.
-        num_segments: number T of segments, at least 1.
-        rng: source of the random draw; `None` for the segment centers.
-
-    Returns:
-        0-based frame indices in ascending order, int64.
+    repeat. The 0-based indices ascend.
 
     Raises:
         KgclipError: if either count is below 1.
@@ -39,13 +31,9 @@ def segment_bounds(num_frames: int, num_segments: int) -> tuple[Int[np.ndarray, 
     Raises:
         KgclipError: if either count is below 1.
     """
-    _check_counts(num_frames, num_segments)
-    bounds = np.arange(num_segments + 1, dtype=np.int64) * num_frames // num_segments
-    return bounds[:-1], np.maximum(bounds[1:], bounds[:-1] + 1)
-
-
-def _check_counts(num_frames: int, num_segments: int) -> None:
     if num_frames < 1:
         raise KgclipError(f"sampling: the video has {num_frames} frames, at least 1 is needed; drop the file")
     if num_segments < 1:
         raise KgclipError(f"sampling: {num_segments} frames asked for, at least 1 is needed; raise --frames")
+    bounds = np.arange(num_segments + 1, dtype=np.int64) * num_frames // num_segments
+    return bounds[:-1], np.maximum(bounds[1:], bounds[:-1] + 1)

@@ -19,17 +19,9 @@ def preprocess(
 ) -> Float[Tensor, "T C image_size image_size"]:
     """CLIP's evaluation preprocessing: short side to `image_size` (bicubic, antialias), center crop, normalize.
 
-    Equals PIL's resize within one gray level before the normalization; sizes are rounded as in torchvision and the
-    crop as in transformers, both downwards.
-
-    Args:
-        frames: RGB, 0 to 255, one video's frames.
-        image_size: side of the square given out, in pixels.
-        mean: of each channel, for values in [0, 1].
-        std: of each channel, for values in [0, 1].
-
-    Returns:
-        ``(frames / 255 - mean) / std``, float32.
+    The frames are RGB; mean and standard deviation those of the channels in [0, 1]. Equals PIL's resize within one
+    gray level before the normalization; sizes are rounded as in torchvision and the crop as in transformers, both
+    downwards.
     """
     height, width = frames.shape[1:3]
     short, long = min(height, width), max(height, width)
@@ -48,18 +40,10 @@ def augment(
     options: Augmentation,
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "T C image_size image_size"], bool]:
-    """Crop, flip and recolor a clip at random, then normalize as `preprocess` does.
+    """Crop, flip and recolor a clip at random, then normalize as `preprocess` does; tell whether it was flipped.
 
-    Args:
-        frames: RGB, 0 to 255, one video's frames.
-        image_size: side of the square given out, in pixels.
-        mean: of each channel, for values in [0, 1].
-        std: of each channel, for values in [0, 1].
-        options: how much of each change.
-        generator: the only source of randomness; every call draws the same number of values from it.
-
-    Returns:
-        The pixels, float32, and whether they were flipped: the caller must then swap left and right in the movements.
+    After a flip the caller must swap left and right in the movements. Every call draws the same number of values from
+    the generator.
     """
     draws = torch.rand(9, generator=generator).tolist()
     top, left, height, width = _crop_box(frames.shape[1], frames.shape[2], options.scales, draws[:3])

@@ -1,0 +1,225 @@
+"""Does the graph help on these clips? The same source-grouped splits for a plain baseline, CLIP only and KG-CLIP."""
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.special import stdtrit
+from torch import Tensor
+from torch.nn import functional as F
+
+from kgclip.config import TrainConfig, without_graph
+from kgclip.data.dataset import DataSet, open_dataset
+from kgclip.data.features import FeatureFile
+from kgclip.data.splits import Split, SplitOptions, group_folds
+from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.extract import extract_features
+from kgclip.engine.prepare import feature_source, prepare
+from kgclip.engine.train import train
+from kgclip.errors import KgclipError
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.pooling import frame_statistics
+from kgclip.progress import progress_bar
+
+PLAIN, CLIP_ONLY, KG_CLIP = "plain baseline", "CLIP only", "KG-CLIP"
+CACHED_FRAMES = 16  # of each clip
+# Candidate penalties of the plain baseline, as somebody gives them to scikit-learn: np.logspace(0, 5, 11).
+PENALTIES = tuple(10.0 ** (power / 2) for power in range(11))
+
+
+def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and the half-width of its 95 % confidence interval by Student's t; NaN for a single value."""
+    array = np.asarray(values, dtype=float)
+    if len(array) < 2:
+        return float(array.mean()), math.nan
+    quantile = stdtrit(len(array) - 1, 0.975)
+    return float(array.mean()), float(quantile * array.std(ddof=1) / math.sqrt(len(array)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was measured.
+
+    Attributes:
+        top1: of each arm, one share of right answers a seed, over the test clips of all folds.
+        folds: test parts a seed; together they hold every clip once.
+        clips, actions: how many there are.
+    """
+
+    top1: dict[str, tuple[float, ...]]
+    folds: int
+    clips: int
+    actions: int
+
+    def difference(self, arm: str, other: str) -> tuple[float, float]:
+        """Mean and 95 % half-width of one arm minus another, paired by seed."""
+        return mean_and_interval([a - b for a, b in zip(self.top1[arm], self.top1[other], strict=True)])
+
+    def verdict(self) -> str:
+        """The answer in words."""
+        seeds = len(self.top1[KG_CLIP])
+        words = {other: in_words(*self.difference(KG_CLIP, other), "+") for other in (CLIP_ONLY, PLAIN)}
+        best = max((CLIP_ONLY, PLAIN), key=lambda name: float(np.mean(self.top1[name])))
+        mean, half = self.difference(KG_CLIP, best)
+        if math.isnan(half):
+            answer = "One seed says nothing about chance; give --seeds 5"
+        elif abs(mean) <= half:
+            answer = "On these clips the graph makes no difference beyond chance"
+        elif mean > 0:
+            answer = "On these clips the graph helps"
+        else:
+            answer = "On these clips the graph hurts: recognize without it (kgclip train --model.no-graph)"
+        return (
+            f"{answer}. KG-CLIP minus CLIP only: {words[CLIP_ONLY]} points; minus the plain baseline: {words[PLAIN]} "
+            f"({seeds} seeds of {self.folds} folds). All seeds share these {self.clips} clips: the intervals say "
+            "nothing about other data."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values; shares in [0, 1], an interval of a single seed is null."""
+        arms = {name: _pair(*mean_and_interval(values)) | {"seeds": values} for name, values in self.top1.items()}
+        differences = {other: _pair(*self.difference(KG_CLIP, other)) for other in (CLIP_ONLY, PLAIN)}
+        counts = {"folds": self.folds, "clips": self.clips, "actions": self.actions}
+        return counts | {"top1": arms, "kg_clip_minus": differences, "verdict": self.verdict()}
+
+
+def in_words(mean: float, half: float, sign: str = "") -> str:
+    """A share and its half-width in percent, such as 61.0 ± 2.8."""
+    return f"{100 * mean:{sign}.1f}" if math.isnan(half) else f"{100 * mean:{sign}.1f} ± {100 * half:.1f}"
+
+
+def _pair(mean: float, half: float) -> dict[str, float | None]:
+    return {"mean": mean, "interval": None if math.isnan(half) else half}
+
+
+def solve_ridge(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]:
+    """Weight and bias of ridge regression, with the penalty of the least squared leave-one-out error.
+
+    The error without row i is ``(y_i − ŷ_i) / (1 − H_ii)`` with the hat matrix H, so that one eigendecomposition of the
+    rows' products serves every penalty.
+    """
+    x_mean, y_mean = x.double().mean(dim=0), y.double().mean(dim=0)
+    rows, target = x.double() - x_mean, y.double() - y_mean
+    squares, vectors = torch.linalg.eigh(rows @ rows.T)
+    squares, projected = squares.clamp(min=0), vectors.T @ target
+    best, least = target, math.inf
+    for penalty in PENALTIES:
+        # y - ŷ is the penalty times the dual solution; 1/N of the leverage is that of the mean.
+        dual = vectors @ (projected / (squares + penalty)[:, None])
+        leverage = (vectors.square() * (squares / (squares + penalty))).sum(dim=1) + 1 / len(x)
+        error = float((penalty * dual / (1 - leverage)[:, None]).square().mean())
+        if error < least:
+            best, least = dual, error
+    weight = best.T @ rows
+    return weight.to(x.dtype), (y_mean - weight @ x_mean).to(x.dtype)
+
+
+def plain_baseline(
+    train: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"], test: Float[Tensor, "B S"]
+) -> Float[Tensor, "B K"]:
+    """What ``make_pipeline(StandardScaler(), RidgeClassifierCV(alphas))`` of scikit-learn says of test clips."""
+    mean, scale = train.mean(dim=0), train.std(dim=0, correction=0)
+    scale = torch.where(scale > 0, scale, 1.0)
+    return F.linear((test - mean) / scale, *solve_ridge((train - mean) / scale, onehot))
+
+
+def clip_frames(features: FeatureFile, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B T F"]:
+    """Features of T frames of each clip, from the centers of equal segments."""
+    source = feature_source(features, clips, num_frames)
+    return next(iter(source.batches([list(range(len(clips)))]))).frames
+
+
+@torch.no_grad()
+def scores_of(checkpoint: Checkpoint, frames: Float[Tensor, "B T F"]) -> tuple[Tensor, Tensor]:
+    """Logits [B, K] of the model's actions, and the estimated shares [B, M] of its movements."""
+    score = checkpoint.model(frames)
+    return score.total / checkpoint.model.temperature, score.shares
+
+
+def encode_clips(dataset: DataSet, backbone: str, out: Path, *, workers: int, show_progress: bool) -> None:
+    """Write features of the frames of all clips by the image tower of a backbone.
+
+    Raises:
+        KgclipError: the backbone has no image tower, or a video cannot be read.
+    """
+    model = load_backbone(backbone)
+    if "image" not in model.towers():
+        raise KgclipError(f"--backbone {backbone}: takes features, not pixels; give --features FILE")
+    paths = {clip.id: clip.path for clip in dataset.clips}
+    extract_features(backbone_encoder(model), paths, CACHED_FRAMES, out, workers=workers, progress=show_progress)
+
+
+def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool = True) -> Comparison:
+    """Train and test every arm on the same source-grouped folds, once a seed.
+
+    The plain baseline learns from all clips outside the fold; the others carve their validation clips from these. A
+    test part that the data set prescribes is left alone.
+
+    Args:
+        config: of KG-CLIP; ``out`` and ``split`` are not used, and without ``features`` the frames are encoded once.
+        seeds, folds: how many splits, and test parts of each (at least 2).
+        show_progress: progress bars on stderr.
+
+    Raises:
+        KgclipError: the data cannot be read or cut so, or nothing is known of its movements.
+    """
+    if seeds < 1:
+        raise KgclipError(f"--seeds {seeds}: is too small; give 1 or more")
+    dataset = open_dataset(config.data, config.annotations, config.source_pattern)
+    right: dict[str, list[float]] = {PLAIN: [], CLIP_ONLY: [], KG_CLIP: []}
+    with tempfile.TemporaryDirectory(prefix="kgclip-compare-") as name:
+        folder = Path(name)
+        if config.features is None:
+            config = dataclasses.replace(config, features=folder / "features.safetensors")
+            encode_clips(
+                dataset, config.model.backbone, folder / "features.safetensors", workers=2, show_progress=show_progress
+            )
+        with progress_bar("comparing", seeds * folds, "folds", show=show_progress) as advance:
+            for seed in range(seeds):
+                counts, total = dict.fromkeys(right, 0), 0
+                for split in group_folds(dataset, folds, seed):
+                    for arm, count in _one_fold(config, dataset, split, seed, folder):
+                        counts[arm] += count
+                    total += len(split.test)
+                    advance(1)
+                for arm, count in counts.items():
+                    right[arm].append(count / total)
+    clips = sum(clip.part != "test" and clip.action is not None for clip in dataset.clips)
+    return Comparison({arm: tuple(values) for arm, values in right.items()}, folds, clips, len(dataset.actions))
+
+
+def _one_fold(
+    config: TrainConfig, dataset: DataSet, split: Split, seed: int, folder: Path
+) -> Iterator[tuple[str, int]]:
+    """How many test clips of a fold each arm gets right."""
+    split.save(folder / "split.json")
+    config = dataclasses.replace(config, split=SplitOptions(file=folder / "split.json", seed=seed), seed=seed)
+    actions, frames = dataset.actions, config.frames
+    assert config.features is not None
+    features = FeatureFile(config.features)
+
+    def labels(clips: tuple[str, ...]) -> Tensor:
+        return torch.tensor([actions.index(str(dataset.by_id[clip].action)) for clip in clips])
+
+    answers, test = labels(split.test), clip_frames(features, split.test, frames)
+    known = (*split.labelled, *split.val)
+    onehot = F.one_hot(labels(known), len(actions)).float()
+    statistics = frame_statistics(clip_frames(features, known, frames))
+    yield PLAIN, _right(plain_baseline(statistics, onehot, frame_statistics(test)), answers)
+    for arm, changed in ((CLIP_ONLY, without_graph(config)), (KG_CLIP, config)):
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            changed = dataclasses.replace(changed, out=Path(place) / "model")
+            checkpoint = train(changed, prepared=prepare(changed), show_progress=False)
+        yield arm, _right(scores_of(checkpoint, test)[0], answers)
+
+
+def _right(scores: Float[Tensor, "B K"], answers: Tensor) -> int:
+    return int((scores.argmax(dim=1) == answers).sum())
