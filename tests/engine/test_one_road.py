@@ -54,8 +54,8 @@ def test_prediction_evaluation_and_features_agree(kg_checkpoint: Checkpoint, mix
     _, of_features = evaluate(checkpoint, by_features)
     recognizer = Recognizer(checkpoint)
     for i, path in enumerate(by_pixels.paths):
-        fused = {row["action"]: row["fused"] for row in recognizer.predict(path, top=24)["actions"]}
-        predicted = torch.tensor([fused[action] for action in checkpoint.actions])
-        for others in (of_pixels.fused[i], of_features.fused[i]):
+        scores = {row["action"]: row["score"] for row in recognizer.predict(path, top=24)["actions"]}
+        predicted = torch.tensor([scores[action] for action in checkpoint.actions])
+        for others in (of_pixels.total[i], of_features.total[i]):
             torch.testing.assert_close(predicted, others.cpu(), atol=2e-5, rtol=0)
-    assert np.ptp(of_pixels.fused.numpy()) > 0.1
+    assert np.ptp(of_pixels.total.numpy()) > 0.1
