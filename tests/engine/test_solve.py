@@ -1,12 +1,14 @@
 """Solving a model: definitions from clips, completed labels, actions known by definition, calibration."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from kgclip.engine.metrics import fit_temperature, top_k
 from kgclip.engine.prepare import GraphTargets
-from kgclip.engine.solve import SolvedModel, solve
+from kgclip.engine.solve import PRIOR_CLIPS, PRIOR_TEMPERATURE, SolvedModel, solve
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import Score
@@ -111,14 +113,21 @@ def test_the_temperature_is_that_of_sources_left_out(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("kgclip.engine.solve.fit_temperature", spy)
     goal = targets()
-    goal.edges["performs"][:5] = 0  # clips without a label do not count
+    goal.edges["performs"][:5] = 0
     result = solved(goal)
     (logits, labels), fit = seen[0], result.model(frames()).total
-    assert torch.equal(labels, LABELS[5:])
-    assert result.left_out_top1 == top_k(logits, labels)
-    assert result.model.temperature.item() == pytest.approx(fit_temperature(logits, labels), rel=1e-5)
+    # Clips without a label count with that of completion, by as much as it says.
+    assert torch.equal(labels[5:], goal.edges["performs"][5:])
+    torch.testing.assert_close(labels.sum(dim=1), torch.ones(N), atol=1e-4, rtol=0)
+    assert (labels[:5].max(dim=1).values < 1).any()
+    recognized = sum(labels[i, logits[i].argmax()].item() for i in range(N)) / N
+    assert result.left_out_top1 == pytest.approx(recognized, abs=1e-5)
+    # In log, the temperature of N clips is drawn to the prior's by as many clips as that counts for.
+    logs = N * math.log(fit_temperature(logits, labels)) + PRIOR_CLIPS * math.log(PRIOR_TEMPERATURE)
+    expected = math.exp(logs / (N + PRIOR_CLIPS))
+    assert result.model.temperature.item() == pytest.approx(expected, rel=1e-5)
     # They are not what the fit gives the clips that it saw.
-    assert (logits - fit[5:]).abs().max() > 0.05
+    assert (logits - fit).abs().max() > 0.05
 
 
 def test_an_action_of_one_source_does_not_count_in_calibration():
@@ -146,9 +155,18 @@ def test_without_movements_there_is_no_path_and_no_triplet():
 
 
 def test_beside_a_trained_head_only_movements_are_solved():
-    head = GradientHead(DIM, load_backbone("features:6").embedding_dim, 2.0, HeadOptions("projected"))
-    goal = targets()
-    result = solve(load_backbone("features:6"), frames(), goal, T, 0.5, head)
+    backbone, goal = load_backbone(f"features:{DIM}"), targets()
+    head = GradientHead(DIM, backbone.embedding_dim, 2.0, HeadOptions("projected"))
+    names = torch.nn.functional.normalize(normal(K, backbone.embedding_dim), dim=1)
+    result = solve(backbone, frames(), goal, T, 0.5, head, names)
+    assert torch.equal(result.model.action_embeddings, names)
+    # The path is weighed against the scores of the trained head.
+    mm, tri = head(frames(), names)
+    output = (mm + tri) / 2
+    path = result.model(frames()).path
+    assert result.model.path.weight > 0
+    spread = 0.5 * output.std(dim=1, correction=0).mean() / path.std(dim=1, correction=0).mean()
+    assert result.model.path.weight.item() == pytest.approx(spread.item(), rel=0.3)  # readings of seen clips are larger
     assert result.left_out_top1 is None
     assert result.model.solved.solution(T).weight.numel() == 0
     torch.testing.assert_close(result.model.path.definitions, DEFINITIONS)

@@ -10,6 +10,7 @@ from torch import Tensor
 from kgclip.models import closed_form
 from kgclip.models.closed_form import (
     POWER,
+    SHOWS_PENALTY,
     TIME_SCALE,
     ClosedForm,
     HeadShape,
@@ -19,14 +20,19 @@ from kgclip.models.closed_form import (
     powered_statistics,
     statistics_scales,
 )
-from kgclip.models.pooling import frame_statistics, thinned
-from kgclip.models.ridge import PENALTY, radial_kernel
+from kgclip.models.pooling import frame_statistics, phases
+from kgclip.models.ridge import PENALTY
 
 N, F, K, M = 20, 3, 2, 4
 
 
 def frames(num: int = N, count: int = 6, seed: int = 0) -> Tensor:
     return torch.randn(num, count, F, generator=torch.Generator().manual_seed(seed))
+
+
+def view(clips: Tensor, count: int = 4) -> Tensor:
+    """The clips seen once with fewer frames."""
+    return phases(clips, count, 1)[0]
 
 
 def targets(triplet: bool = True) -> SolvedTargets:
@@ -60,30 +66,37 @@ def test_statistics_are_standardized_and_those_over_time_count_less():
     torch.testing.assert_close(standard.std(dim=0, correction=0), expected, atol=1e-4, rtol=0)
 
 
-def standardized(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test clips, standardized by hand with the numbers of the training clips."""
-    train, test = (powered_statistics(thinned(frames(seed=s), count), count).double().numpy() for s in (0, 1))
+def standardized(count: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Training clips in all phases and test clips in one, standardized by hand with the numbers of the training clips.
+
+    Also how many phases there are.
+    """
+    views = phases(frames(), count, 8)
+    train = powered_statistics(views.flatten(0, 1), count).double().numpy()
+    test = powered_statistics(view(frames(seed=1), count), count).double().numpy()
     scale = train.std(axis=0)
     scale[F:] /= TIME_SCALE
-    return (train - train.mean(axis=0)) / scale, (test - train.mean(axis=0)) / scale
+    return (train - train.mean(axis=0)) / scale, (test - train.mean(axis=0)) / scale, len(views)
 
 
-def test_the_linear_part_is_ridge_regression_on_labeled_clips():
+@pytest.mark.parametrize(("count", "expected_views"), [(4, 1), (2, 3)])
+def test_the_linear_part_is_ridge_regression_on_labeled_clips(count: int, expected_views: int):
     goal = targets()
     head = fit_closed_form(frames(), goal)[0]
-    train, test = standardized(4)
-    labeled = goal.performs.any(dim=1).numpy()
+    train, test, views = standardized(count)
+    assert views == expected_views
+    labeled = goal.performs.any(dim=1).repeat(views).numpy()
     centered = train[labeled] - train[labeled].mean(axis=0)
-    penalty = PENALTY * np.square(centered).sum(axis=1).mean()
-    expected = Ridge(alpha=penalty).fit(train[labeled], goal.performs.numpy()[labeled]).predict(test)
-    solved = head(thinned(frames(seed=1), 4))
-    np.testing.assert_allclose((solved.mm * head.solution(4).spread[0]).numpy(), expected, atol=1e-3)
+    penalty = views * PENALTY * np.square(centered).sum(axis=1).mean()
+    solver = Ridge(alpha=penalty).fit(train[labeled], goal.performs.repeat(views, 1).numpy()[labeled])
+    solved = head(view(frames(seed=1), count))
+    np.testing.assert_allclose((solved.mm * head.solution(count).spread[0]).numpy(), solver.predict(test), atol=1e-3)
 
 
-@pytest.mark.parametrize("relation", ["performs", "shows"])
-def test_a_subspace_is_kernel_ridge_regression_around_the_mean(relation: str, solution: Solution):
+@pytest.mark.parametrize(("relation", "share"), [("performs", PENALTY), ("shows", SHOWS_PENALTY)])
+def test_a_subspace_is_kernel_ridge_regression_around_the_mean(relation: str, share: float, solution: Solution):
     goal = targets()
-    train, test = standardized(4)
+    train, test, _ = standardized(4)
     wanted = {"performs": goal.performs, "shows": goal.shows}[relation].double().numpy()
     rows = wanted.any(axis=1)
 
@@ -92,21 +105,44 @@ def test_a_subspace_is_kernel_ridge_regression_around_the_mean(relation: str, so
 
     gram, cross = kernel(train[rows], train[rows]), kernel(test, train[rows])
     mean, whole = gram.mean(axis=1), gram.mean()
-    penalty = PENALTY * float((np.diag(gram) - 2 * mean + whole).mean())
+    penalty = share * float((np.diag(gram) - 2 * mean + whole).mean())
     solver = KernelRidge(alpha=penalty, kernel="precomputed")
     solver.fit(gram - mean - mean[:, None] + whole, wanted[rows] - wanted[rows].mean(axis=0))
     expected = solver.predict(cross - cross.mean(axis=1, keepdims=True) - mean + whole) + wanted[rows].mean(axis=0)
-    solved = solution(powered_statistics(thinned(frames(seed=1), 4), 4))
+    solved = solution(powered_statistics(view(frames(seed=1)), 4))
     assert solved.tri is not None
     found = solved.shares if relation == "shows" else solved.tri * solution.spread[1]
     np.testing.assert_allclose(found.numpy(), expected, atol=2e-3)
 
 
-def test_the_deviation_centers_a_relation(solution: Solution):
-    """Over the clips of a relation, projected heads less ε have the mean of what they are solved for."""
+def test_clips_in_their_middle_phase_span_a_subspace_of_all_phases():
+    """Ridge regression on features by the eigenvectors of the Gram matrix of the middle phase, in float64."""
     goal = targets()
-    x = solution.standardize(powered_statistics(thinned(frames(), 4), 4))
-    projected = radial_kernel(x, solution.landmarks, solution.radius) @ solution.subspaces - solution.deviation
+    solution = fit_closed_form(frames(), goal)[0].solution(2)
+    train, test, views = standardized(2)
+    middle = train[N : 2 * N]
+    np.testing.assert_allclose(solution.landmarks.numpy(), middle, atol=1e-4)
+
+    def kernel(clips: np.ndarray) -> np.ndarray:
+        return np.exp(-np.square(clips[:, None] - middle).sum(axis=2) / solution.radius.item())
+
+    values, vectors = np.linalg.eigh(kernel(middle))
+    whiten = vectors @ np.diag(values**-0.5) @ vectors.T
+    wanted = goal.shows.repeat(views, 1).double().numpy()
+    rows = wanted.any(axis=1)
+    phi = (kernel(train) @ whiten)[rows]
+    penalty = views * SHOWS_PENALTY * np.square(phi - phi.mean(axis=0)).sum(axis=1).mean()
+    expected = Ridge(alpha=penalty).fit(phi, wanted[rows]).predict(kernel(test) @ whiten)
+    found = solution(powered_statistics(view(frames(seed=1), 2), 2)).shares
+    np.testing.assert_allclose(found.numpy(), expected, atol=2e-3)
+
+
+def test_the_deviation_centers_a_relation(solution: Solution):
+    """Over the clips of a relation, projected heads minus ε have the mean of what they are solved for."""
+    goal = targets()
+    x = solution.standardize(powered_statistics(view(frames()), 4))
+    squared = (x[:, None] - solution.landmarks).square().sum(dim=2)
+    projected = (-squared / solution.radius).exp() @ solution.subspaces - solution.deviation
     labeled, annotated = goal.performs.any(dim=1), goal.shows.any(dim=1)
     torch.testing.assert_close(
         projected[labeled, :K].mean(dim=0), goal.performs[labeled].mean(dim=0), atol=1e-3, rtol=0
@@ -143,7 +179,7 @@ def test_left_out_clips_never_taught_their_own_scores():
 def test_clips_without_annotation_or_label_are_given_what_the_fit_gives():
     goal = targets()
     head, left_out = fit_closed_form(frames(), goal)
-    fit = head(thinned(frames(), 4))
+    fit = head(view(frames()))
     assert torch.equal(left_out[4].shares[1::4], fit.shares[1::4])
     assert torch.equal(left_out[4].mm[::5], fit.mm[::5])
     assert (left_out[4].mm[1::5] - fit.mm[1::5]).abs().max() > 1e-3
@@ -211,7 +247,7 @@ def test_few_clips_give_finite_scores(num: int, sources: str):
             assert part.isfinite().all()
             assert part.abs().max() < 1e3
     if num > 1:
-        assert head(thinned(frames(num), 4)).mm.argmax(dim=1).tolist() == list(range(num))
+        assert head(view(frames(num))).mm.argmax(dim=1).tolist() == list(range(num))
 
 
 def test_equal_clips_give_equal_scores():

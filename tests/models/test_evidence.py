@@ -1,4 +1,6 @@
-"""Path evidence against plain loops: weights, the fusion by z-scores, and actions known by their definition alone."""
+"""Path evidence against plain loops: weights, its place beside S_output, and actions known by definition alone."""
+
+import statistics
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kgclip.models import evidence
-from kgclip.models.evidence import COVARIANCE_FLOOR, PathEvidence, discriminant_weights
+from kgclip.models.evidence import COVARIANCE_FLOOR, DEFINED_OFFSET, PathEvidence, path_weights
 
 DEFINITIONS = torch.tensor([[0.5, 0.0, 0.25, 0.0, 1.0, 0.0], [0.0] * 6, [0.1, 0.9, 0.0, 0.3, 0.0, 0.7]])
 SHOWN = torch.rand(12, 6, generator=torch.Generator().manual_seed(4))
@@ -16,34 +18,39 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def fitted(weight: float = 0.5, definitions: Tensor = DEFINITIONS) -> PathEvidence:
+READ = (SHOWN + 0.3 * torch.randn(12, 6, generator=torch.Generator().manual_seed(5))).clamp(-0.2, 1.2)
+
+
+def fitted(definitions: Tensor = DEFINITIONS) -> PathEvidence:
     path = PathEvidence(*definitions.shape)
-    path.fit(definitions, SHOWN, weight)
+    path.fit(definitions, SHOWN, READ)
     return path
 
 
-def z_scores(row: list[float]) -> np.ndarray:
-    values = np.array(row, dtype=np.float64)
-    return (values - values.mean()) / values.std()
-
-
-def test_weights_rank_by_the_cosine_of_whitened_shares():
-    """Whitened by hand through the eigenvectors of the covariance, in float64."""
-    shown = SHOWN.double().numpy()
+def test_weights_are_of_whitened_shares_and_unit_deviation():
+    """Whitened by hand through the eigenvectors of the covariance, in float64; of the readings each has deviation 1."""
+    shown, read = SHOWN.double().numpy(), READ.double().numpy()
     mean = shown.mean(axis=0)
     covariance = np.zeros((6, 6))
     for row in shown:
         covariance += np.outer(row - mean, row - mean) / len(shown)
     values, vectors = np.linalg.eigh(covariance + COVARIANCE_FLOOR * np.eye(6))
     whiten = vectors @ np.diag(values**-0.5) @ vectors.T
-    path = fitted()(SHOWN)
-    for i, row in enumerate(shown):
-        clip = whiten @ (row - mean)
-        for a in (0, 2):
-            action = whiten @ (DEFINITIONS[a].double().numpy() - mean)
-            cosine = clip @ action / np.linalg.norm(clip) / np.linalg.norm(action)
-            assert path[i, a].item() == pytest.approx(cosine * np.linalg.norm(clip), abs=1e-4)
-        assert path[i, 1] == 0  # of the second action nothing is known
+    path = fitted()(READ)
+    for a in (0, 2):
+        action = whiten @ (DEFINITIONS[a].double().numpy() - mean)
+        products = np.array([whiten @ (row - mean) @ action for row in read])
+        expected = products / np.sqrt(np.mean((products - products.mean()) ** 2))
+        np.testing.assert_allclose(path[:, a].numpy(), expected, atol=1e-4)
+        assert path[:, a].std(correction=0).item() == pytest.approx(1, abs=1e-5)
+    assert (path[:, 1] == 0).all()  # of the second action nothing is known
+
+
+def test_an_action_whose_evidence_never_varies_has_no_unit():
+    """Readings that are the same for every clip: dividing by their deviation would blow noise up."""
+    weights = path_weights(DEFINITIONS, SHOWN, READ[:1].expand(12, 6))
+    assert weights.isfinite().all()
+    assert weights.abs().max() < 1 / COVARIANCE_FLOOR
 
 
 def test_path_evidence_is_a_sum_over_movements():
@@ -62,7 +69,7 @@ def test_path_evidence_is_a_sum_over_movements():
 def test_what_every_clip_shows_counts_nothing():
     """Movement 0 is in every clip alike, movement 1 tells the two actions apart."""
     shown = torch.tensor([[0.9, 1.0], [0.9, 0.0], [0.9, 1.0], [0.9, 0.0]])
-    weights = discriminant_weights(torch.tensor([[0.9, 1.0], [0.9, 0.0]]), shown)
+    weights = path_weights(torch.tensor([[0.9, 1.0], [0.9, 0.0]]), shown, shown)
     torch.testing.assert_close(weights[:, 0], torch.zeros(2), atol=1e-5, rtol=0)
     assert weights[0, 1] > 0 > weights[1, 1]
 
@@ -70,8 +77,8 @@ def test_what_every_clip_shows_counts_nothing():
 def test_movements_that_always_come_together_count_about_once():
     shown = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
     shares = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    doubled = discriminant_weights(shares[:, [0, 0, 1]], shown[:, [0, 0, 1]])
-    single = discriminant_weights(shares, shown)
+    doubled = path_weights(shares[:, [0, 0, 1]], shown[:, [0, 0, 1]], shown[:, [0, 0, 1]])
+    single = path_weights(shares, shown, shown)
     assert doubled[0, 0].item() == pytest.approx(doubled[0, 1].item(), abs=1e-5)
     assert doubled[0, :2].sum().item() == pytest.approx(single[0, 0].item(), rel=0.1)
 
@@ -79,105 +86,73 @@ def test_movements_that_always_come_together_count_about_once():
 @pytest.mark.parametrize("num_clips", [2, 5, 40])
 def test_many_movements_are_weighed_as_few(num_clips: int, monkeypatch: pytest.MonkeyPatch):
     shares, shown = torch.rand(3, 12).double(), torch.rand(num_clips, 12).double()
-    direct = discriminant_weights(shares, shown)
+    direct = path_weights(shares, shown, shown)
     monkeypatch.setattr(evidence, "FEW_MOVEMENTS", 0)
-    torch.testing.assert_close(discriminant_weights(shares, shown), direct, atol=1e-6, rtol=0)
+    torch.testing.assert_close(path_weights(shares, shown, shown), direct, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("clips", [0, 1])
 def test_fewer_than_two_annotated_clips_teach_nothing(clips: int):
     path = PathEvidence(3, 6)
-    path.fit(DEFINITIONS, SHOWN[:clips], 0.5)
+    path.fit(DEFINITIONS, SHOWN[:clips], READ[:clips])
     assert not path.readable
     assert torch.equal(path.definitions, DEFINITIONS)
     assert fitted().readable
 
 
-@pytest.mark.parametrize("weight", [0.5, 1.0, 3.0])
-def test_fusion_ranks_as_the_sum_of_z_scores(weight: float):
-    output, evidence = 0.1 * random(5, 7, seed=1), 40 * random(5, 7, seed=2)
-    factor = fitted(weight).factor(output, evidence)
-    total = output + factor * (evidence - evidence.mean(dim=1, keepdim=True))
-    for b in range(5):
-        by_hand = z_scores(output[b].tolist()) + weight * z_scores(evidence[b].tolist())
-        values = np.array(output[b].tolist())  # the unit is that of the output
-        assert total[b].tolist() == pytest.approx((values.mean() + values.std() * by_hand).tolist(), abs=1e-5)
+@pytest.mark.parametrize("weight", [0.0, 0.5, 3.0])
+def test_the_path_is_weighed_by_mean_deviations_over_the_actions(weight: float):
+    path, output, path_scores = fitted(), 0.1 * random(5, 7, seed=1), 40 * random(5, 7, seed=2)
+    path.fit_weight(weight, output, path_scores)
+    spreads = [np.mean([statistics.pstdev(row) for row in values.tolist()]) for values in (output, path_scores)]
+    assert path.weight.item() == pytest.approx(weight * spreads[0] / spreads[1], rel=1e-5)
 
 
-def test_evidence_that_is_the_same_for_all_actions_and_a_weight_of_zero_change_nothing():
-    output = random(3, 4)
-    for constant in (torch.zeros(3, 4), torch.full((3, 4), 0.3), torch.tensor([[0.1], [-2.0], [5.0]]).expand(3, 4)):
-        assert (fitted(1.0).factor(output, constant) == 0).all()
-    assert (fitted(0.0).factor(output, random(3, 4, seed=1)) == 0).all()
-    assert (fitted(1.0).factor(output, random(3, 4, seed=1)) > 0).all()
+def test_evidence_that_is_the_same_for_all_actions_gives_a_finite_weight():
+    path = fitted()
+    path.fit_weight(0.5, random(3, 4), torch.full((3, 4), 0.3))
+    assert path.weight.isfinite()
 
 
-def test_contributions_sum_to_what_the_path_adds():
-    path, shares, output = fitted(0.8), random(9, 6), random(9, 3, seed=1)
-    evidence = path(shares)
-    factor = path.factor(output, evidence)
-    added = factor * (evidence - evidence.mean(dim=1, keepdim=True))
-    for a in range(3):
-        contributions = path.contributions(shares, factor, a)
-        torch.testing.assert_close(contributions.sum(dim=1), added[:, a], atol=1e-5, rtol=0)
-        for m, w in enumerate(path.weights[a].tolist()):
-            by_hand = (w - path.weights[:, m].mean().item()) * (shares[0, m] - path.baseline[m]).item()
-            assert contributions[0, m].item() == pytest.approx(factor[0].item() * by_hand, abs=1e-5)
+DEFINED = torch.tensor([False, False, False, True])
 
 
 @pytest.fixture
-def defined() -> tuple[PathEvidence, Tensor, Tensor, Tensor]:
-    """The last of four actions has no clips: path, S_output, S_path and labels of 40 clips."""
-    definitions = torch.cat([DEFINITIONS, DEFINITIONS[:1].flip(1)])
-    path = fitted(0.5, definitions)
+def defined() -> tuple[PathEvidence, Tensor]:
+    """The last of four actions has no clips: path evidence fitted, and S_output of 40 clips."""
+    path = fitted(torch.cat([DEFINITIONS, DEFINITIONS[:1].flip(1)]))
     output = random(40, 4, seed=1) * 0.3 + 2
-    performs = torch.eye(4)[torch.arange(40) % 3]
-    output[performs > 0] += 50  # clips of an action say nothing of how it scores the clips of others
     output[:, 3] = -99
-    evidence = path(random(40, 6, seed=2))
-    path.fit_defined(torch.tensor([False, False, False, True]), output, evidence, performs)
-    return path, output, evidence, performs
+    path.fit_defined(DEFINED, output)
+    return path, output
 
 
-def test_a_defined_action_has_mean_and_deviation_of_the_others(defined: tuple[PathEvidence, Tensor, Tensor, Tensor]):
-    path, output, evidence, performs = defined
-    whole = path.with_defined(output, evidence)
+def test_a_defined_action_has_the_unit_of_the_others(defined: tuple[PathEvidence, Tensor]):
+    path, output = defined
+    shares = random(40, 6, seed=2)
+    whole, evidence = path.with_defined(output, path(shares)), path(shares)
     assert torch.equal(whole[:, :3], output[:, :3])
-    others = np.array([output[i, a].item() for i in range(40) for a in range(3) if performs[i, a] == 0])
-    assert whole[:, 3].mean().item() == pytest.approx(others.mean(), abs=1e-4)
-    assert whole[:, 3].std(correction=0).item() == pytest.approx(others.std(), abs=1e-4)
-    # It ranks clips as its path evidence does.
-    assert torch.equal(whole[:, 3].argsort(), evidence[:, 3].argsort())
+    others = [value for row in output[:, :3].tolist() for value in row]
+    mean, deviation = statistics.fmean(others), statistics.pstdev(others)
+    expected = [mean + deviation * (value + DEFINED_OFFSET) for value in evidence[:, 3].tolist()]
+    assert whole[:, 3].tolist() == pytest.approx(expected, abs=1e-4)
     assert path.gain[:3].tolist() == path.offset[:3].tolist() == [0, 0, 0]
-
-
-def test_contributions_to_a_defined_action_are_all_that_speaks_for_it(
-    defined: tuple[PathEvidence, Tensor, Tensor, Tensor],
-):
-    path = defined[0]
-    shares, output = random(9, 6, seed=5), random(9, 4, seed=6)
-    evidence = path(shares)
-    output = path.with_defined(output, evidence)
-    factor = path.factor(output, evidence)
-    total = output + factor * (evidence - evidence.mean(dim=1, keepdim=True))
-    contributions = path.contributions(shares, factor, 3).sum(dim=1)
-    torch.testing.assert_close(contributions, total[:, 3] - path.offset[3], atol=1e-5, rtol=0)
 
 
 def test_where_every_action_is_defined_alone_the_path_ranks_them():
     path = fitted()
-    evidence = path(SHOWN)
-    nothing = torch.zeros(12, 3)
-    path.fit_defined(torch.ones(3, dtype=torch.bool), nothing, evidence, nothing)
-    output = path.with_defined(nothing, evidence)
-    assert output[:, 0].std(correction=0).item() == pytest.approx(1, abs=1e-4)
-    assert torch.equal(output[:, 0].argsort(), evidence[:, 0].argsort())
+    evidence, nothing = path(READ), torch.zeros(12, 3)
+    path.fit_defined(torch.ones(3, dtype=torch.bool), nothing)
+    torch.testing.assert_close(path.with_defined(nothing, evidence), evidence + DEFINED_OFFSET)
 
 
-def test_it_is_saved_whole(defined: tuple[PathEvidence, Tensor, Tensor, Tensor]):
+def test_it_is_saved_whole(defined: tuple[PathEvidence, Tensor]):
+    path = defined[0]
+    path.fit_weight(0.5, random(5, 4), random(5, 4, seed=1))
     fresh = PathEvidence(4, 6)
-    fresh.load_state_dict(defined[0].state_dict())
-    shares = random(3, 6)
-    assert torch.equal(fresh(shares), defined[0](shares))
-    assert torch.equal(fresh.with_defined(fresh(shares), fresh(shares)), defined[0].with_defined(*[fresh(shares)] * 2))
+    fresh.load_state_dict(path.state_dict())
+    evidence = path(random(3, 6))
+    assert torch.equal(fresh(random(3, 6)), evidence)
+    assert torch.equal(fresh.with_defined(evidence, evidence), path.with_defined(evidence, evidence))
+    assert fresh.weight == path.weight != 0
     assert not list(fresh.parameters())

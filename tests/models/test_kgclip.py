@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kgclip.engine.predict import Recognizer
-from kgclip.models.backbones.registry import Backbone, build_backbone
+from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import build_backbone
 from kgclip.models.closed_form import SolvedTargets, fit_closed_form
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions
@@ -38,16 +39,21 @@ def kg_model(*, weight: float = 0.5, trained: bool = False, readable: bool = Tru
     head, left_out = fit_closed_form(
         frames(), SolvedTargets(performs[:, :0] if trained else performs, shows, torch.arange(N) // 2)
     )
-    path = PathEvidence(K, M)
-    path.fit(definitions, shows if readable else shows[:0], weight)
+    path, seen = PathEvidence(K, M), left_out[4]
+    annotated = N if readable else 0
+    path.fit(definitions, shows[:annotated], seen.shares[:annotated])
     gradient = GradientHead(DIM, 16, 2.0, HeadOptions("projected")) if trained else None
     model = KGCLIP(features_backbone(), head, path, gradient, K).eval()
-    if trained:
+    mm, tri = seen.mm, seen.tri
+    if gradient is not None:
         model.action_embeddings = embed_texts(model.backbone, NAMES).detach()
-    elif readable:
-        seen = left_out[4]
-        defined = torch.arange(K) == K - 1
-        path.fit_defined(defined, model.join(seen.mm, seen.tri, seen.shares).output, path(seen.shares), performs)
+        mm, tri = gradient(frames(), model.action_embeddings)
+    assert tri is not None
+    output = 0.5 * (mm + tri)
+    if readable:
+        path.fit_weight(weight, output, path(seen.shares))
+    if readable and not trained:
+        path.fit_defined(torch.arange(K) == K - 1, output)
     return model
 
 
@@ -57,15 +63,23 @@ def model(request: pytest.FixtureRequest) -> KGCLIP:
     return kg_model(trained=request.param == "trained")
 
 
-def test_total_is_output_plus_centered_path(model: KGCLIP):
-    score = model(frames(seed=2))
-    assert score.path is not None
+def test_total_is_output_plus_weighed_path(model: KGCLIP):
+    """Clip by clip and action by action, from S_mm, S_tri and the shares."""
+    score, path = model(frames(5, seed=2)), model.path
     assert score.tri is not None
-    centered = score.path - score.path.mean(dim=1, keepdim=True)
-    torch.testing.assert_close(score.total, score.output + score.factor * centered)
-    torch.testing.assert_close(score.output[:, :3], 0.5 * (score.mm + score.tri)[:, :3])
-    spread = 0.5 * score.output.std(dim=1, correction=0) / score.path.std(dim=1, correction=0)
-    torch.testing.assert_close(score.factor[:, 0], spread)
+    weight = path.weight.item()
+    assert weight > 0
+    for b, shares in enumerate(score.shares.tolist()):
+        for a in range(K):
+            evidence = sum(
+                w * (share - average)
+                for w, share, average in zip(path.weights[a].tolist(), shares, path.baseline.tolist(), strict=True)
+            )
+            output = (score.mm[b, a].item() + score.tri[b, a].item()) / 2
+            if path.defined[a]:
+                output = path.gain[a].item() * evidence + path.offset[a].item()
+            assert score.output[b, a].item() == pytest.approx(output, abs=1e-4)
+            assert score.total[b, a].item() == pytest.approx(output + weight * evidence, abs=1e-4)
 
 
 def test_contributions_of_all_movements_sum_to_what_the_path_adds(model: KGCLIP):
@@ -91,15 +105,21 @@ def test_where_no_movement_can_be_read_there_is_no_path():
     score = model(frames(seed=2))
     assert score.path is None
     assert torch.equal(score.total, score.output)
-    assert (score.factor == 0).all()
     assert model.contributions(score, 0) is None
 
 
 def test_a_weight_of_zero_leaves_the_path_out_of_the_total():
     torch.manual_seed(0)
-    score = kg_model(weight=0.0)(frames(seed=2))
+    model = kg_model(weight=0.0)
+    score = model(frames(seed=2))
     assert score.path is not None
     assert torch.equal(score.total, score.output)
+    assert model.contributions(score, 0) is None
+    # What an action without clips has is its path evidence all the same.
+    contributions = model.contributions(score, K - 1)
+    assert contributions is not None
+    constant = model.path.offset[K - 1]
+    torch.testing.assert_close(contributions.sum(dim=1), score.output[:, K - 1] - constant, atol=1e-4, rtol=0)
 
 
 def test_a_trained_head_takes_the_place_of_the_solved_scores():

@@ -15,7 +15,7 @@ from kgclip.models.pooling import (
     frame_statistics,
     interleaved_statistics,
     nearest_count,
-    thinned,
+    phases,
 )
 
 KINDS: tuple[PoolingKind, ...] = get_args(PoolingKind)
@@ -70,9 +70,22 @@ def test_time_reversal_flips_the_direction_alone():
     assert forward[2].abs().min() > 0
 
 
-def test_thinned_clips_have_the_centers_of_equal_segments():
-    assert thinned(torch.arange(8.0).view(1, 8, 1), 2)[0, :, 0].tolist() == [2, 6]
-    assert thinned(torch.arange(8.0).view(1, 8, 1), 8)[0, :, 0].tolist() == list(range(8))
+@pytest.mark.parametrize(
+    ("count", "most", "expected"),
+    [
+        (2, 1, [[2, 6]]),  # the centers of two segments
+        (2, 2, [[1, 5], [3, 7]]),
+        (2, 8, [[0, 4], [1, 5], [2, 6], [3, 7]]),
+        (3, 8, [[0, 3, 6], [2, 4, 7]]),
+        (5, 8, [[0, 2, 4, 5, 7]]),  # segments of unequal length still reach the end
+        (8, 8, [list(range(8))]),
+    ],
+)
+def test_phases_are_the_same_clip_a_little_later(count: int, most: int, expected: list[list[int]]):
+    frames = torch.arange(8.0).view(1, 8, 1) + torch.tensor([0.0, 100.0]).view(2, 1, 1)
+    views = phases(frames, count, most)
+    assert views[:, 0, :, 0].tolist() == expected
+    assert torch.equal(views[:, 1], views[:, 0] + 100)
 
 
 @pytest.mark.parametrize(("frames", "starts"), [(4, [0]), (8, [0, 1]), (9, [0, 1, 2])])

@@ -1,13 +1,11 @@
 """Ridge regression against scikit-learn and plain solves, and its left-out values against fits that leave out."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
-from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 from torch import Tensor
 
 from kgclip.models import ridge
@@ -17,9 +15,8 @@ from kgclip.models.ridge import (
     KernelFeatures,
     choose_landmarks,
     fit_ridge,
-    linear_kernel,
-    radial_kernel,
     radial_scale,
+    squared_distances,
 )
 
 SOURCES = torch.tensor([3, 0, 0, 1, 3, 2, 2, 2, 4, 5, 0, 6])
@@ -88,15 +85,33 @@ def test_one_row_gives_its_own_value():
     assert fit.left_out.tolist() == [[2, -1]]
 
 
-@pytest.mark.parametrize("rows", [9, 30])
-def test_kernels_equal_scikit_learn(rows: int):
+@pytest.mark.parametrize("penalty", [0.1, 2.0])
+def test_a_stronger_penalty_is_a_share_of_the_mean_squared_length(penalty: float):
+    x, y = problem()
+    fit = fit_ridge(x, y, SOURCES, penalty)
+    expected = Ridge(alpha=penalty_of(x) / PENALTY * penalty).fit(x.double().numpy(), y.double().numpy())
+    np.testing.assert_allclose(fit.weight.numpy().T, expected.coef_, atol=1e-4)
+
+
+def radial_kernel(x: Tensor, landmarks: Tensor, scale: Tensor) -> Tensor:
+    return (-squared_distances(x, landmarks) / scale).exp()
+
+
+@pytest.mark.parametrize("rows", [2, 9, 30])
+def test_distances_and_their_scale_equal_scikit_learn(rows: int):
     x = problem(rows)[0]
-    scale = radial_scale(x)
-    np.testing.assert_allclose(linear_kernel(x, x[:4]).numpy(), x.numpy() @ x[:4].numpy().T, rtol=1e-5)
-    expected = rbf_kernel(x.double().numpy(), x[:4].double().numpy(), gamma=1 / scale.item())
-    np.testing.assert_allclose(radial_kernel(x, x[:4], scale).numpy(), expected, atol=1e-5)
+    distances, scale = squared_distances(x, x[:4]), radial_scale(squared_distances(x, x))
+    expected = euclidean_distances(x.double().numpy(), x[:4].double().numpy(), squared=True)
+    np.testing.assert_allclose(distances.numpy(), expected, atol=1e-4)
+    torch.testing.assert_close(squared_distances(x, x[:4], x @ x[:4].T), distances, atol=1e-4, rtol=0)
+    kernel = rbf_kernel(x.double().numpy(), x[:4].double().numpy(), gamma=1 / scale.item())
+    np.testing.assert_allclose(radial_kernel(x, x[:4], scale).numpy(), kernel, atol=1e-5)
     squared = [((x[i] - x[j]) ** 2).sum().item() for i in range(rows) for j in range(i)]
     assert scale.item() == pytest.approx(sorted(squared)[(len(squared) - 1) // 2] / WIDTH, rel=1e-4)
+
+
+def test_clips_that_are_all_equal_have_a_scale():
+    assert radial_scale(torch.zeros(3, 3)) == 1 / WIDTH
 
 
 def centered_kernel_ridge(gram: np.ndarray, cross: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
@@ -111,13 +126,13 @@ def centered_kernel_ridge(gram: np.ndarray, cross: np.ndarray, y: np.ndarray, pe
 def test_features_of_all_clips_give_exact_kernel_ridge():
     x, y = problem(25, 6)
     test = problem(7, 6)[0]
-    scale = radial_scale(x)
-    kernel = partial(radial_kernel, scale=scale)
-    features = KernelFeatures.of(kernel, x, x)
-    torch.testing.assert_close(features.phi @ features.phi.T, kernel(x, x), atol=1e-4, rtol=0)
+    scale = radial_scale(squared_distances(x, x))
+    seen, unseen = radial_kernel(x, x, scale), radial_kernel(test, x, scale)
+    features = KernelFeatures.of(seen, torch.arange(25))
+    torch.testing.assert_close(features.phi @ features.phi.T, seen, atol=1e-4, rtol=0)
     fit = features.solve(y, torch.arange(25), torch.ones(25, dtype=torch.bool))
-    predicted = kernel(test, x) @ (features.whitening @ fit.weight) + fit.bias
-    gram, cross = kernel(x, x).double().numpy(), kernel(test, x).double().numpy()
+    predicted = unseen @ (features.whitening @ fit.weight) + fit.bias
+    gram, cross = seen.double().numpy(), unseen.double().numpy()
     penalty = PENALTY * float(np.mean(np.diag(gram) - 2 * gram.mean(axis=1) + gram.mean()))
     expected = centered_kernel_ridge(gram, cross, y.double().numpy(), penalty)
     np.testing.assert_allclose(predicted.numpy(), expected, atol=2e-3)
@@ -127,13 +142,13 @@ def test_fewer_landmarks_than_clips_come_close(monkeypatch: pytest.MonkeyPatch):
     """What 40 of 120 clips span is close to the whole, what 4 span is not."""
     x, y = problem(120, 3, 0.1)
     rows, sources = torch.ones(120, dtype=torch.bool), torch.arange(120)
-    kernel = partial(radial_kernel, scale=radial_scale(x))
+    kernel = radial_kernel(x, x, radial_scale(squared_distances(x, x)))
 
     def fitted(count: int) -> Tensor:
         monkeypatch.setattr(ridge, "LANDMARKS", count)
-        landmarks = x[choose_landmarks(120)]
+        landmarks = choose_landmarks(120)
         assert len(landmarks) == min(count, 120)
-        features = KernelFeatures.of(kernel, x, landmarks)
+        features = KernelFeatures.of(kernel[:, landmarks], landmarks)
         assert features.phi.shape == (120, min(count, 120))
         fit = features.solve(y, sources, rows)
         return features.phi @ fit.weight + fit.bias
@@ -155,7 +170,7 @@ def test_landmarks_lie_at_equal_distances(
 
 def test_rows_without_targets_are_left_out_of_the_fit():
     x, y = problem()
-    features = KernelFeatures.of(linear_kernel, x, x)
+    features = KernelFeatures.of(x @ x.T, torch.arange(12))
     rows = torch.arange(12) % 3 != 0
     fit = features.solve(y, SOURCES, rows)
     other = y.clone()
@@ -168,10 +183,36 @@ def test_rows_without_targets_are_left_out_of_the_fit():
     assert nothing.left_out.shape == (0, 3)
 
 
+@pytest.mark.parametrize("views", [1, 3])
+def test_phases_of_a_clip_count_together_as_one_row(views: int):
+    """Each phase enters with weight 1/V; a left-out clip, with all its phases, gets the mean over them."""
+    x, y = problem(12 * views, 6)
+    y = y[:12]
+    features = KernelFeatures(x, torch.eye(6))
+    fit = features.solve(y, SOURCES, torch.ones(12, dtype=torch.bool))
+    wide, tall = x.double().numpy(), np.tile(y.double().numpy(), (views, 1))
+    weighted = {"sample_weight": np.full(12 * views, 1 / views)}
+    solver = Ridge(alpha=penalty_of(x)).fit(wide, tall, **weighted)
+    np.testing.assert_allclose(fit.weight.numpy().T, solver.coef_, atol=1e-4)
+    for source in SOURCES.unique():
+        of = np.tile(torch.isin(SOURCES, source).numpy(), views)
+        weighted["sample_weight"] = np.full((~of).sum(), 1 / views)
+        solver = Ridge(alpha=penalty_of(x)).fit(wide[~of], tall[~of], **weighted)
+        predicted = (solver.predict(wide[of]) - tall[~of].mean(axis=0) + tall.mean(axis=0)).reshape(views, -1, 3)
+        np.testing.assert_allclose(fit.left_out.numpy()[of[:12]], predicted.mean(axis=0), atol=1e-4)
+
+
+def test_clips_of_a_single_source_are_left_out_with_all_their_phases():
+    x, y = problem(36, 6)
+    features, rows = KernelFeatures(x, torch.eye(6)), torch.ones(12, dtype=torch.bool)
+    together, alone = (features.solve(y[:12], s, rows).left_out for s in (torch.full((12,), 7), torch.arange(12)))
+    assert torch.equal(together, alone)
+
+
 @pytest.mark.parametrize("x", [torch.zeros(1, 4), torch.ones(3, 4), torch.eye(4)[:2]])
 def test_few_or_equal_clips_have_finite_features(x: Tensor):
-    for kernel in (linear_kernel, partial(radial_kernel, scale=radial_scale(x))):
-        features = KernelFeatures.of(kernel, x, x)
+    for kernel in (x @ x.T, radial_kernel(x, x, radial_scale(squared_distances(x, x)))):
+        features = KernelFeatures.of(kernel, torch.arange(len(x)))
         fit = features.solve(torch.eye(len(x)), torch.arange(len(x)), torch.ones(len(x), dtype=torch.bool))
         assert features.phi.isfinite().all()
         assert (features.phi @ fit.weight + fit.bias).isfinite().all()

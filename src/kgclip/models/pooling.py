@@ -35,10 +35,11 @@ def phases(frames: Float[Tensor, "N T F"], num_frames: int, most: int) -> Float[
         num_frames: C, at most T.
         most: V is at most this, and at most the number of frames in a segment.
     """
-    step = frames.shape[1] // num_frames
-    count = max(1, min(step, most))
-    starts = [(2 * phase + 1) * step // (2 * count) for phase in range(count)]
-    return torch.stack([frames[:, start::step][:, :num_frames] for start in starts])
+    length = frames.shape[1]
+    count = max(1, min(length // num_frames, most))
+    # The middle of part p of V in segment i of C lies at (i + (p + ½) / V) T / C.
+    halves = 2 * count * torch.arange(num_frames) + 1 + 2 * torch.arange(count)[:, None]
+    return torch.stack([frames[:, rows] for rows in halves * length // (2 * count * num_frames)])
 
 
 def interleaved_statistics(frames: Float[Tensor, "B T F"], most: int) -> Float[Tensor, "B S"]:

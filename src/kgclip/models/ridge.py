@@ -48,8 +48,7 @@ def fit_ridge(
             nothing would remain without it.
         penalty: in units of the mean squared length of a row.
     """
-    if (sources == sources[0]).all():
-        sources = torch.arange(len(sources), device=sources.device)
+    sources = _apart(sources)
     center, bias = phi.mean(dim=0), y.mean(dim=0)
     centered, target = phi - center, y - bias
     ridge = penalty * centered.square().sum(dim=1).mean().clamp(min=1e-12)
@@ -62,6 +61,11 @@ def fit_ridge(
     without = (len(sources) - numbers.bincount()).clamp(min=1)[:, None]
     errors = _left_out_errors(half, target - centered @ weight, sources) - (sums / without)[numbers]
     return RidgeFit(weight, bias - center @ weight, y - errors)
+
+
+def _apart(sources: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+    """What is left out together: sources, or single rows where there is one source."""
+    return torch.arange(len(sources), device=sources.device) if (sources == sources[0]).all() else sources
 
 
 def _left_out_errors(
@@ -93,7 +97,8 @@ def squared_distances(
 
 def radial_scale(distances: Float[Tensor, "L L"]) -> Float[Tensor, ""]:
     """What squared distances are divided by in the radial-basis kernel: their median between landmarks, over WIDTH."""
-    pairs = distances[distances > 1e-6]
+    # A clip's distance from itself is 0 but for rounding.
+    pairs = distances[distances > 1e-5 * distances.max()]
     return (pairs.median() if len(pairs) else distances.new_ones(())) / WIDTH
 
 
@@ -140,5 +145,5 @@ class KernelFeatures:
             return RidgeFit(nothing, nothing.sum(dim=0), targets[rows])
         count = len(self.phi) // len(rows)
         phi = self.phi[rows.repeat(count)]
-        fit = fit_ridge(phi, targets[rows].repeat(count, 1), sources[rows].repeat(count), count * penalty)
+        fit = fit_ridge(phi, targets[rows].repeat(count, 1), _apart(sources[rows]).repeat(count), count * penalty)
         return RidgeFit(fit.weight, fit.bias, fit.left_out.unflatten(0, (count, -1)).mean(dim=0))
