@@ -34,6 +34,7 @@ def test_demo_leaves_a_summary_and_a_page(tmp_path: Path, capsys: pytest.Capture
     for result in (results[right.index(True)], results[right.index(False)]):
         assert result["triplets"]
         assert all(row["movement"] in page for row in result["triplets"])
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [MARKER]
     graph, stored = (KnowledgeGraph.load(out / name) for name in ("graph.parquet", "kg-clip/graph.parquet"))
     assert graph.hash == stored.hash
 
@@ -43,6 +44,7 @@ def test_only_what_a_demonstration_wrote_is_replaced(tmp_path: Path):
     _clear(out)
     (out / "figures").mkdir()
     (out / "kg-clip.training").mkdir()
+    (out / ".features.safetensors.kgclip-part").mkdir()  # encoded clips of an ended run, which may be of another seed
     (out / "summary.json").touch()
     (out / "notes.txt").write_text("of the user")
     (out / "puppets").mkdir()

@@ -32,8 +32,8 @@ CACHED_FRAMES = 16
 TEST_FRAMES = (1, 2, 4, 8, 16)
 ARMS = ("clip-only", "kg-clip", "few-labels-clip-only", "few-labels-kg-clip")
 # The marker says that a folder is a demonstration's; what it may remove is named here.
-MARKER = ".kgclip-demo"
-WRITTEN = ("figures", "features.safetensors", "graph.parquet", "summary.json", "report.html", *ARMS)
+MARKER, PART = ".kgclip-demo", ".features.safetensors.kgclip-part"
+WRITTEN = ("figures", "features.safetensors", PART, "graph.parquet", "summary.json", "report.html", *ARMS)
 
 
 @dataclass(frozen=True)
