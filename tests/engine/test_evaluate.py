@@ -8,9 +8,10 @@ import torch
 from kgclip.config import ModelConfig, TrainConfig
 from kgclip.data.feature_writer import write_features
 from kgclip.data.features import FeatureFile
+from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import FrameEncoder
-from kgclip.engine.evaluate import frames_source, open_evaluation
+from kgclip.engine.evaluate import frames_source, open_evaluation, seen_in_training
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError, LeakageError
@@ -76,3 +77,13 @@ def test_a_model_with_its_own_images_takes_no_other_encoder(kg_checkpoint: Check
     encoder = FrameEncoder(OTHER, lambda frames: torch.zeros(len(frames), 256))
     with pytest.raises(KgclipError, match="the model was trained on features by synthetic"):
         Recognizer(kg_checkpoint, encoder=encoder)
+
+
+def test_clips_that_trained_the_model_are_refused_in_another_layout():
+    split = Split(("AjV0ZRkaXWG_000060_000070", "golf/clip_1"), (), (), ())
+    assert seen_in_training(split, ["lunge/AjV0ZRkaXWG_000060_000070", "golf/clip_2"]) == {
+        "lunge/AjV0ZRkaXWG_000060_000070"
+    }
+    assert seen_in_training(split, ["clip_1"]) == {"clip_1"}
+    # Two folders may each have a clip of one name.
+    assert seen_in_training(split, ["swim/clip_1"]) == set()

@@ -1,6 +1,7 @@
 """Evaluation on clips that training never saw."""
 
 import time
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from torch import Tensor
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import Source, VideoSource, in_order
+from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import pixels_of
 from kgclip.engine.metrics import (
@@ -57,7 +59,7 @@ def choose_clips(checkpoint: Checkpoint, dataset: DataSet, part: Part | None) ->
         raise KgclipError(
             f"{dataset.root}: holds no clip of the model's {part} part; leave --part out or give its data"
         )
-    trained = set(split.train) & set(chosen)
+    trained = seen_in_training(split, chosen)
     if trained:
         raise LeakageError(
             f"{dataset.root}: {len(trained)} of its clips trained this model, such as {sorted(trained)[0]}; give clips "
@@ -65,6 +67,22 @@ def choose_clips(checkpoint: Checkpoint, dataset: DataSet, part: Part | None) ->
         )
     checkpoint.graph.check_no_leakage(chosen, "evaluated")
     return tuple(chosen)
+
+
+def seen_in_training(split: Split, clips: Collection[str]) -> set[str]:
+    """Those of the clips that trained a model.
+
+    A clip is known by its id. The same file may lie in class folders here and in a data set whose ids have none there:
+    then its name alone must do.
+    """
+
+    def names(ids: Iterable[str], *, alone: bool) -> set[str]:
+        return {clip.rsplit("/", 1)[-1] for clip in ids if alone == ("/" not in clip)}
+
+    same_name = (names(split.train, alone=True) & names(clips, alone=False)) | (
+        names(split.train, alone=False) & names(clips, alone=True)
+    )
+    return (set(split.train) & set(clips)) | {clip for clip in clips if clip.rsplit("/", 1)[-1] in same_name}
 
 
 def open_evaluation(

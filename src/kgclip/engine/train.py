@@ -56,7 +56,8 @@ def train(
         except (KgclipError, OSError):
             # Bad input that shows late (a broken video) and a full disk leave nothing behind, unless there are epochs
             # or encoded clips to go on from.
-            encoded = any(file.stat().st_size for file in folder.glob(".features*/*"))
+            files = (*folder.glob(".features*/features.bin"), *folder.glob("features.safetensors"))
+            encoded = any(file.stat().st_size for file in files)
             if fresh and not encoded and not any(folder.glob("epoch-*")):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
