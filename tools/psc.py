@@ -156,7 +156,8 @@ def read_annotations(folder: Path, labels: Path | None = None) -> Videos:
     if rows and not {"video", "label"} <= rows[0].keys():
         raise KgclipError(f"{labels}: has the columns {', '.join(rows[0])}; expected video,label")
     given = {Path(row["video"]).stem: row["label"] for row in rows}
-    for video, place in clip_folders(folder):
+    for place in clip_folders(folder):
+        video = Path(place).name
         if video in videos.frames:
             raise KgclipError(f"{place}: a second folder of annotations for {video!r}; remove one")
         classes = Path(place).relative_to(folder).parts

@@ -55,13 +55,17 @@ def test_it_recognizes_clips_it_never_saw():
     assert 0.6 < result.left_out_top1 < 1
 
 
-def test_definitions_are_the_means_of_annotated_clips():
+def test_definitions_are_the_means_of_annotated_clips_and_of_the_graph_as_ten_clips():
     goal = targets()
     goal.edges["shows"][LABELS == 3] = 0
     path = solved(goal).model.path
     for action in range(3):
-        mean = goal.edges["shows"][action == LABELS].mean(dim=0)
+        shown = goal.edges["shows"][action == LABELS]
+        mean = torch.cat([shown, DEFINITIONS[action].expand(10, -1)]).mean(dim=0)
         torch.testing.assert_close(path.definitions[action], mean, atol=1e-4, rtol=0)
+    goal.edges["consists_of"] = torch.zeros_like(DEFINITIONS)
+    path_without = solved(goal).model.path
+    torch.testing.assert_close(path_without.definitions[0], goal.edges["shows"][LABELS == 0].mean(dim=0))
     torch.testing.assert_close(path.definitions[3], DEFINITIONS[3])  # nobody annotated its clips
     shown = goal.edges["shows"][LABELS != 3]
     torch.testing.assert_close(path.baseline, shown.mean(dim=0))

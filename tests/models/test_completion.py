@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from kgclip.models.completion import FLOOR, PRIOR, balanced, complete_labels, left_out_likelihood, with_rest, z_score
+from kgclip.models.completion import (
+    DEFINITION_CLIPS,
+    FLOOR,
+    balanced,
+    complete_labels,
+    left_out_likelihood,
+    with_rest,
+    z_score,
+)
 
 ACTIONS, CLIPS = 3, 24
 MOVEMENTS = ["left arm bend", "left arm raise", "hip stoop", "right leg bend"]
@@ -24,7 +32,9 @@ def graph(labeled_each: int = 2) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     performs[labeled_each * ACTIONS :] = 0
     definitions = torch.tensor([[0.9, 0.1, 0.0, 0.5], [0.1, 0.8, 0.2, 0.5], [0.0, 0.1, 0.9, 0.4]])
     shows = (definitions[labels] + 0.05 * normal(CLIPS, 4, seed=2)).clamp(0, 1)
-    return frames, {"performs": performs, "shows": shows}, labels
+    # The graph knows nothing of the actions but through these clips.
+    consists_of = torch.zeros(ACTIONS, len(MOVEMENTS))
+    return frames, {"performs": performs, "shows": shows, "consists_of": consists_of}, labels
 
 
 def test_known_labels_stay_and_the_rest_is_found():
@@ -43,7 +53,7 @@ def test_clips_with_neither_label_nor_movements_stay_without():
     assert completed[8].sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("relation", ["performs", "shows"])
+@pytest.mark.parametrize("relation", ["performs", "shows", "consists_of"])
 def test_without_labels_or_movements_nothing_is_completed(relation: str):
     frames, edges, _ = graph()
     edges[relation].zero_()
@@ -89,15 +99,15 @@ def test_a_clip_is_left_out_of_its_own_likelihood():
     labels /= labels.sum(dim=1, keepdim=True)
     labels[5], labels[6] = torch.tensor([0.0, 1.0, 0.0]), 0
     states = torch.rand(7, 5, generator=generator)
-    result = left_out_likelihood(labels, states)
-    mean = states.mean(dim=0)
+    prior, counts = torch.rand(3, 5, generator=generator), torch.tensor([[1.0], [10.0], [2.0]])
+    result = left_out_likelihood(labels, states, prior, counts)
     for clip in range(7):
         for action in range(3):
             others = [i for i in range(7) if i != clip]
-            mass = PRIOR + sum(labels[i, action].item() for i in others)
+            mass = counts[action].item() + sum(labels[i, action].item() for i in others)
             expected = 0.0
             for s in range(5):
-                total = PRIOR * mean[s].item() + sum((labels[i, action] * states[i, s]).item() for i in others)
+                total = prior[action, s].item() + sum((labels[i, action] * states[i, s]).item() for i in others)
                 expected += states[clip, s].item() * math.log(total / mass + FLOOR)
             assert result[clip, action].item() == pytest.approx(expected, abs=1e-4)
 
@@ -111,3 +121,17 @@ def test_balanced_labels_have_the_expected_sizes(expected: list[float]):
 
 def test_z_scores_of_a_clip_by_hand():
     assert z_score(torch.tensor([[1.0, 3.0], [4.0, 4.0]])).tolist() == [[-1, 1], [0, 0]]
+
+
+def test_a_definition_that_is_given_counts_as_ten_clips():
+    """One labeled clip each of two actions that look alike; what is known of the actions decides for the others."""
+    assert DEFINITION_CLIPS == 10
+    embeddings = normal(6, 2, 3)
+    shows = torch.tensor([[0.5, 0.5], [0.5, 0.5], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    performs = torch.zeros(6, 2)
+    performs[0, 0] = performs[1, 1] = 1
+    given = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    for definitions, right in ((given, [0, 0, 1, 1]), (given.flip(0), [1, 1, 0, 0])):
+        edges = {"performs": performs, "shows": shows, "consists_of": definitions}
+        labels = complete_labels(embeddings, edges, ("hip bend", "hip turn"))
+        assert labels[2:].argmax(dim=1).tolist() == right

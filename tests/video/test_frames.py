@@ -129,12 +129,13 @@ def test_reading_ahead_is_bounded_and_ends_with_its_reader(encode, monkeypatch) 
         return read_clip(path, num_frames)
 
     monkeypatch.setattr(frames, "read_clip", read)
+    before = threading.active_count()  # other tests of the process may have left some
     clips = read_clips({str(number): path for number in range(50)}, 2, 2)
     for _ in range(10):
         next(clips)
     clips.close()
     assert 10 <= len(started) <= 10 + 2 * 2
-    assert threading.active_count() == 1
+    assert threading.active_count() <= before
 
 
 def test_asked_in_any_order_times_belong_to_their_frames(encode) -> None:
