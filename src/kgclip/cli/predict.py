@@ -129,8 +129,10 @@ def describe(result: dict[str, Any]) -> str:
     for row in result["movements"][:5]:
         first, last = row["time_s"]
         lines.append(
-            f"  sees {row['movement']:<34} {row['share']:4.2f} (average {row['average']:4.2f}) at {first}–{last} s"
+            f"  reads {row['movement']:<34} {row['share']:4.2f} (average {row['average']:4.2f}) at {first}–{last} s"
         )
+    if result["actions"][0]["s_path"] is None:
+        lines.append("  no movement is read: no annotated clip has taught this model how movements look")
     return "\n".join(lines) + "\n"
 
 

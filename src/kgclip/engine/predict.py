@@ -158,7 +158,7 @@ class Recognizer:
                     "movement": self.checkpoint.movements[m],
                     "share": float(score.shares[0, m]),
                     "average": float(baseline[m]),
-                    "time_s": [times[first], times[first + length - 1]],
+                    "time_s": [round(times[first], 2), round(times[first + length - 1], 2)],
                 }
             )
         return rows

@@ -16,6 +16,7 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import FeatureSource
 from kgclip.data.splits import Split, make_split, without_validation
+from kgclip.data.wording import count_of
 from kgclip.errors import KgclipError
 from kgclip.kg.build import MovementRule, build_graph, merge
 from kgclip.kg.formats.definitions import read_definitions
@@ -99,7 +100,8 @@ def prepare(config: TrainConfig) -> Prepared:
     if config.model.graph and not graph.entities("movement"):
         raise KgclipError(
             f"{config.data}: no movement is known for these clips{_why_none(config, dataset, split)}, so there is no "
-            "graph to train on; give --annotations or --definitions, or train CLIP only with --model.no-graph"
+            "graph to train on; give --annotations (`kgclip annotate` makes them) or --definitions, or train CLIP only "
+            "with --model.no-graph"
         )
     return Prepared(dataset, split, graph)
 
@@ -228,9 +230,9 @@ def known_actions(config: TrainConfig, prepared: Prepared) -> tuple[str, ...]:
     unknown = sorted(named - known)
     if unknown:
         log.warning(
-            "%d actions are left out, such as %r: no labeled clip, and no definition whose movements annotated clips "
-            "show; add clips, --definitions with --annotations, or --model.head gradient",
-            *(len(unknown), unknown[0]),
+            "%s left out, such as %r: no labeled clip, and no definition whose movements annotated clips show; add "
+            "clips, --definitions with --annotations, or --model.head gradient",
+            *(count_of(len(unknown), "action"), unknown[0]),
         )
     return tuple(sorted(known))
 
