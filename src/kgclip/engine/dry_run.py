@@ -1,7 +1,7 @@
 """What a training run will take: its own phases on a few clips, timed, times their number; and the batch size."""
 
-import gc
 import logging
+import resource
 import sys
 import tempfile
 import time
@@ -80,8 +80,8 @@ def estimate(config: TrainConfig) -> Estimate:
             seconds["validation"] = (config.optim.epochs + 1) * num_val * clip_s
             solves += config.optim.epochs + 1 if config.model.head == "closed_form" else 0
         seconds["solving"] = solves * solving
-    modules = torch.nn.ModuleList([run.backbone, run.head])
-    trained = sum(tensor.numel() for tensor in trained_tensors(modules).values()) if config.trains else 0
+    tensors = trained_tensors(torch.nn.ModuleList([run.backbone, run.head])).values() if config.trains else ()
+    trained = sum(tensor.numel() for tensor in tensors)
     parameters = sum(parameter.numel() for parameter in run.backbone.parameters())
     return Estimate(num_clips, num_val, steps, trained, parameters, seconds, peak_memory())
 
@@ -114,8 +114,6 @@ def peak_memory() -> int:
     """The most bytes used at once: by torch on a GPU, else by this process."""
     if torch.cuda.is_available() and torch.cuda.max_memory_reserved():
         return torch.cuda.max_memory_reserved()
-    import resource
-
     return (1 if sys.platform == "darwin" else 1024) * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
@@ -123,7 +121,7 @@ def with_batch_size(config: TrainConfig) -> TrainConfig:
     """The configuration with the largest power of two of clips a step that fits into memory and is worth its time.
 
     Raises:
-        KgclipError: nothing is trained by gradient, not even one clip fits, or anything is wrong with the input.
+        KgclipError: nothing is trained by gradient, or not even one clip fits.
     """
     if not config.trains:
         raise KgclipError("--batch auto: this head is solved, not trained; leave it out, or add --model.head gradient")
@@ -153,8 +151,6 @@ def _clips_per_s(config: TrainConfig, prepared: Prepared, size: int) -> float | 
             return len(few.split.train) / epoch_s(run, Path(folder), size)
     except (MemoryError, RuntimeError) as error:
         # torch.OutOfMemoryError on a GPU; a plain RuntimeError of the allocator on a CPU.
-        out = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-        if not out:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
-    gc.collect()
     return None
