@@ -1,7 +1,7 @@
 """The official Kinetics-TPS metric: accuracy conditioned on part-state correctness (PSC), as its 2021 evaluator counts.
 
     python -m tools.psc submission.zip Kinetics-TPS/train_annotations [--labels labels.csv]
-docs/metrics.md defines it. Operations are in the evaluator's order, so that no comparison of floats falls out otherwise.
+docs/metrics.md defines it. Operations are in the evaluator's order: comparisons of floats then fall out alike.
 """
 
 import json

@@ -31,15 +31,7 @@ WORTHWHILE = 1.1
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will take.
-
-    Attributes:
-        train_clips, val_clips: of the split.
-        steps: of all epochs.
-        trained_parameters, parameters: of the model.
-        seconds: of each phase.
-        memory_bytes: the most that was in use while the phases were timed: of the device on a GPU, else of the process.
-    """
+    """What a run will take: seconds by phase, and the most bytes in use while the phases were timed."""
 
     train_clips: int
     val_clips: int
