@@ -92,6 +92,10 @@ def test_candidates_are_limited_to_the_chosen_actions(kg_model: Path, evaluation
     assert all(row["score"] == pytest.approx(whole[row["action"]]["score"]) for row in rows)
     with pytest.raises(KgclipError, match="--actions flying: is no action of the model, which knows"):
         recognizer.predict(evaluation.paths[0], actions=["flying"])
+    spelled = [name.replace(" ", "_").upper() for name in chosen]
+    assert {row["action"] for row in recognizer.predict(evaluation.paths[0], actions=spelled)["actions"]} == set(chosen)
+    with pytest.raises(KgclipError, match=f"did you mean {chosen[0]!r}"):
+        recognizer.predict(evaluation.paths[0], actions=[chosen[0][:-1]])
 
 
 def test_without_movements_nothing_is_seen(clip_only_model: Path, evaluation: Evaluation):

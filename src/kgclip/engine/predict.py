@@ -16,6 +16,7 @@ from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
+from kgclip.kg.names import did_you_mean, spelling_key
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import Score, embed_texts, unsolved_model
@@ -115,12 +116,15 @@ class Recognizer:
         if not actions:
             return None
         known = self.checkpoint.actions
-        unknown = [name for name in actions if name not in known]
+        keys = {spelling_key(name) for name in known}
+        unknown = [name for name in actions if spelling_key(name) not in keys]
         if unknown:
             raise KgclipError(
-                f"--actions {unknown[0]}: is no action of the model, which knows {', '.join(known[:8])} …"
+                f"--actions {unknown[0]}: is no action of the model, which knows {', '.join(known[:8])}"
+                f"{', …' * (len(known) > 8)}{did_you_mean(unknown[0], known)}"
             )
-        return torch.tensor([name in set(actions) for name in known], device=self.device)
+        wanted = {spelling_key(name) for name in actions}
+        return torch.tensor([spelling_key(name) in wanted for name in known], device=self.device)
 
     def _actions(self, score: Score, chosen: Bool[Tensor, " K"] | None, top: int) -> list[dict[str, Any]]:
         probability = self.model.probability(score, chosen)[0]
