@@ -162,7 +162,7 @@ def test_beside_a_trained_head_only_movements_are_solved():
     backbone, goal = load_backbone(f"features:{DIM}"), targets()
     head = GradientHead(DIM, backbone.embedding_dim, 2.0, HeadOptions("projected"))
     names = torch.nn.functional.normalize(normal(K, backbone.embedding_dim), dim=1)
-    result = solve(backbone, frames(), goal, T, 0.5, head, names)
+    result = solve(backbone, frames(), goal, T, 0.5, (head, names))
     assert torch.equal(result.model.action_embeddings, names)
     # The path is weighed against the scores of the trained head.
     mm, tri = head(frames(), names)

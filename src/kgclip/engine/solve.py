@@ -44,8 +44,7 @@ def solve(
     targets: GraphTargets,
     num_frames: int,
     path_weight: float,
-    gradient: GradientHead | None = None,
-    names: Float[Tensor, "K D"] | None = None,
+    trained: tuple[GradientHead, Float[Tensor, "K D"]] | None = None,
 ) -> SolvedModel:
     """Solve for S_mm, S_tri, the movements and the path; with a trained head for the movements and the path alone.
 
@@ -54,12 +53,12 @@ def solve(
         targets: the graph over these clips.
         num_frames: T that probabilities are calibrated for.
         path_weight: of path evidence against S_output.
-        gradient: a trained head, whose scores take the place of the solved ones.
-        names: embeddings of the actions' prompts for it, of unit length.
+        trained: a head trained by gradient, whose scores take the place of the solved ones, and the embeddings of the
+            actions' prompts, of unit length.
     """
     performs, shows = targets.edges["performs"], targets.edges["shows"]
     definitions = targets.edges["consists_of"]
-    if gradient is None:
+    if trained is None:
         performs = complete_labels(embeddings, targets.edges, targets.movements)
         definitions = _definitions(performs, targets)
         performs_solved = performs
@@ -70,15 +69,16 @@ def solve(
     path = PathEvidence(len(targets.actions), len(targets.movements))
     seen = left_out[nearest_count(num_frames, head.counts)]
     path.fit(definitions, shows[targets.annotated], seen.shares[targets.annotated])
-    model = KGCLIP(backbone, head, path, gradient, len(targets.actions)).eval()
+    model = KGCLIP(backbone, head, path, trained and trained[0], len(targets.actions)).eval()
     mm, tri = seen.mm, seen.tri
-    if gradient is not None and names is not None:
+    if trained is not None:
+        gradient, names = trained
         model.action_embeddings = names
         mm, tri = gradient(embeddings, names)
     output = mm if tri is None else 0.5 * (mm + tri)
     if path.readable:
         path.fit_weight(path_weight, output, path(seen.shares))
-    if gradient is not None:
+    if trained is not None:
         return SolvedModel(model, None)
     defined = ~performs.any(dim=0)
     if path.readable and defined.any():

@@ -161,9 +161,8 @@ class Run:
         config, split = self.config, prepared.split
         targets = graph_targets(prepared, split.train, self.actions, graph=config.model.graph)
         embeddings = self.frames.embeddings(split.train, CACHED_PER_FRAME * config.frames)
-        gradient = self.head if config.model.head == "gradient" else None
-        names = None if gradient is None else self.action_embeddings()
-        return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, gradient, names)
+        trained = (self.head, self.action_embeddings()) if config.model.head == "gradient" else None
+        return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained)
 
     @torch.no_grad()
     def action_embeddings(self) -> Float[Tensor, "K D"]:
