@@ -52,6 +52,10 @@ class Command:
     """of the data set in tables, such as "JHMDB-TPS, SqueezeNet"; default: its folder's"""
     features: Path | None = None
     """cached features of that data set, see `kgclip data features`; default: made once by the backbone"""
+    keypoints: Path | None = None
+    """keypoints.parquet of its clips by `kgclip annotate`, for pose and pose-unseen"""
+    annotations: Path | None = None
+    """part annotations in place of its own, such as those by `kgclip annotate`"""
     backbone: str = "synthetic"
     """synthetic, or the name or folder of a CLIP or SigLIP model"""
     text: str | None = None
@@ -81,8 +85,12 @@ def data_spec(command: Command) -> DataSpec:
     common = {name: getattr(command, name) for name in ("features", "backbone", "text", "splits", "folds")}
     if command.data == SYNTHETIC:
         noise = command.part_noise
+        for option in ("keypoints", "annotations"):
+            if getattr(command, option) is not None:
+                raise KgclipError(f"--{option}: is for a data set on disk; give --data with its path, or leave it out")
         name = SYNTHETIC if noise == DataSpec.part_noise else f"{SYNTHETIC}, part noise {noise:g}"
         return DataSpec(command.name or name, part_noise=noise, **common)
+    common |= {name: getattr(command, name) for name in ("keypoints", "annotations")}
     root = Path(command.data)
     if not root.exists():
         raise KgclipError(f"--data {root}: not found; give a data set in the layout of Kinetics-TPS, or {SYNTHETIC}")
@@ -98,6 +106,8 @@ def out_of_place(experiment: Experiment, spec: DataSpec) -> str | None:
     knows_words = spec.backbone != DataSpec.backbone and not spec.backbone.startswith("features:")
     if experiment.novel and spec.text is None and not knows_words:
         return "names must carry meaning; give --text with the folder of a sentence encoder"
+    if experiment.pose and spec.keypoints is None:
+        return "its arms read pose; give --keypoints with what `kgclip annotate` wrote"
     if experiment.published and spec.splits is None:
         return "it needs --splits with the folder of the published splits"
     return None
@@ -110,6 +120,8 @@ def run_one(command: Command, experiment: Experiment, spec: DataSpec, words: str
     if not experiment.novel:
         # Elsewhere names are only told apart; with one text tower everywhere, `all` gives what single runs give.
         spec = dataclasses.replace(spec, text=None)
+    if not experiment.pose:
+        spec = dataclasses.replace(spec, keypoints=None)
     if experiment.pixels:
         name, clips = f"{spec.name}, pixels", {"clips_per_action": TOWER_CLIPS, "test_per_action": TOWER_TEST_CLIPS}
         spec = dataclasses.replace(spec, name=name, pixels=True, **clips)

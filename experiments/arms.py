@@ -4,12 +4,13 @@ from experiments.baselines import PLAIN
 from experiments.controls import BOUNDS, CONTROLS, TRUE_MOVEMENTS
 from experiments.family import CLIP_ONLY, VARIANTS
 from experiments.movement_baselines import MOVEMENTS
+from experiments.pose_baselines import POSE_BASELINES
 from experiments.setting import Arm
 from experiments.unseen import UNSEEN, UNSEEN_BASELINES
 
-ARMS: dict[str, Arm] = PLAIN | MOVEMENTS | VARIANTS | CONTROLS | BOUNDS | UNSEEN
+ARMS: dict[str, Arm] = PLAIN | MOVEMENTS | POSE_BASELINES | VARIANTS | CONTROLS | BOUNDS | UNSEEN
 # Arms that may be the strongest baseline: they have no graph.
-BASELINES = frozenset({*PLAIN, *MOVEMENTS, CLIP_ONLY, *UNSEEN_BASELINES})
+BASELINES = frozenset({*PLAIN, *MOVEMENTS, *POSE_BASELINES, CLIP_ONLY, *UNSEEN_BASELINES})
 # These compare frames with texts as the towers give them.
 NEED_IMAGE_TOWER = frozenset({"zero-shot"})
 # These need annotated test clips: folds of annotated clips have them, prescribed test parts do not.

@@ -86,29 +86,34 @@ class LinearFit:
 
 
 @dataclass(frozen=True)
-class _Pipeline:
-    setting: Setting
-    over_time: bool
-    fitted: dict[int, object] = field(default_factory=dict)
+class Pipeline:
+    """Imputer, scaler and ridge of scikit-learn on vectors of clips, fitted for each number of frames.
 
-    def _vectors(self, clips: tuple[str, ...], num_frames: int) -> np.ndarray:
-        frames = self.setting.frames(clips, num_frames)
-        return (frame_statistics(frames) if self.over_time else frames.mean(dim=1)).numpy()
+    Attributes:
+        setting: the clips.
+        vectors: from clips and T to vectors, NaN where a number is unknown.
+    """
+
+    setting: Setting
+    vectors: Callable[[tuple[str, ...], int], np.ndarray]
+    fitted: dict[int, object] = field(default_factory=dict)
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """See :class:`experiments.setting.Fitted`."""
+        from sklearn.impute import SimpleImputer
         from sklearn.linear_model import RidgeClassifierCV
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         known = self.setting.prepared.split.labelled
         if num_frames not in self.fitted:
-            pipeline = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
-            self.fitted[num_frames] = pipeline.fit(self._vectors(known, num_frames), self.setting.labels(known))
+            imputer = SimpleImputer(keep_empty_features=True)
+            pipeline = make_pipeline(imputer, StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))
+            self.fitted[num_frames] = pipeline.fit(self.vectors(known, num_frames), self.setting.labels(known))
         pipeline = self.fitted[num_frames]
         values = np.full((len(clips), len(self.setting.actions)), -2.0)
         # Of two classes scikit-learn says one value; an action without a clip has none.
-        said = pipeline.decision_function(self._vectors(clips, num_frames))  # pyright: ignore[reportAttributeAccessIssue]
+        said = pipeline.decision_function(self.vectors(clips, num_frames))  # pyright: ignore[reportAttributeAccessIssue]
         values[:, pipeline.classes_] = said if said.ndim == 2 else np.stack([-said, said], axis=1)  # pyright: ignore[reportAttributeAccessIssue]
         return torch.from_numpy(values).float()
 
@@ -145,7 +150,12 @@ def zero_shot(setting: Setting) -> Fitted:
 
 def pipeline(setting: Setting, *, over_time: bool = True) -> Fitted:
     """What somebody writes in fifteen lines: StandardScaler and RidgeClassifierCV of scikit-learn."""
-    return _Pipeline(setting, over_time)
+
+    def vectors(clips: tuple[str, ...], num_frames: int) -> np.ndarray:
+        frames = setting.frames(clips, num_frames)
+        return (frame_statistics(frames) if over_time else frames.mean(dim=1)).numpy()
+
+    return Pipeline(setting, vectors)
 
 
 def pseudo_labels(setting: Setting, *, balance: bool = False) -> Fitted:

@@ -59,7 +59,7 @@ def check_inputs(spec: DataSpec, points: Sequence[Point]) -> None:
         if point.published is not None:
             _published_split(spec, point)
     if spec.root is not None and spec.folds:
-        group_folds(open_dataset(spec.root), spec.folds, 0)
+        group_folds(open_dataset(spec.root, spec.annotations), spec.folds, 0)
 
 
 def open_data(spec: DataSpec, seed: int, work: Path, *, workers: int = 1, show_progress: bool = False) -> OpenData:
@@ -79,11 +79,11 @@ def open_data(spec: DataSpec, seed: int, work: Path, *, workers: int = 1, show_p
     """
     if spec.root is None:
         return _open_synthetic(spec, seed, work, workers=workers, show_progress=show_progress)
-    dataset = open_dataset(spec.root)
+    dataset = open_dataset(spec.root, spec.annotations)
     if dataset.annotations is None:
         raise KgclipError(
             f"{spec.root}: has no part annotations, and experiments compare arms that learn from them; give a data set "
-            "in the layout of Kinetics-TPS"
+            "in the layout of Kinetics-TPS, or --annotations"
         )
     if not spec.folds and not any(clip.part == "test" for clip in dataset.clips):
         raise KgclipError(f"{spec.root}: has no test part; give --folds, such as --folds 5")
@@ -95,7 +95,8 @@ def open_data(spec: DataSpec, seed: int, work: Path, *, workers: int = 1, show_p
             encode_clips(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
     file = FeatureFile(features)
     file.check([clip.id for clip in dataset.clips])
-    return OpenData(spec, spec.root, features, backbone_of(spec, file), data_hash(dataset, features), work)
+    digest = data_hash(dataset, features, spec.keypoints)
+    return OpenData(spec, spec.root, features, backbone_of(spec, file), digest, work)
 
 
 def _open_synthetic(spec: DataSpec, seed: int, work: Path, *, workers: int, show_progress: bool) -> OpenData:
@@ -140,15 +141,16 @@ def backbone_of(spec: DataSpec, features: FeatureFile) -> str:
     )
 
 
-def data_hash(dataset: DataSet, features: Path) -> str:
-    """The first 16 hex digits of the SHA-256 of labels, sources, annotations and features."""
+def data_hash(dataset: DataSet, features: Path, keypoints: Path | None = None) -> str:
+    """The first 16 hex digits of the SHA-256 of labels, sources, annotations, features and keypoints."""
     digest = hashlib.sha256(_listing(dataset).encode())
     observations = read_observations(dataset, progress=False)
     for table in (observations.parts, observations.frames):
         # Binary forms of equal tables differ by how they came into memory.
         digest.update(table.write_csv().encode())
-    with features.open("rb") as file:
-        digest.update(hashlib.file_digest(file, "sha256").digest())
+    for path in filter(None, (features, keypoints)):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 
@@ -177,6 +179,8 @@ def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Pa
         data=data.root,
         # What hold_out keeps beside it outlives the arms, which write to a folder of their own.
         out=scratch / "setting" / "model",
+        annotations=data.spec.annotations,
+        keypoints=data.spec.keypoints,
         features=None if data.spec.pixels else data.features,
         frames=point.frames,
         seed=seed,
@@ -212,7 +216,7 @@ def _split_file(data: OpenData, point: Point, seed: int, fold: int) -> Path | No
     file = data.work / f"folds-{data.hash}-{data.spec.folds}" / f"seed-{seed}-fold-{fold}.json"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        split = group_folds(open_dataset(data.root), data.spec.folds, seed)[fold]
+        split = group_folds(open_dataset(data.root, data.spec.annotations), data.spec.folds, seed)[fold]
         everything = {"train": (*split.train, *split.val), "labelled": (*split.labelled, *split.val), "val": ()}
         dataclasses.replace(split, **everything).save(file)
     return file

@@ -61,7 +61,8 @@ class TrainedFit:
     def _score(self, clips: tuple[str, ...], num_frames: int) -> Score:
         model, features = self.checkpoint.model, self.setting.features
         if features is not None:
-            return score_source(model, feature_source(features, clips, num_frames))
+            numbers = None if model.pose is None else self.setting.numbers(clips)
+            return score_source(model, feature_source(features, clips, num_frames), numbers=numbers)
         return score_source(
             model, VideoSource(self.setting.prepared.paths(clips), num_frames, pixels_of(model.backbone))
         )
@@ -90,7 +91,8 @@ def trained(*changes: Change, graph: GraphChange | None = None, part: Part = who
             config = change(config)
         if graph is not None:
             prepared = Prepared(prepared.dataset, prepared.split, graph(prepared.graph, config.seed))
-        return TrainedFit(setting, train(config, prepared=prepared, show_progress=False), part)
+        poses = None if config.keypoints is None else setting.poses
+        return TrainedFit(setting, train(config, prepared=prepared, poses=poses, show_progress=False), part)
 
     return fit
 
@@ -117,6 +119,11 @@ def full(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, model=changed, optim=optim, augmentation=SYNTHETIC_AUGMENTATION)
 
 
+def frames_alone(config: TrainConfig) -> TrainConfig:
+    """No pose, where the data have keypoints."""
+    return dataclasses.replace(config, keypoints=None)
+
+
 by_gradient = model(head="gradient", pooling="statistics")
 # The paper's design on frozen features: a linear map of the mean, trained by gradient, no path.
 on_means = model(head="gradient", pooling="projected")
@@ -126,10 +133,19 @@ GRAPH: dict[str, Arm] = {
     "KG-CLIP by gradient": trained(by_gradient),
     # The parts of its score, one left out at a time.
     "KG-CLIP without path": trained(without_path),
-    "KG-CLIP without S_tri": trained(part=lambda model, score: model.join(score.mm, None, score.shares).total),
-    "KG-CLIP without S_mm": trained(part=lambda model, score: model.join(_tri(score), None, score.shares).total),
+    "KG-CLIP without S_tri": trained(
+        part=lambda model, score: model.join(score.mm, None, score.shares, score.pose).total
+    ),
+    "KG-CLIP without S_mm": trained(
+        part=lambda model, score: model.join(_tri(score), None, score.shares, score.pose).total
+    ),
     "KG-CLIP, path alone": trained(part=lambda model, score: score.mm * 0 if score.path is None else score.path),
 }
+
+
+def _joined(model: KGCLIP, score: Score, part: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+    """The score with one of S_mm and S_tri in place of both."""
+    return model.join(part, None, score.shares, score.pose).total
 
 
 def _tri(score: Score) -> Float[Tensor, "B K"]:
@@ -160,4 +176,10 @@ FINE_TUNED: dict[str, Arm] = {
     "KG-CLIP, tower fine-tuned": trained(full, model(head="closed_form")),
     **{f"{PAPER}, fine-tuned{part}": trained(without_path, full, *changes) for part, changes in PARTS.items()},
 }
-VARIANTS: dict[str, Arm] = GRAPH | ABLATION | FINE_TUNED
+# Where clips have keypoints, the arms above read pose too.
+POSE: dict[str, Arm] = {
+    "CLIP only, frames alone": trained(without_graph, frames_alone),
+    "KG-CLIP, frames alone": trained(frames_alone),
+    "KG-CLIP, path alone": GRAPH["KG-CLIP, path alone"],
+}
+VARIANTS: dict[str, Arm] = GRAPH | ABLATION | FINE_TUNED | POSE

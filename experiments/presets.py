@@ -4,6 +4,7 @@ from experiments.baselines import PIPELINE
 from experiments.controls import BOUNDS, CONTROLS, DEFINITIONS_GIVEN
 from experiments.family import ABLATION, CLIP_ONLY, FINE_TUNED, GRAPH, KG_CLIP, PAPER
 from experiments.movement_baselines import MOVEMENTS
+from experiments.pose_baselines import POSE_BASELINES
 from experiments.protocol import Experiment, Point
 from experiments.unseen import UNSEEN
 
@@ -86,6 +87,34 @@ _EXPERIMENTS = (
         against="CLIP only, fine-tuned",
         seeds=5,
         pixels=True,
+    ),
+    Experiment(
+        "pose",
+        "Poses read by an estimator and movements by rules: the same clips with fewer labels, and fewer clips",
+        (
+            PIPELINE,
+            *POSE_BASELINES,
+            "CLIP only, frames alone",
+            "KG-CLIP, frames alone",
+            CLIP_ONLY,
+            "KG-CLIP without path",
+            KG_CLIP,
+        ),
+        (*(_labels(percent) for percent in (10, 20)), *(_data(percent) for percent in (10, 20, 100))),
+        against=KG_CLIP,
+        seeds=5,
+        pose=True,
+    ),
+    Experiment(
+        "pose-unseen",
+        "Five actions without any clip, where poses are read by an estimator and movements by rules",
+        (*UNSEEN, "KG-CLIP, frames alone", KG_CLIP),
+        # 5 of 21 actions, and of 24.
+        (Point("5 actions novel", novel_fraction=0.22),),
+        against=KG_CLIP,
+        metrics=("novel_top1", "base_top1", "harmonic_mean", "generalized_harmonic_mean"),
+        seeds=5,
+        pose=True,
     ),
     Experiment(
         "published-splits",

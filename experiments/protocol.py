@@ -47,6 +47,8 @@ class DataSpec:
         name: as it stands in tables and file names.
         root: a data set on disk; None generates figures, another set for every seed.
         features: cached features of its frames; None makes them once, with the backbone's image tower.
+        keypoints: keypoints of its clips, for the arms that read pose.
+        annotations: part annotations that take the place of the data set's own.
         backbone: the model's backbone (see :class:`kgclip.config.ModelConfig`).
         text: folder of a sentence encoder for the names; None keeps the backbone's own text tower.
         pixels: train on pixels, image tower included, rather than on cached features.
@@ -60,6 +62,8 @@ class DataSpec:
     name: str
     root: Path | None = None
     features: Path | None = None
+    keypoints: Path | None = None
+    annotations: Path | None = None
     backbone: str = "synthetic"
     text: str | None = None
     pixels: bool = False
@@ -97,6 +101,7 @@ class Experiment:
         metrics: the main ones, with differences in tables and plots; the rest is listed below them.
         axis: what x of the points is, with its unit.
         pixels: its arms train the image tower, on figures of few clips an action.
+        pose: its arms read pose, from ``DataSpec.keypoints``.
     """
 
     name: str
@@ -108,6 +113,7 @@ class Experiment:
     metrics: tuple[str, ...] = ("top1",)
     axis: str = ""
     pixels: bool = False
+    pose: bool = False
 
     @property
     def novel(self) -> bool:

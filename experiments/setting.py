@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -12,7 +13,13 @@ from torch import Tensor
 from kgclip.compare import clip_frames
 from kgclip.config import TrainConfig
 from kgclip.data.features import FeatureFile
+from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import GraphTargets, Prepared, graph_targets
+
+
+@lru_cache(maxsize=1)
+def _poses(file: Path) -> Poses:
+    return Poses(file)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,16 @@ class Setting:
         """Features of T frames of each clip, from the centers of equal segments; needs cached features."""
         assert self.features is not None
         return clip_frames(self.features, clips, num_frames)
+
+    @property
+    def poses(self) -> Poses | None:
+        """The keypoints of all clips, where the data have any."""
+        return None if self.config.keypoints is None else _poses(self.config.keypoints)
+
+    def numbers(self, clips: tuple[str, ...]) -> Float[Tensor, "B S"]:
+        """Pose numbers of clips, NaN where unknown; needs keypoints."""
+        assert self.poses is not None
+        return self.poses.numbers(clips)
 
     def labels(self, clips: tuple[str, ...]) -> Int[Tensor, " B"]:
         """Positions of the clips' actions, whether or not the split allows their use: callers see to that."""

@@ -120,6 +120,7 @@ class TrainConfig:
             from it alone.
         annotations: part annotations of a folder or CSV data set.
         source_pattern: a regular expression whose group `source`, or else its first, is the source in a clip's id.
+        keypoints: keypoints.parquet that `kgclip annotate` wrote: the model then reads pose beside the frames.
         features: cached features in place of pixels (see `kgclip data features`).
         frames: T, frames a clip.
         seed: of initialization, order and augmentation.
@@ -136,6 +137,7 @@ class TrainConfig:
     definitions: Path | None = None
     annotations: Path | None = None
     source_pattern: str | None = None
+    keypoints: Path | None = None
     features: Path | None = None
     frames: int = 8
     seed: int = 0

@@ -71,6 +71,7 @@ def _idle(config: TrainConfig) -> list[tuple[bool, tuple[str, ...], str]]:
     of_graph = ("graph", "definitions", "annotations", "rule.", "path_weight", "model.subspace", "model.epsilon")
     return [
         (not config.trains, trained, solved),
+        (model.head == "gradient", ("keypoints",), "only the solved head reads pose; leave one of the two out"),
         (not model.graph, (*of_graph, "loss.shows", "loss.consists_of", "loss.margin"), graph),
         (model.tuning != "lora", ("model.lora_rank",), "is of LoRA adapters; add --model.tuning lora"),
         (model.tuning != "partial", ("model.partial_layers",), "is of partial tuning; add --model.tuning partial"),

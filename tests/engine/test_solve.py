@@ -10,6 +10,7 @@ from kgclip.engine.metrics import fit_temperature, top_k
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.solve import PRIOR_CLIPS, PRIOR_TEMPERATURE, SolvedModel, solve
 from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.completion import complete_labels
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import Score
 
@@ -177,3 +178,56 @@ def test_beside_a_trained_head_only_movements_are_solved():
     shares = result.model.solved(frames(seed=9)).shares
     for m in range(4):
         assert torch.corrcoef(torch.stack([shares[:, m], DEFINITIONS[LABELS][:, m]]))[0, 1] > 0.5
+
+
+def poses(seed: int = 3, *, told: bool = True) -> Tensor:
+    """Pose numbers that tell the actions well, or nothing."""
+    told_by = torch.eye(K)[LABELS] @ (3 * normal(K, 5, seed=11))
+    return (told_by if told else 0) + normal(N, 5, seed=seed)
+
+
+def solved_with(pose: Tensor, goal: GraphTargets | None = None) -> SolvedModel:
+    return solve(load_backbone(f"features:{DIM}"), frames(), goal or targets(), T, 0.5, pose=pose)
+
+
+def test_a_pose_adds_to_what_frames_say_by_as_much_as_it_is_worth():
+    useful, useless = solved_with(poses()), solved_with(poses(told=False))
+    assert useful.left_out_top1 is not None
+    assert useful.left_out_top1 > (solved(targets()).left_out_top1 or 1) + 0.05
+    assert float(useless.model.pose_weight) < 0.5 < float(useful.model.pose_weight)
+    score = useful.model(frames(seed=9), poses(seed=4))
+    assert score.pose is not None
+    assert score.tri is not None
+    expected = (score.mm + score.tri) / 2 + useful.model.pose_weight * score.pose
+    torch.testing.assert_close(score.output, expected)
+    torch.testing.assert_close(score.total, expected + useful.model.path.weight * useful.model.path(score.shares))
+    assert top_k(score.total, LABELS) > top_k(useful.model(frames(seed=9)).total, LABELS)
+
+
+def test_movements_are_read_from_the_pose_where_there_is_one():
+    model = solved_with(poses()).model
+    assert model.pose is not None
+    values = poses(seed=4)
+    values[:5] = torch.nan
+    score = model(frames(seed=9), values)
+    torch.testing.assert_close(score.shares[:5], model.solved(frames(seed=9)).shares[:5])
+    torch.testing.assert_close(score.shares[5:], model.pose(values).shares[5:])
+    assert score.pose is not None
+    assert (score.pose[:5] == 0).all()
+    torch.testing.assert_close(model(frames(seed=9)).total[:5], score.total[:5])
+
+
+def test_labels_are_completed_by_poses_too():
+    goal = targets()
+    goal.edges["performs"][8:] = 0
+    unlabeled = torch.arange(8, N)
+    goal.edges["shows"] = torch.full_like(goal.edges["shows"], 0.5)  # movements that tell nothing
+    goal.edges["consists_of"] = torch.zeros_like(DEFINITIONS)
+
+    def right(pose: Tensor | None) -> float:
+        completed = complete_labels(normal(N, T, DIM), goal.edges, MOVEMENTS, pose)
+        return float((completed.argmax(dim=1) == LABELS)[unlabeled].float().mean())
+
+    assert right(poses()) > 0.7 > right(None) + 0.2
+    nobody = torch.full((N, 5), torch.nan)
+    assert right(nobody) == right(None)

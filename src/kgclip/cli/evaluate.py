@@ -34,6 +34,8 @@ class EvaluateCommand:
     """default: the test part, or where there is none the validation part"""
     features: Path | None = None
     """cached features in place of pixels"""
+    keypoints: Path | None = None
+    """keypoints.parquet of these clips by `kgclip annotate`, for a model that reads pose"""
     frames: tuple[int, ...] = ()
     """frames a clip, one or several numbers; default: as in training"""
     workers: int = 2
@@ -60,7 +62,7 @@ def evaluate(argv: Sequence[str]) -> int:
         free_output(command.out)
     device = choose_device(command.device)
     checkpoint = Checkpoint.load(command.model)
-    evaluation = open_evaluation(checkpoint, command.data, command.part, command.features)
+    evaluation = open_evaluation(checkpoint, command.data, command.part, command.features, command.keypoints)
     reports = [
         run_evaluation(checkpoint, evaluation, frames=frames, workers=command.workers, device=device)[0]
         for frames in command.frames or (checkpoint.config.frames,)
@@ -95,12 +97,12 @@ def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
         (
             r["frames"],
             *(r[figure] for figure in ACCURACY),
-            *(r["parts"][part] for part in ("mm", "tri", "path")),
+            *(r["parts"][part] for part in ("mm", "tri", "pose", "path")),
             r["ms_per_clip"],
         )
         for r in reports
     ]
-    columns = ("frames", *ACCURACY.values(), "S_mm", "S_tri", "path alone", "ms a clip")
+    columns = ("frames", *ACCURACY.values(), "S_mm", "S_tri", "pose alone", "path alone", "ms a clip")
     print_table(f"{report['num_clips']} clips", columns, rows)
     rows = [(r["frames"], *(r[figure] for figure in CALIBRATION)) for r in reports]
     print_table("stated probabilities", ("frames", *CALIBRATION.values()), rows)

@@ -43,6 +43,8 @@ class PredictCommand:
     """for a model that takes features: their encoder, FILE.py:NAME"""
     encoder_weights: Path | None = None
     """file given to that encoder"""
+    pose: str | None = None
+    """for a model that reads pose: its estimator, or keypoints of the clips, or none; default: the one in its folder"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
     json: Switch = False
@@ -103,9 +105,11 @@ def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
         raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     if command.backbone is None:
         encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
-        return Recognizer.from_pretrained(command.paths[0], encoder=encoder, device=device)
+        return Recognizer.from_pretrained(command.paths[0], encoder=encoder, pose=command.pose, device=device)
     if not actions:
         raise KgclipError(f"--backbone {command.backbone}: knows no actions; name them with --actions")
+    if command.pose is not None:
+        raise KgclipError("--pose: is for a trained model; leave out --backbone or --pose")
     if command.encoder is not None:
         raise KgclipError("--encoder: makes features for a trained model; leave out --backbone or --encoder")
     return Recognizer.from_names(command.backbone, actions, device=device)
@@ -117,7 +121,7 @@ def describe(result: dict[str, Any]) -> str:
         return f"{result['file']}\n  error: {result['error']}\n"
     lines = [result["file"]]
     for row in result["actions"]:
-        parts = "  ".join(f"{name} {_number(row[name.lower()])}" for name in ("S_mm", "S_tri", "S_path"))
+        parts = "  ".join(f"{name} {_number(row[name.lower()])}" for name in _scores(result))
         lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} {parts}")
     if result["triplets"]:
         lines.append(f"  what speaks for {result['actions'][0]['action']}, by movement:")
@@ -134,6 +138,12 @@ def describe(result: dict[str, Any]) -> str:
     if result["actions"][0]["s_path"] is None:
         lines.append("  no movement is read: no annotated clip has taught this model how movements look")
     return "\n".join(lines) + "\n"
+
+
+def _scores(result: dict[str, Any]) -> list[str]:
+    """The parts of the scores of one prediction; S_pose where a pose was read."""
+    reads_pose = any(row["s_pose"] is not None for row in result["actions"])
+    return [name for name in ("S_mm", "S_tri", "S_pose", "S_path") if name != "S_pose" or reads_pose]
 
 
 def _number(value: float | None) -> str:

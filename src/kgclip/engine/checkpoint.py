@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
+from kgclip.engine.poses import width
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, read_json, save_tensors, write_json
 from kgclip.kg.graph import KnowledgeGraph
@@ -21,10 +22,11 @@ from kgclip.models.closed_form import ClosedForm, HeadShape
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import KGCLIP
+from kgclip.models.pose_stream import PoseSolution
 
 FORMAT = 2
 MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
-_FIELDS = ("config", "backbone", "identity", "landmarks", "actions", "split_hash", "graph_hash", "summary")
+_FIELDS = ("config", "backbone", "identity", "landmarks", "pose", "actions", "split_hash", "graph_hash", "summary")
 
 
 def new_head(config: TrainConfig, backbone: Backbone) -> GradientHead:
@@ -45,6 +47,7 @@ class Checkpoint:
         graph: of the training clips.
         split: who was used for what.
         summary: what training measured (best epoch, accuracy on clips left out, time).
+        pose: where the keypoints of a model that reads pose come from (``pose``, ``sha256``, ``detector``, ``every``).
     """
 
     model: KGCLIP
@@ -53,6 +56,7 @@ class Checkpoint:
     graph: KnowledgeGraph
     split: Split
     summary: dict[str, Any]
+    pose: dict[str, Any] | None = None
 
     @cached_property
     def movements(self) -> tuple[str, ...]:
@@ -72,6 +76,7 @@ class Checkpoint:
                     "backbone": self.model.backbone.spec,
                     "identity": self.model.backbone.identity,
                     "landmarks": self.model.solved.landmarks,
+                    "pose": self._stored_pose(),
                     "actions": list(self.actions),
                     "split_hash": self.split.hash,
                     "graph_hash": self.graph.hash,
@@ -81,6 +86,10 @@ class Checkpoint:
             )
             if extra is not None:
                 shutil.copy(extra, temporary / extra.name)
+
+    def _stored_pose(self) -> dict[str, Any] | None:
+        stream = self.model.pose
+        return None if stream is None else {"origin": self.pose, "landmarks": len(stream.landmarks)}
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
@@ -108,7 +117,8 @@ class Checkpoint:
         load_weights(model, folder / MODEL_FILE)
         # What the features were made by, also where the weights here have been halved or features are ready-made.
         model.backbone.image_identity = stored["identity"]["image"]
-        return cls(model.eval(), config, actions, graph, split, stored["summary"])
+        pose = stored["pose"] and stored["pose"]["origin"]
+        return cls(model.eval(), config, actions, graph, split, stored["summary"], pose)
 
 
 def _empty_model(config: TrainConfig, stored: dict[str, Any], num_actions: int, graph: KnowledgeGraph) -> KGCLIP:
@@ -122,7 +132,8 @@ def _empty_model(config: TrainConfig, stored: dict[str, Any], num_actions: int, 
     landmarks = {int(count): size for count, size in stored["landmarks"].items()}
     solved = ClosedForm(backbone.frame_dim, landmarks, shape)
     path = PathEvidence(num_actions, num_movements)
-    return KGCLIP(backbone, solved, path, new_head(config, backbone) if gradient else None, num_actions)
+    pose = stored["pose"] and PoseSolution(width(), stored["pose"]["landmarks"], shape)
+    return KGCLIP(backbone, solved, path, new_head(config, backbone) if gradient else None, num_actions, pose)
 
 
 def choose_device(device: str) -> str:

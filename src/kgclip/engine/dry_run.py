@@ -14,6 +14,7 @@ import torch
 
 from kgclip.config import TrainConfig
 from kgclip.engine.checkpoint import choose_device
+from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import Prepared, prepare
 from kgclip.engine.state import TrainingState, trained_tensors
 from kgclip.engine.train import Run, new_run
@@ -62,7 +63,8 @@ def estimate(config: TrainConfig) -> Estimate:
     few = first_clips(prepared, max(TIMED_CLIPS, 2 * size if config.trains else 0))
     times = num_clips / len(few.split.train)
     with tempfile.TemporaryDirectory() as folder:
-        run = new_run(config, few, Path(folder))
+        poses = None if config.keypoints is None else Poses(config.keypoints)
+        run = new_run(config, few, Path(folder), poses=poses)
         seconds["features"] = times * (1 + num_val / num_clips) * seconds_of(lambda: run.frames.features)
         clip_s = seconds_of(lambda: run.frames.embeddings(few.split.train, config.frames)) / len(few.split.train)
         solving = times * seconds_of(lambda: run.solve(few))

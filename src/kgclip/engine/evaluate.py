@@ -23,6 +23,7 @@ from kgclip.engine.metrics import (
     expected_calibration_error,
     top_k,
 )
+from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import feature_source
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.kg.names import did_you_mean
@@ -33,12 +34,13 @@ Part = Literal["test", "val"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Clips to evaluate on, their labels, and where their frames come from."""
+    """Clips to evaluate on, their labels, where their frames come from, and their pose numbers."""
 
     clips: tuple[str, ...]
     paths: tuple[Path, ...]
     labels: Int[Tensor, " B"]
     features: FeatureFile | None
+    numbers: Float[Tensor, "B S"] | None = None
 
 
 def choose_clips(checkpoint: Checkpoint, dataset: DataSet, part: Part | None) -> tuple[str, ...]:
@@ -86,13 +88,19 @@ def seen_in_training(split: Split, clips: Collection[str]) -> set[str]:
 
 
 def open_evaluation(
-    checkpoint: Checkpoint, data: Path, part: Part | None = None, features: Path | None = None
+    checkpoint: Checkpoint,
+    data: Path,
+    part: Part | None = None,
+    features: Path | None = None,
+    keypoints: Path | None = None,
 ) -> Evaluation:
     """Open the clips to evaluate on and their labels.
 
     Raises:
-        KgclipError: the data cannot be read, or a label is missing or not among the model's actions.
+        KgclipError: the data cannot be read, a label is missing or not among the model's actions, or the model reads
+            pose and the keypoints are missing or of another estimator.
     """
+    poses = open_poses(checkpoint, keypoints)
     # The annotations of the training may lie inside a folder of class folders; they are no class.
     annotations = checkpoint.config.annotations
     annotations = annotations if annotations is not None and annotations.is_dir() else None
@@ -111,7 +119,30 @@ def open_evaluation(
         )
     labels = torch.tensor([position[str(dataset.by_id[c].action)] for c in clips])
     paths = tuple(dataset.by_id[c].path for c in clips)
-    return Evaluation(clips, paths, labels, None if features is None else FeatureFile(features))
+    if poses is not None:
+        poses.check(clips)
+    numbers = None if poses is None else poses.numbers(clips)
+    return Evaluation(clips, paths, labels, None if features is None else FeatureFile(features), numbers)
+
+
+def open_poses(checkpoint: Checkpoint, keypoints: Path | None) -> Poses | None:
+    """The keypoints that a model which reads pose asks for; None for one that does not.
+
+    Raises:
+        KgclipError: they are missing, or of another estimator; or the model reads no pose.
+    """
+    if keypoints is None:
+        if checkpoint.pose is not None:
+            raise KgclipError(
+                f"--keypoints: this model reads pose by {checkpoint.pose['pose']}; give the keypoints.parquet that "
+                "`kgclip annotate` wrote for these clips"
+            )
+        return None
+    if checkpoint.pose is None:
+        raise KgclipError(f"--keypoints {keypoints}: this model reads no pose; leave the option out")
+    poses = Poses(keypoints)
+    poses.check_origin(checkpoint.pose)
+    return poses
 
 
 def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: int, workers: int) -> Source:
@@ -128,10 +159,18 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
 
 
 @torch.no_grad()
-def score_source(model: KGCLIP, source: Source, device: str | torch.device = "cpu") -> Score:
-    """The scores of all clips of a source, on the CPU."""
+def score_source(
+    model: KGCLIP,
+    source: Source,
+    device: str | torch.device = "cpu",
+    numbers: Float[Tensor, "B S"] | None = None,
+) -> Score:
+    """The scores of all clips of a source, with their pose numbers if they have any, on the CPU."""
     model = model.to(device).eval()
-    scores = [model(batch.frames.to(device)) for batch in source.batches(in_order(len(source), 16))]
+    scores = [
+        model(batch.frames.to(device), None if numbers is None else numbers[batch.index].to(device))
+        for batch in source.batches(in_order(len(source), 16))
+    ]
 
     def joined(name: str) -> Any:
         values = [getattr(score, name) for score in scores]
@@ -159,7 +198,7 @@ def evaluate(
     num_frames = checkpoint.config.frames if frames is None else frames
     source = frames_source(checkpoint, evaluation, num_frames, workers)
     started = time.monotonic()
-    score = score_source(checkpoint.model, source, device)
+    score = score_source(checkpoint.model, source, device, evaluation.numbers)
     wall_s = time.monotonic() - started
     labels = evaluation.labels
     probability = checkpoint.model.cpu().probability(score)
@@ -173,7 +212,7 @@ def evaluate(
         # Accuracy of the tenth, two tenths … of the clips that the model is surest of.
         "risk_coverage": coverage_deciles(probability, labels),
         "aurc": area_under_risk_coverage(probability, labels),
-        "parts": {"mm": alone(score.mm), "tri": alone(score.tri), "path": alone(score.path)},
+        "parts": {name: alone(getattr(score, name)) for name in ("mm", "tri", "pose", "path")},
         "output": alone(score.output),
         "frames": num_frames,
         "split_hash": checkpoint.split.hash,

@@ -10,16 +10,19 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from kgclip.config import ModelConfig, PromptConfig, TrainConfig
-from kgclip.data.clip import VIDEO_EXTENSIONS
+from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
+from kgclip.engine.poses import numbers_of, pose_source
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.names import did_you_mean, spelling_key
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import Score, embed_texts, unsolved_model
+from kgclip.pose.annotate import PoseSource, observe
+from kgclip.pose.keypoints import ClipPose
 from kgclip.video.frames import read_clip
 
 # A movement is looked for in windows of this many of the sampled frames, since many are visible only over time.
@@ -34,24 +37,39 @@ class Recognizer:
     Args:
         checkpoint: a trained model.
         encoder: the encoder of a model that takes features; models with an image tower bring their own.
+        pose: where poses come from; None leaves pose out.
         device: where the model runs.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, encoder: FrameEncoder | None = None, device: str = "cpu"):
-        self.checkpoint, self.device = checkpoint, choose_device(device)
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        encoder: FrameEncoder | None = None,
+        pose: PoseSource | None = None,
+        device: str = "cpu",
+    ):
+        self.checkpoint, self.device, self.pose = checkpoint, choose_device(device), pose
         self.model = checkpoint.model.to(self.device).eval()
         if encoder is not None:
             check_encoder(encoder, self.model.backbone)
         self.encoder = backbone_encoder(self.model.backbone) if encoder is None else encoder
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, **options: Any) -> "Recognizer":
+    def from_pretrained(cls, folder: str | Path, *, pose: str | None = None, **options: Any) -> "Recognizer":
         """Load the folder that training wrote.
 
+        Args:
+            folder: of the model.
+            pose: of a model that reads pose: its estimator, or keypoints of the clips; "none" leaves pose out, None
+                takes the estimator in the folder.
+            options: as of the class.
+
         Raises:
-            KgclipError: it is not a model folder, or damaged.
+            KgclipError: it is not a model folder, or damaged, or its estimator is not there.
         """
-        return cls(Checkpoint.load(Path(folder)), **options)
+        checkpoint = Checkpoint.load(Path(folder))
+        return cls(checkpoint, pose=pose_source(checkpoint.pose, pose, Path(folder)), **options)
 
     @classmethod
     def from_names(cls, backbone: str, actions: Sequence[str], **options: Any) -> "Recognizer":
@@ -79,17 +97,19 @@ class Recognizer:
             actions: the only candidates; none takes all actions of the model.
 
         Returns:
-            ``file``; ``actions`` (``action``, ``probability``, ``s_mm``, ``s_tri``, ``s_path``, ``score``, ranked);
-            ``movements`` read (``movement``, its ``share`` of the clip, the share of the average clip, ``time_s`` where
-            it is strongest); ``triplets`` that support the first action, with their ``contribution`` to its score. The
-            last two are empty where the model cannot read movements.
+            ``file``; ``actions`` (``action``, ``probability``, ``s_mm``, ``s_tri``, ``s_pose``, ``s_path``, ``score``,
+            ranked); ``movements`` read (``movement``, its ``share`` of the clip, the share of the average clip,
+            ``time_s`` where it is strongest); ``triplets`` that support the first action, with their ``contribution``
+            to its score. The last two are empty where the model cannot read movements.
 
         Raises:
             KgclipError: the file cannot be read, or an action is none of the model's.
         """
         num_frames = self.checkpoint.config.frames if frames is None else frames
-        clip = read_clip(Path(file), num_frames, threads=torch.get_num_threads())
-        return self.predict_frames(str(file), clip.images, clip.times_s.tolist(), top=top, actions=actions)
+        path = Path(file)
+        clip = read_clip(path, num_frames, threads=torch.get_num_threads())
+        pose = None if self.pose is None else observe(clip_id(path.name), path, self.pose)
+        return self.predict_frames(str(file), clip.images, clip.times_s.tolist(), top=top, actions=actions, pose=pose)
 
     @torch.no_grad()
     def predict_frames(
@@ -100,11 +120,13 @@ class Recognizer:
         *,
         top: int = 5,
         actions: Sequence[str] = (),
+        pose: ClipPose | None = None,
     ) -> dict[str, Any]:
-        """As :meth:`predict`, of frames that are decoded already (RGB) and their times in seconds."""
+        """As :meth:`predict`, of frames that are decoded already (RGB), their times in seconds, and the clip's pose."""
         chosen = self._chosen(actions)
         features = self.encoder.encode(images).to(self.device)
-        score = self.model(features[None].float())
+        numbers = None if pose is None else numbers_of([pose]).to(self.device)
+        score = self.model(features[None].float(), numbers)
         result: dict[str, Any] = {"file": file, "actions": self._actions(score, chosen, top)}
         if score.path is None:
             return result | {"movements": [], "triplets": []}
@@ -141,6 +163,7 @@ class Recognizer:
                 # Nothing but its movements speaks for an action that is known by its definition alone.
                 "s_mm": None if defined[k] else value(score.mm, k),
                 "s_tri": None if defined[k] else value(score.tri, k),
+                "s_pose": None if defined[k] else value(score.pose, k),
                 "s_path": value(score.path, k),
                 "score": value(score.total, k),
             }

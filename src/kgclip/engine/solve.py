@@ -4,23 +4,26 @@ import logging
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kgclip.engine.metrics import fit_temperature
+from kgclip.engine.metrics import fit_temperature, negative_log_likelihood
 from kgclip.engine.prepare import GraphTargets
 from kgclip.models.backbones.base import Backbone
-from kgclip.models.closed_form import Solved, SolvedTargets, fit_closed_form
+from kgclip.models.closed_form import SolvedTargets, fit_closed_form
 from kgclip.models.completion import DEFINITION_CLIPS, complete_labels
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.pooling import nearest_count
+from kgclip.models.pose_stream import fit_pose, has_pose, pose_output
 
 log = logging.getLogger(__name__)
 
 # The temperature that a few clips are drawn to, in log, and how many clips it counts for.
 PRIOR_TEMPERATURE, PRIOR_CLIPS = 1.1, 100
+# Weights of S_pose that are tried.
+POSE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def solve(
     num_frames: int,
     path_weight: float,
     trained: tuple[GradientHead, Float[Tensor, "K D"]] | None = None,
+    pose: Float[Tensor, "N S"] | None = None,
 ) -> SolvedModel:
     """Solve for S_mm, S_tri, the movements and the path; with a trained head for the movements and the path alone.
 
@@ -55,35 +59,66 @@ def solve(
         path_weight: of path evidence against S_output.
         trained: a head trained by gradient, whose scores take the place of the solved ones, and the embeddings of the
             actions' prompts, of unit length.
+        pose: pose numbers of the training clips, rows of NaN where there is no pose; not beside a trained head.
     """
     performs, shows = targets.edges["performs"], targets.edges["shows"]
     definitions = targets.edges["consists_of"]
     if trained is None:
-        performs = complete_labels(embeddings, targets.edges, targets.movements)
+        performs = complete_labels(embeddings, targets.edges, targets.movements, pose)
         definitions = _definitions(performs, targets)
         performs_solved = performs
     else:
         performs_solved = performs[:, :0]
     wanted = SolvedTargets(performs_solved, shows, targets.sources, triplet=bool(targets.movements))
     head, left_out = fit_closed_form(embeddings, wanted)
-    path = PathEvidence(len(targets.actions), len(targets.movements))
     seen = left_out[nearest_count(num_frames, head.counts)]
-    path.fit(definitions, shows[targets.annotated], seen.shares[targets.annotated])
-    model = KGCLIP(backbone, head, path, trained and trained[0], len(targets.actions)).eval()
-    mm, tri = seen.mm, seen.tri
+    mm, tri, shares = seen.mm, seen.tri, seen.shares
+    stream, said, known = None, None, None
+    if pose is not None:
+        known = has_pose(pose)
+        stream, poses = fit_pose(pose, wanted)
+        said, shares = pose_output(poses, known), stream.shares_of(poses, known, shares)
+    path = PathEvidence(len(targets.actions), len(targets.movements))
+    path.fit(definitions, shows[targets.annotated], shares[targets.annotated])
+    model = KGCLIP(backbone, head, path, trained and trained[0], len(targets.actions), stream).eval()
     if trained is not None:
         gradient, names = trained
         model.action_embeddings = names
         mm, tri = gradient(embeddings, names)
+    rows = _judged(performs, targets.sources)
     output = mm if tri is None else 0.5 * (mm + tri)
+    if said is not None and known is not None:
+        model.pose_weight.fill_(best_pose_weight(output, said, performs, rows & known))
+        output = output + model.pose_weight * said
     if path.readable:
-        path.fit_weight(path_weight, output, path(seen.shares))
+        path.fit_weight(path_weight, output, path(shares))
     if trained is not None:
         return SolvedModel(model, None)
     defined = ~performs.any(dim=0)
     if path.readable and defined.any():
         path.fit_defined(defined, output)
-    return SolvedModel(model, _calibrate(model, seen, performs, targets.sources))
+    return SolvedModel(model, _calibrate(model, model.join(mm, tri, shares, said).total[rows], performs[rows]))
+
+
+def best_pose_weight(
+    output: Float[Tensor, "N K"], pose: Float[Tensor, "N K"], performs: Float[Tensor, "N K"], rows: Bool[Tensor, " N"]
+) -> float:
+    """The weight of S_pose under which left-out clips are most likely to be what their labels say.
+
+    Args:
+        output: ½ (S_mm + S_tri) of left-out training clips.
+        pose: S_pose of the same.
+        performs: their labels, one-hot or soft.
+        rows: clips to judge by; the weight is 1 where there are none.
+    """
+    if not rows.any():
+        return 1.0
+
+    def cost(weight: float) -> float:
+        total = (output + weight * pose)[rows]
+        return negative_log_likelihood(total / fit_temperature(total, performs[rows]), performs[rows])
+
+    return min(POSE_WEIGHTS, key=cost)
 
 
 def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float[Tensor, "K M"]:
@@ -99,22 +134,25 @@ def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float
     return sums / (mass + prior).clamp(min=1e-9)
 
 
-def _calibrate(
-    model: KGCLIP, left_out: Solved, performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]
-) -> float | None:
-    """Fit the temperature on what left-out clips are given; returns their accuracy.
+def _judged(performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]) -> Bool[Tensor, " N"]:
+    """Clips whose left-out scores say how good a model is.
 
-    Completed labels count too: beside a few known ones, whose neighbors were completed from them, left-out clips are
-    recognized too easily. A clip counts as recognized by as much as its label says. Clips of an action that has a
-    single source say nothing of it: without that source it has no clip.
+    Clips of an action that has a single source say nothing of it: without that source it has no clip.
     """
     position = sources.unique(return_inverse=True)[1]
     mass = performs.new_zeros(int(position.max()) + 1, performs.shape[1]).index_add(0, position, performs)
     elsewhere = performs.sum(dim=0) - mass[position] > 0.5
-    rows = (elsewhere & (performs > 0)).any(dim=1)
-    if not rows.any():
+    return (elsewhere & (performs > 0)).any(dim=1)
+
+
+def _calibrate(model: KGCLIP, total: Float[Tensor, "P K"], labels: Float[Tensor, "P K"]) -> float | None:
+    """Fit the temperature on what left-out clips are given; returns their accuracy.
+
+    Completed labels count too: beside a few known ones, whose neighbors were completed from them, left-out clips are
+    recognized too easily. A clip counts as recognized by as much as its label says.
+    """
+    if not len(labels):
         return None
-    total, labels = model.join(left_out.mm, left_out.tri, left_out.shares).total[rows], performs[rows]
     share = len(labels) / (len(labels) + PRIOR_CLIPS)
     model.temperature.fill_(fit_temperature(total, labels) ** share * PRIOR_TEMPERATURE ** (1 - share))
     return float(labels.gather(1, total.argmax(dim=1, keepdim=True)).mean())

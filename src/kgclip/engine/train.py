@@ -16,6 +16,7 @@ from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device, new
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
 from kgclip.engine.loop import Trainer, loss_weights
 from kgclip.engine.metrics import fit_temperature
+from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepare, with_validation, without_clips
 from kgclip.engine.solve import SolvedModel, solve
 from kgclip.engine.state import TrainingState
@@ -32,7 +33,12 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    config: TrainConfig, *, prepared: Prepared | None = None, resume: bool = False, show_progress: bool = True
+    config: TrainConfig,
+    *,
+    prepared: Prepared | None = None,
+    poses: Poses | None = None,
+    resume: bool = False,
+    show_progress: bool = True,
 ) -> Checkpoint:
     """Train a model and write it to ``config.out``.
 
@@ -41,6 +47,7 @@ def train(
 
     Args:
         prepared: data, split and graph where they are at hand.
+        poses: the keypoints of ``config.keypoints`` where they are at hand.
         resume: go on with the state that a killed run left beside ``config.out``.
 
     Raises:
@@ -52,7 +59,9 @@ def train(
         _check_folders(config.out, folder, resume)
         fresh = not folder.exists()
         try:
-            return _train(config, prepared or prepare(config), folder, show_progress=show_progress)
+            if poses is None and config.keypoints is not None:
+                poses = Poses(config.keypoints)
+            return _train(config, prepared or prepare(config), poses, folder, show_progress=show_progress)
         except (KgclipError, OSError):
             # Bad input that shows late (a broken video) and a full disk leave nothing behind, unless there are epochs
             # or encoded clips to go on from.
@@ -76,14 +85,16 @@ def _check_folders(out: Path, state: Path, resume: bool) -> None:
         raise KgclipError(f"{state}: a run that did not end left its state here; add --resume to go on, or remove it")
 
 
-def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool) -> Checkpoint:
+def _train(
+    config: TrainConfig, prepared: Prepared, poses: Poses | None, folder: Path, *, show_progress: bool
+) -> Checkpoint:
     started = time.monotonic()
     free = ("out", "workers", "save_every_s", "keep_going")
     options = {key: value for key, value in to_json(config).items() if key not in free}
     folder.mkdir(parents=True, exist_ok=True)
     state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
     state.check_identity()
-    run = new_run(config, prepared, folder, show_progress=show_progress)
+    run = new_run(config, prepared, folder, poses=poses, show_progress=show_progress)
     if config.keep_going:
         run = run.of_readable_clips()
         prepared = run.prepared
@@ -103,7 +114,8 @@ def _train(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progre
         "torch": torch.__version__,
         "wall_s": round(time.monotonic() - started, 2),
     }
-    checkpoint = Checkpoint(solved.model.cpu(), config, run.actions, final.graph, final.split, summary)
+    origin = None if run.poses is None else run.poses.origin
+    checkpoint = Checkpoint(solved.model.cpu(), config, run.actions, final.graph, final.split, summary, origin)
     checkpoint.save(config.out, extra=state.log_file if config.trains else None)
     shutil.rmtree(folder)
     return checkpoint
@@ -119,6 +131,7 @@ class Run:
     backbone: Backbone
     head: GradientHead
     frames: RunFrames
+    poses: Poses | None
 
     def of_readable_clips(self) -> "Run":
         """This run without the clips that could not be encoded, which are warned of."""
@@ -162,7 +175,8 @@ class Run:
         targets = graph_targets(prepared, split.train, self.actions, graph=config.model.graph)
         embeddings = self.frames.embeddings(split.train, CACHED_PER_FRAME * config.frames)
         trained = (self.head, self.action_embeddings()) if config.model.head == "gradient" else None
-        return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained)
+        pose = None if self.poses is None else self.poses.numbers(split.train)
+        return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained, pose)
 
     @torch.no_grad()
     def action_embeddings(self) -> Float[Tensor, "K D"]:
@@ -190,7 +204,8 @@ class Run:
         positions = torch.tensor([self.actions.index(name) for name in labels.values()])
         embeddings = self.frames.embeddings(tuple(labels), self.config.frames)
         device = next(self.backbone.parameters()).device
-        score = model.to(device)(embeddings.to(device))
+        numbers = None if self.poses is None else self.poses.numbers(tuple(labels)).to(device)
+        score = model.to(device)(embeddings.to(device), numbers)
         return (score.total / model.temperature).cpu(), positions
 
     def calibrate(self, model: KGCLIP) -> None:
@@ -201,7 +216,9 @@ class Run:
             model.temperature.mul_(fit_temperature(logits, labels))
 
 
-def new_run(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progress: bool = False) -> Run:
+def new_run(
+    config: TrainConfig, prepared: Prepared, folder: Path, *, poses: Poses | None = None, show_progress: bool = False
+) -> Run:
     """A run with its backbone loaded, the weights that train chosen, and a new head; `folder` is for its features."""
     torch.manual_seed(config.seed)
     model = config.model
@@ -210,4 +227,7 @@ def new_run(config: TrainConfig, prepared: Prepared, folder: Path, *, show_progr
     backbone.in_bf16 = config.optim.precision == "bf16-mixed"
     set_trainable(backbone, model.tuning, model.lora_rank, model.partial_layers)
     frames = RunFrames(config, prepared, backbone, folder, show_progress)
-    return Run(config, prepared, known_actions(config, prepared), backbone, new_head(config, backbone), frames)
+    if poses is not None:
+        poses.check(prepared.split.train)
+    head = new_head(config, backbone)
+    return Run(config, prepared, known_actions(config, prepared), backbone, head, frames, poses)

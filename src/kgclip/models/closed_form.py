@@ -115,6 +115,10 @@ class Solution(nn.Module):
         # Mean deviation of S_mm and S_tri over the actions of a clip that the fit did not see.
         self.register_buffer("spread", torch.ones(2))
 
+    def scales_of(self, statistics: Float[Tensor, "N S"]) -> tuple[Float[Tensor, " S"], Float[Tensor, " S"]]:
+        """Mean and scale by which statistics are standardized, from training clips without labels."""
+        return statistics_scales(statistics)
+
     def standardize(self, statistics: Float[Tensor, "*B S"]) -> Float[Tensor, "*B S"]:
         """Statistics in units of what training clips show."""
         return (statistics - self.center) / self.scale
@@ -134,7 +138,7 @@ class Solution(nn.Module):
             statistics: of the training clips in V phases.
             targets: of these clips.
         """
-        center, scale = statistics_scales(statistics.flatten(0, 1))
+        center, scale = self.scales_of(statistics.flatten(0, 1))
         self.center.copy_(center)
         self.scale.copy_(scale)
         x = self.standardize(statistics)

@@ -8,10 +8,13 @@ from torch import Tensor
 
 from kgclip.kg.movement import part_index
 from kgclip.models.closed_form import powered_statistics, statistics_scales
+from kgclip.models.pose_stream import has_pose, known_scales, standardized
 from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_scale, squared_distances
 
 # How much the movements count, body part by body part, beside looks.
 MOVEMENTS_WEIGHT = 3.0
+# How much poses count beside frames: joints say more of an action than pictures of a few clips do.
+POSE_WEIGHT = 1.5
 ROUNDS = 4
 # Clips that the graph's definition of an action counts for; of an action without one, the average shares count as one.
 DEFINITION_CLIPS = 10.0
@@ -27,18 +30,23 @@ def z_score(scores: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
 
 
 def complete_labels(
-    embeddings: Float[Tensor, "N T F"], edges: Mapping[str, Float[Tensor, "N _"]], movements: Sequence[str]
+    embeddings: Float[Tensor, "N T F"],
+    edges: Mapping[str, Float[Tensor, "N _"]],
+    movements: Sequence[str],
+    pose: Float[Tensor, "N S"] | None = None,
 ) -> Float[Tensor, "N K"]:
     """Labels of training clips: one-hot where they are known, soft for annotated clips without one.
 
-    Two speak for an action: how the clip looks (the subspace of the labeled clips), and, in rounds, what its movements
-    say body part by body part under the shares that the labels of the round before give the actions. Actions get as
-    many clips as the known labels lead one to expect, so that those without any labeled clip get none.
+    Two speak for an action: how the clip looks (the subspace of the labeled clips, and that of their poses), and, in
+    rounds, what its movements say body part by body part under the shares that the labels of the round before give the
+    actions. Actions get as many clips as the known labels lead one to expect, so that those without any labeled clip
+    get none.
 
     Args:
         embeddings: of the clips' frames.
         edges: of the graph: ``performs`` and ``shows`` of these clips.
         movements: names of the movements.
+        pose: pose numbers of the clips, NaN where unknown.
     """
     shows, has_clips = edges["shows"], edges["performs"].any(dim=0)
     performs = edges["performs"][:, has_clips]
@@ -48,13 +56,10 @@ def complete_labels(
         return edges["performs"]
     statistics = powered_statistics(embeddings, embeddings.shape[1])
     center, scale = statistics_scales(statistics)
-    x = (statistics - center) / scale
-    chosen = choose_landmarks(len(x)).to(x.device)
-    distances = squared_distances(x, x[chosen])
-    features = KernelFeatures.of((-distances / radial_scale(distances[chosen])).exp(), chosen)
-    fit = features.solve(performs, torch.arange(len(x), device=x.device), labeled)
-    looks = z_score(features.phi @ fit.weight + fit.bias)
-    parts = torch.from_numpy(part_index(movements)).to(x.device)
+    looks = looks_of((statistics - center) / scale, performs)
+    if pose is not None:
+        looks = looks + looks_of_poses(pose, performs)
+    parts = torch.from_numpy(part_index(movements)).to(looks.device)
     states = with_rest(shows, parts)
     definitions = edges["consists_of"][has_clips]
     known = definitions.any(dim=1, keepdim=True)
@@ -69,6 +74,30 @@ def complete_labels(
     everything = edges["performs"].clone()
     everything[:, has_clips] = completed
     return everything
+
+
+def looks_of(x: Float[Tensor, "N S"], performs: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+    """How much every clip looks like the labeled clips of each action, as z-scores over the actions.
+
+    Args:
+        x: standardized statistics or pose numbers.
+        performs: one-hot labels, zero rows where there is none.
+    """
+    chosen = choose_landmarks(len(x)).to(x.device)
+    distances = squared_distances(x, x[chosen])
+    features = KernelFeatures.of((-distances / radial_scale(distances[chosen])).exp(), chosen)
+    fit = features.solve(performs, torch.arange(len(x), device=x.device), performs.any(dim=1))
+    return z_score(features.phi @ fit.weight + fit.bias)
+
+
+def looks_of_poses(numbers: Float[Tensor, "N S"], performs: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+    """As :func:`looks_of`, times POSE_WEIGHT, on pose numbers; zeros for clips without a pose."""
+    known = has_pose(numbers)
+    looks = torch.zeros_like(performs)
+    if performs[known].any():
+        mine = numbers[known]
+        looks[known] = POSE_WEIGHT * looks_of(standardized(mine, *known_scales(mine)), performs[known])
+    return looks
 
 
 def with_rest(shares: Float[Tensor, "N M"], parts: Int[Tensor, " M"]) -> Float[Tensor, "N P"]:

@@ -12,6 +12,7 @@ from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import ClosedForm, HeadShape
 from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead
+from kgclip.models.pose_stream import PoseSolution, has_pose, pose_output
 
 Frames = Float[Tensor, "B T C H W"] | Float[Tensor, "B T F"]
 
@@ -23,8 +24,9 @@ class Score:
     Attributes:
         mm: S_mm, of the video–text part.
         tri: S_tri, of the triplet encoder; None without a graph.
-        output: S_output = ½ (S_mm + S_tri), or S_mm alone; of an action known by its definition alone, its path
-            evidence in the unit of the others.
+        pose: S_pose, of the pose numbers, zeros for clips without a pose; None where the model reads no pose.
+        output: S_output = ½ (S_mm + S_tri), or S_mm alone, plus u S_pose; of an action known by its definition alone,
+            its path evidence in the unit of the others.
         path: S_path, evidence over the movements; None where no movement can be read.
         total: what ranks the actions.
         shares: estimated share of each movement in the clip.
@@ -32,6 +34,7 @@ class Score:
 
     mm: Float[Tensor, "B K"]
     tri: Float[Tensor, "B K"] | None
+    pose: Float[Tensor, "B K"] | None
     output: Float[Tensor, "B K"]
     path: Float[Tensor, "B K"] | None
     total: Float[Tensor, "B K"]
@@ -47,9 +50,11 @@ class KGCLIP(nn.Module):
         path: what the movements say of the actions.
         gradient: S_mm and S_tri of a head that is trained by gradient, in place of the solved ones.
         num_actions: K.
+        pose: the second stream, of pose numbers.
     """
 
     action_embeddings: Tensor
+    pose_weight: Tensor
     temperature: Tensor
 
     def __init__(
@@ -59,31 +64,52 @@ class KGCLIP(nn.Module):
         path: PathEvidence,
         gradient: GradientHead | None,
         num_actions: int,
+        pose: PoseSolution | None = None,
     ):
         super().__init__()
         self.backbone, self.solved, self.path, self.gradient = backbone, solved, path, gradient
+        self.pose = pose
         dim = 0 if gradient is None else backbone.embedding_dim
         self.register_buffer("action_embeddings", torch.zeros(num_actions, dim))
+        # u, of S_pose beside ½ (S_mm + S_tri).
+        self.register_buffer("pose_weight", torch.ones(()))
         # What scores are divided by before they become probabilities.
         self.register_buffer("temperature", torch.ones(()))
 
-    def forward(self, frames: Frames) -> Score:
-        """The score of every action, from preprocessed pixels or from embeddings of the frames."""
+    def forward(self, frames: Frames, numbers: Float[Tensor, "B S"] | None = None) -> Score:
+        """The score of every action, from preprocessed pixels or from embeddings of the frames.
+
+        Args:
+            frames: of the clips.
+            numbers: pose numbers of the clips, NaN where unknown; None of a model that reads pose leaves pose out.
+        """
         embeddings = frame_embeddings(self.backbone, frames)
         solved = self.solved(embeddings)
         mm, tri = solved.mm, solved.tri
         if self.gradient is not None:
             mm, tri = self.gradient(embeddings, self.action_embeddings)
-        return self.join(mm, tri, solved.shares)
+        if self.pose is None:
+            return self.join(mm, tri, solved.shares)
+        given = mm.new_full((len(mm), len(self.pose.center)), torch.nan) if numbers is None else numbers
+        poses, known = self.pose(given), has_pose(given)
+        return self.join(mm, tri, self.pose.shares_of(poses, known, solved.shares), pose_output(poses, known))
 
-    def join(self, mm: Float[Tensor, "B K"], tri: Float[Tensor, "B K"] | None, shares: Float[Tensor, "B M"]) -> Score:
-        """S_output of both parts (Eq. 9) and path evidence beside it (Eq. 11)."""
+    def join(
+        self,
+        mm: Float[Tensor, "B K"],
+        tri: Float[Tensor, "B K"] | None,
+        shares: Float[Tensor, "B M"],
+        pose: Float[Tensor, "B K"] | None = None,
+    ) -> Score:
+        """S_output of the parts (Eq. 9) and path evidence beside it (Eq. 11)."""
         output = mm if tri is None else 0.5 * (mm + tri)
+        if pose is not None:
+            output = output + self.pose_weight * pose
         if not self.path.readable:
-            return Score(mm, tri, output, None, output, shares)
+            return Score(mm, tri, pose, output, None, output, shares)
         path = self.path(shares)
         output = self.path.with_defined(output, path)
-        return Score(mm, tri, output, path, output + self.path.weight * path, shares)
+        return Score(mm, tri, pose, output, path, output + self.path.weight * path, shares)
 
     def probability(self, score: Score, chosen: Bool[Tensor, " K"] | None = None) -> Float[Tensor, "B K"]:
         """``softmax(S / T)`` over the actions, or over those chosen; the others have 0."""
