@@ -1,0 +1,234 @@
+"""From clips to a checked model in one call: poses, movements, features and graph, each kept where it is done."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kgclip.config import ModelConfig, TrainConfig
+from kgclip.data.annotations import read_observations
+from kgclip.data.check import check_dataset
+from kgclip.data.dataset import DataSet, open_dataset
+from kgclip.data.splits import SplitOptions
+from kgclip.data.wording import count_of
+from kgclip.engine.checkpoint import Checkpoint, choose_device
+from kgclip.engine.dry_run import peak_memory, seconds_of
+from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.extract import extract_features
+from kgclip.engine.frames import CACHED_PER_FRAME
+from kgclip.engine.train import train, with_backbone
+from kgclip.errors import KgclipError
+from kgclip.files import lock
+from kgclip.kg.formats.definitions import read_definitions
+from kgclip.kg.inspect import Finding
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, observe
+from kgclip.pose.brought import is_keypoints
+from kgclip.progress import progress_bar
+from kgclip.video.frames import read_clip
+
+log = logging.getLogger(__name__)
+
+MODEL, ANNOTATIONS, FEATURES = "model", "annotations", "features.safetensors"
+# Clips that the estimate is timed on, and seconds that it leaves for loading and solving.
+TIMED_CLIPS, OTHER_S = 2, 15.0
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What a model is made from.
+
+    Attributes:
+        clips: a folder or a list, in any layout (docs/data.md).
+        out: folder to write or to go on with.
+        pose: an estimator of poses, or keypoints; None reads no pose.
+        detector: the person detector of a ViTPose model.
+        annotations: part annotations in place of those that are made from the poses.
+        definitions: a file of definitions of actions.
+        backbone: see :class:`kgclip.config.ModelConfig`.
+        frames: T, frames a clip.
+        source_pattern: see :class:`kgclip.config.TrainConfig`.
+        workers: processes that look at clips.
+        device: where the image tower runs.
+    """
+
+    clips: Path
+    out: Path
+    pose: str | None = None
+    detector: str | None = None
+    annotations: Path | None = None
+    definitions: Path | None = None
+    backbone: str = "auto"
+    frames: int = 8
+    source_pattern: str | None = None
+    workers: int = 2
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class FitEstimate:
+    """What the steps that are left will take.
+
+    Attributes:
+        seconds: of each step.
+        memory_bytes: of all processes together, roughly.
+    """
+
+    seconds: dict[str, float]
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A model being made: the options with the backbone found, and the clips that can be read.
+
+    Attributes:
+        options: with the name of a backbone in place of "auto".
+        config: of the training.
+        dataset: the clips.
+        findings: what is wrong or doubtful with them.
+    """
+
+    options: FitOptions
+    config: TrainConfig
+    dataset: DataSet
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def open(cls, options: FitOptions, *, progress: bool = True) -> "Fitting":
+        """Check the clips and the options.
+
+        Raises:
+            KgclipError: no clip can be used, or an option does not fit.
+        """
+        choose_device(options.device)
+        dataset = open_dataset(options.clips, options.annotations, options.source_pattern)
+        if options.definitions is not None:
+            read_definitions(options.definitions, dataset.actions)
+        findings = check_dataset(dataset, workers=options.workers, progress=progress)
+        errors = [finding for finding in findings if finding.severity == "error"]
+        if errors:
+            raise KgclipError(f"{options.clips}: {errors[0].message}; see `kgclip data check {options.clips}`")
+        return cls(options, _config(options, dataset), dataset, tuple(findings))
+
+    def estimate(self) -> FitEstimate:
+        """Time the steps that are left on a few clips.
+
+        Raises:
+            KgclipError: a clip or the estimator cannot be read.
+        """
+        options, clips = self.options, self.dataset.clips
+        few = clips[:: max(1, len(clips) // TIMED_CLIPS)][:TIMED_CLIPS]
+        seconds = {}
+        if self._source is not None and not (options.out / ANNOTATIONS / KEYPOINTS_FILE).is_file():
+            source = self._source
+            observe(few[0].id, few[0].path, source)  # loads the estimator
+            a_clip = seconds_of(lambda: [observe(clip.id, clip.path, source) for clip in few]) / len(few)
+            seconds["poses"] = a_clip * len(clips) / max(1, options.workers)
+        if not (options.out / FEATURES).is_file():
+            encoder = backbone_encoder(load_backbone(self.config.model.backbone, self.config.model.text))
+            frames = CACHED_PER_FRAME * options.frames
+            encoder.encode(read_clip(few[0].path, frames).images)
+            a_clip = seconds_of(lambda: [encoder.encode(read_clip(c.path, frames).images) for c in few]) / len(few)
+            seconds["features"] = a_clip * len(clips)
+        memory = peak_memory() * (1 + (options.workers if "poses" in seconds else 0))
+        return FitEstimate(seconds | {"the rest": OTHER_S}, memory)
+
+    def run(self, say: Callable[[str], None] = log.info, *, progress: bool = True) -> Checkpoint:
+        """Make the model; what an earlier run has done is taken from there.
+
+        Args:
+            say: is told of each step.
+            progress: progress bars on stderr.
+
+        Raises:
+            KgclipError: a clip cannot be read, or there is too little to learn from.
+        """
+        options, config = self.options, self.config
+        with lock(options.out):
+            if self._source is not None:
+                say(f"reading poses by {options.pose}")
+                self._annotate(progress)
+                config = replace(config, keypoints=options.out / ANNOTATIONS / KEYPOINTS_FILE)
+            say(f"encoding frames by {config.model.backbone}")
+            self._encode(progress)
+            return self._train(config, say)
+
+    @property
+    def _source(self) -> PoseSource | None:
+        pose = self.options.pose
+        return None if pose is None else PoseSource(pose, self.options.detector)
+
+    def _annotate(self, progress: bool) -> None:
+        assert self._source is not None
+        clips = {clip.id: clip.path for clip in self.dataset.clips}
+        with progress_bar("reading poses", len(clips), "clips", show=progress) as advance:
+            folder = self.options.out / ANNOTATIONS
+            annotate(clips, folder, self._source, workers=self.options.workers, advance=advance)
+
+    def _encode(self, progress: bool) -> None:
+        model, options = self.config.model, self.options
+        encoder = backbone_encoder(load_backbone(model.backbone, model.text).to(choose_device(options.device)))
+        paths = {clip.id: clip.path for clip in self.dataset.clips}
+        num_frames = CACHED_PER_FRAME * options.frames
+        extract_features(
+            encoder, paths, num_frames, options.out / FEATURES, workers=options.workers, progress=progress
+        )
+
+    def _train(self, config: TrainConfig, say: Callable[[str], None]) -> Checkpoint:
+        out = config.out
+        before = out.with_name(f"{out.name}.before")
+        if not _has_movements(config):
+            say("no movements are known for these clips: the model has no graph")
+            config = replace(config, model=replace(config.model, graph=False))
+        if out.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            out.rename(before)
+        try:
+            checkpoint = train(config, show_progress=False)
+            estimator = Path(self.options.pose or "")
+            if estimator.is_file() and not is_keypoints(str(estimator)):
+                shutil.copy(estimator, out / estimator.name)
+        except BaseException:
+            if before.exists():
+                shutil.rmtree(out, ignore_errors=True)
+                before.rename(out)
+            raise
+        shutil.rmtree(before, ignore_errors=True)
+        return checkpoint
+
+
+def _config(options: FitOptions, dataset: DataSet) -> TrainConfig:
+    """The training that these options stand for: all clips with a label train, but for a test part of the data's own."""
+    annotations = dataset.annotations
+    if options.annotations is None and options.pose is not None:
+        annotations = options.out / ANNOTATIONS
+    return with_backbone(
+        TrainConfig(
+            data=options.clips,
+            out=options.out / MODEL,
+            definitions=options.definitions,
+            annotations=annotations,
+            source_pattern=options.source_pattern,
+            features=options.out / FEATURES,
+            frames=options.frames,
+            workers=options.workers,
+            model=ModelConfig(options.backbone),
+            split=SplitOptions(),
+        )
+    )
+
+
+def _has_movements(config: TrainConfig) -> bool:
+    """Whether annotations show a movement of any clip."""
+    if config.annotations is None:
+        return False
+    dataset = open_dataset(config.data, config.annotations, config.source_pattern)
+    return not read_observations(dataset, workers=config.workers, progress=False).parts.is_empty()
+
+
+def spent(started: float, clips: int) -> str:
+    """How long a run took, in words."""
+    return f"{count_of(clips, 'clip')} in {time.monotonic() - started:.0f} s"
