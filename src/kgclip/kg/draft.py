@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import yaml
@@ -99,8 +100,8 @@ def _entry(action: str, seen: _Seen | None, states: Collection[str] | None) -> t
             lines += [_line("  #", movement, seen.shares[movement], _beside(movement, seen)) for movement in more]
         return lines, "shipped"
     if seen is not None and telling:
-        lines = [f"{name}:  # what its clips show more than those of other actions"]
-        return lines + [_line("  ", m, seen.shares[m], _beside(m, seen)) for m in telling], "seen"
+        lines = [_line("  ", movement, seen.shares[movement], _beside(movement, seen)) for movement in telling]
+        return [f"{name}:  # what its clips show more than those of other actions", *lines], "seen"
     why = "its clips show no movement more than those of other actions do" if seen else "nothing is known of it"
     return [f"#{name}:  # {why}; take the # away and write its movements below"], "unknown"
 
@@ -142,7 +143,8 @@ def _head(states: Collection[str] | None, objects: Collection[str] | None, *, wi
         "What each action consists of. Correct it, add what is missing, remove what does not tell an action from the "
         "others, and give it to `kgclip train --definitions` (also: kg build, compare)."
     )
-    lines += ["#"] + _comment(
+    lines.append("#")
+    lines += _comment(
         "A movement is a body part, a state and, where one is touched, an object: left arm bend, right hand hold ball. "
         "Left and right are the person's; what either side may do is given to both. The number is the share of the "
         "clip's time, more than 0 and at most 1. Without shares write a list: push up: [left arm bend, right arm bend]."
@@ -162,7 +164,7 @@ def _head(states: Collection[str] | None, objects: Collection[str] | None, *, wi
     elif objects is not None:
         lines.append("# objects   this data set names none")
     if with_seen:
-        lines += ["#"] + _comment(
+        lines += _comment(
             '"seen" is the share in the annotated training clips of the action, "mean" that of all actions. A movement '
             "behind a # counts once the # is taken away."
         )
@@ -178,6 +180,7 @@ def _listing(title: str, what: str, words: Sequence[str]) -> list[str]:
     return [f"# {title:<10}{what}:", *lines]
 
 
+@lru_cache(maxsize=4096)
 def _scalar(name: str) -> str:
     """A name as YAML writes it: in quotes where it would be read as something else ("on", "a: b")."""
     return yaml.safe_dump(name, allow_unicode=True, width=float("inf")).removesuffix("\n...\n").removesuffix("\n")

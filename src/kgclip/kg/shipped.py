@@ -130,10 +130,10 @@ def find_shipped(action: str) -> Definition | None:
 def definitions_for(
     path: Path, actions: Collection[str], *, states: Collection[str] = (), movements: Collection[str] = ()
 ) -> KnowledgeGraph:
-    """The definitions that a person gave: those of a file, or for the word ``shipped`` those that come with the package.
+    """The definitions that a person gave: those of a file, or those that come with the package for their word.
 
     Args:
-        path: a file, or the word.
+        path: a file, or the word ``shipped``.
         actions: of the data set; of the definitions that come with the package only theirs are taken.
         states, movements: as `read_definitions` takes them.
 
@@ -145,8 +145,8 @@ def definitions_for(
     edges = [
         Edge(action, "consists_of", movement, share)
         for action in actions
-        if (found := find_shipped(action))
-        for movement, share in found.shares.items()
+        if (definition := find_shipped(action))
+        for movement, share in definition.shares.items()
     ]
     if not edges:
         raise KgclipError(

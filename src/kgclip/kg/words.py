@@ -33,7 +33,8 @@ _SIDES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("right", "r", "r.", "rt", "rgt"), ("right",)),
     **dict.fromkeys(("both", "two"), _BOTH),
 }
-_FILLERS = frozenset("a an the his her its their my your upper lower with of is are gets being".split())
+_ARTICLES = ("a", "an", "the", "his", "her", "its", "their", "my", "your")
+_FILLERS = frozenset((*_ARTICLES, "upper", "lower", "with", "of", "is", "are", "gets", "being"))
 _IRREGULAR: dict[str, str] = {
     "bend": "bent",
     "bind": "bound",
@@ -58,12 +59,12 @@ _IRREGULAR: dict[str, str] = {
 }
 # Words for a state that may as well be words of somebody's own: asked about, never replaced.
 _OTHER_WORDS: dict[str, str] = {
-    **dict.fromkeys("up upward upwards high overhead elevated elevate".split(), "raise"),
-    **dict.fromkeys("straight straighten straightened extend extended stretch stretched".split(), "unbend"),
-    **dict.fromkeys("flex flexed fold folded curl curled".split(), "bend"),
-    **dict.fromkeys("grip grips gripped grasp grasps grasped clasped".split(), "hold"),
-    **dict.fromkeys("lean leans leaned leaning bow bowed tilted forward forwards".split(), "stoop"),
-    **dict.fromkeys("seated squat squats squatting".split(), "sit"),
+    **dict.fromkeys(["up", "upward", "upwards", "high", "overhead", "elevated", "elevate"], "raise"),
+    **dict.fromkeys(["straight", "straighten", "straightened", "extend", "extended", "stretch", "stretched"], "unbend"),
+    **dict.fromkeys(["flex", "flexed", "fold", "folded", "curl", "curled"], "bend"),
+    **dict.fromkeys(["grip", "grips", "gripped", "grasp", "grasps", "grasped", "clasped"], "hold"),
+    **dict.fromkeys(["lean", "leans", "leaned", "leaning", "bow", "bowed", "tilted", "forward", "forwards"], "stoop"),
+    **dict.fromkeys(["seated", "squat", "squats", "squatting"], "sit"),
 }
 
 
@@ -73,7 +74,7 @@ def states_of_rules() -> tuple[str, ...]:
 
 
 def base_form(words: str, states: Collection[str] = ()) -> str:
-    """What follows a body part, with a form of a known state as that state: "is bent" → "bend", "stepping on" → "step on".
+    """What follows a body part, with a form of a known state as that state: "is bent" is "bend", "raised" is "raise".
 
     Args:
         words: state and object of a movement.
@@ -98,11 +99,11 @@ def meant(name: str, states: Collection[str] = ()) -> list[str]:
     known = frozenset(states) | frozenset(states_of_rules())
     kind, sides, rest = _part(_split(name))
     fitting = frozenset(states) | frozenset(RULE_STATES.get(kind, ()))
-    found = _with_state(rest, known) or _near_state(rest, fitting)
-    if not kind or found is None:
+    spelled = _with_state(rest, known) or _near_state(rest, fitting)
+    if not kind or spelled is None:
         return []
     parts = [kind] if kind in ("hip", "head") else [f"{side} {kind}" for side in sides or _BOTH]
-    names = [f"{part} {' '.join(found)}" for part in parts]
+    names = [f"{part} {' '.join(spelled)}" for part in parts]
     return [] if names == [name] else names
 
 

@@ -30,8 +30,8 @@ def read_definitions(
 ) -> KnowledgeGraph:
     """Read YAML that gives each action a list of movements, or movements and their shares.
 
-    A state in a form of a known one is taken as that one ("left arm bent" is "left arm bend"), and logged. A state that
-    nothing knows may be a word of somebody's own annotations: it stays, and one that is near a known one is asked about.
+    A state in a form of a known one is taken as that one ("left arm bent" is "left arm bend"), and logged. Any other
+    state may be a word of somebody's own annotations: it stays, and one that is near a known one is asked about.
 
     Args:
         path: the file.
