@@ -40,6 +40,13 @@ def test_the_file_lies_where_one_is_unless_told(clips: Path, tmp_path: Path, mon
     assert (tmp_path / "actions.yaml").is_file()
 
 
+def test_clips_without_labels_have_no_action(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "clips.csv").write_text("video,label\nclips/fly/fly.mp4,\n")
+    assert run(["define", str(tmp_path / "clips.csv"), "--out", str(tmp_path / "d.yaml")]) == 2
+    assert "clips.csv: no clip has a label, so there is no action to define" in capsys.readouterr().err
+    assert not (tmp_path / "d.yaml").exists()
+
+
 def test_a_file_that_is_there_stays(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "actions.yaml").write_text("mine")
     assert run(["define", str(clips), "--out", str(tmp_path / "actions.yaml")]) == 2

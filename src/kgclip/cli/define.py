@@ -11,6 +11,7 @@ from kgclip.cli.output import Switch, parse
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.data.wording import count_of, examples_of
+from kgclip.errors import KgclipError
 from kgclip.files import atomic_path, free_output
 from kgclip.kg.draft import Draft, draft_definitions
 
@@ -54,6 +55,8 @@ def define(argv: Sequence[str]) -> int:
     command = parse(DefineCommand, argv, "define")
     free_output(command.out)
     dataset = open_dataset(command.clips, command.annotations, command.source_pattern)
+    if not dataset.actions:
+        raise KgclipError(f"{command.clips}: no clip has a label, so there is no action to define; label clips first")
     words = dataset.vocabulary
     vocabulary = {} if words is None else {"states": words.states, "objects": words.objects}
     draft = draft_definitions(dataset.actions, _seen(command, dataset), **vocabulary)

@@ -164,9 +164,11 @@ def _head(states: Collection[str] | None, objects: Collection[str] | None, *, wi
     elif objects is not None:
         lines.append("# objects   this data set names none")
     if with_seen:
+        lines.append("#")
         lines += _comment(
             '"seen" is the share in the annotated training clips of the action, "mean" that of all actions. A movement '
-            "behind a # counts once the # is taken away."
+            "behind a # counts once the # is taken away. An action with more than about five annotated clips needs no "
+            "entry: they tell more than a definition, and where both give a movement the larger share counts."
         )
     return "\n".join(lines)
 
