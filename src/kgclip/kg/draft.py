@@ -72,13 +72,13 @@ def _seen(actions: Sequence[str], graph: KnowledgeGraph | None) -> dict[str, _Se
     movements = graph.entities("movement")
     shares = graph.adjacency("consists_of", rows, movements).astype(np.float64)
     means = shares.mean(axis=0) if rows else np.zeros(len(movements))
-    above = shares - means
+    of_all = dict(zip(movements, means.tolist(), strict=True))
     result = {}
-    for action, own, more in zip(rows, shares, above, strict=True):
+    for action, own, more in zip(rows, shares, shares - means, strict=True):
         order = [int(m) for m in np.argsort(-more, kind="stable")[:MOST_SUGGESTED] if more[m] >= TELLING]
         result[action] = _Seen(
             {movements[m]: float(own[m]) for m in np.flatnonzero(own)},
-            dict(zip(movements, means.tolist(), strict=True)),
+            of_all,
             [movements[m] for m in order],
         )
     return result
