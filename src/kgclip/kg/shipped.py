@@ -79,6 +79,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "stand to sit": ("sitting down on a chair",),
     "standing on one leg": ("single leg stance", "one leg stand", "single leg balance"),
     "straight leg raise": ("supine leg raise",),
+    "swimming crawl": ("swim", "front crawl", "freestyle swimming"),
     "sword exercise": ("sword", "sword fighting"),
     "tennis forehand": ("tennis swing", "forehand"),
     "tennis backhand": ("backhand",),
