@@ -116,8 +116,8 @@ class TrainConfig:
         data: a folder of class folders, a Kinetics-TPS root, or a list (docs/data.md).
         out: the model folder to write; with the tensorboard extra installed, curves go to a folder beside it.
         graph: a graph built before, from the same split; None builds it from the training clips.
-        definitions: a YAML file of definitions of actions to merge into the graph; actions without clips are learned
-            from it alone.
+        definitions: a YAML file of definitions of actions to merge into the graph (`kgclip define` writes one), or the
+            word shipped for those that come with kgclip; actions without clips are learned from it alone.
         annotations: part annotations of a folder or CSV data set.
         source_pattern: a regular expression whose group `source`, or else its first, is the source in a clip's id.
         keypoints: keypoints.parquet that `kgclip annotate` wrote: the model then reads pose beside the frames.

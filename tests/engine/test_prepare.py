@@ -1,6 +1,7 @@
 """What is checked before anything trains: sources, spellings and movements."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,21 @@ def test_definitions_are_of_the_actions_of_the_data_however_spelled(config: Trai
     prepared = prepare(TrainConfig(data=config.data, out=config.out, definitions=tmp_path / "d.yaml"))
     assert prepared.graph.entities("action") == ["Push Up", "golf"]
     assert prepared.graph.entities("movement") == ["hip turn", "left arm bend"]
+
+
+def test_definitions_are_read_in_the_words_of_annotations_and_lists(config: TrainConfig, tmp_path: Path):
+    frame = {"humans": [{"parts": {"left_arm": {"verb": "bent"}, "head": {"verb": "none"}}}]}
+    (config.data.parent / "annotations" / "golf" / "1" / "img_00001.json").write_text(json.dumps(frame))
+    (tmp_path / "d.yaml").write_text("golf: [right arm bent, left hand claps, left leg raised]")
+    given = replace(config, definitions=tmp_path / "d.yaml")
+    movements = ["left arm bent", "left hand claps", "left leg raise", "right arm bent"]
+    assert prepare(given).graph.entities("movement") == movements
+    (tmp_path / "annotations" / "list").mkdir()
+    for name, words in (("body_part", "left_arm\nhead"), ("part_stat", "bent\nclap\nnone"), ("object", "none")):
+        (tmp_path / "annotations" / "list" / f"{name}.txt").write_text(words)
+    assert "left hand clap" in prepare(given).graph.entities("movement")
+
+
+def test_definitions_that_come_with_the_package_need_no_file(config: TrainConfig):
+    prepared = prepare(TrainConfig(data=config.data, out=config.out, definitions=Path("shipped")))
+    assert prepared.graph.heads("consists_of") == ["Push Up", "golf"]

@@ -137,13 +137,14 @@ def test_test_clips_in_the_graph_are_an_error():
     [
         ("tail wag", "unknown-part", "error", "tail wag"),
         ("left arm", "unknown-part", "error", "left arm"),
+        ("elbow bent", "unknown-part", "error", "elbow bent (did you mean 'left arm bend' or 'right arm bend'?)"),
         ("hand hold ball", "left-right", "error", "hand hold ball (left hand or right hand?)"),
         ("rigth arm bend", "left-right", "error", "rigth arm bend (right arm?)"),
         ("leftarm bend", "left-right", "error", "leftarm bend (left arm?)"),
         ("left left arm bend", "left-right", "error", "left left arm bend (drop one 'left'?)"),
         ("left head nod", "left-right", "error", "left head nod (head has no side)"),
         ("left arm right bend", "left-right", "warning", "left arm right bend (drop 'right'?)"),
-        ("left arm bedn", "unknown-state", "warning", "left arm bedn (state bedn)"),
+        ("left arm bedn", "unknown-state", "warning", "left arm bedn (state bedn) (did you mean 'left arm bend'?)"),
         ("left foot step on sofa", "unknown-object", "warning", "left foot step on sofa (object sofa)"),
     ],
 )

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,9 +34,18 @@ def test_parse_takes_the_longest_state(states: tuple[str, ...]):
     assert Movement.parse("left foot drag", states) == Movement("left foot", "drag")
 
 
-@pytest.mark.parametrize("name", ["arm bend", "leftarm bend", "Left arm bend", "", "left arm"])
-def test_parse_refuses_a_name_without_a_part(name: str):
-    with pytest.raises(KgclipError, match="starts with no body part; expected one of head, hip, left arm"):
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("arm bend", "did you mean 'left arm bend' or 'right arm bend'?"),
+        ("leftarm bend", "did you mean 'left arm bend'?"),
+        ("Left arm bend", "did you mean 'left arm bend'?"),
+        ("", "expected one of head, hip, left arm"),
+        ("left arm", "expected one of head, hip, left arm"),
+    ],
+)
+def test_parse_refuses_a_name_without_a_part(name: str, hint: str):
+    with pytest.raises(KgclipError, match=re.escape(f"starts with no body part; {hint}")):
         Movement.parse(name)
 
 

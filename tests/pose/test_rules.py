@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kgclip.kg.words import RULE_STATES
 from kgclip.pose.motion import grid_times, on_grid
 from kgclip.pose.rules import RULES
 from kgclip.pose.states import LEFT_OUT, PARTS, STATES, read_states
@@ -240,3 +241,8 @@ def test_nothing_is_read_where_the_torso_is_never_seen():
     keypoints = figure()
     keypoints[:, 5, 2] = 0.1  # left shoulder: neither a neck nor a width of the shoulders
     assert set(states_of(keypoints).values()) == {None}
+
+
+def test_definitions_know_the_states_that_rules_read():
+    read = {kind: (*dict(named), *({rest} - {"none"})) for kind, (named, rest) in RULES.items()}
+    assert read == RULE_STATES

@@ -27,7 +27,7 @@ class CompareCommand:
     annotations: Path | None = None
     """folder of part annotations, one JSON a frame"""
     definitions: Path | None = None
-    """YAML file of what the actions consist of"""
+    """YAML file of what the actions consist of, or the word shipped"""
     features: Path | None = None
     """cached features, see `kgclip data features`; default: made once by the backbone"""
     backbone: str = "synthetic"

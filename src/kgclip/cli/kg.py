@@ -14,6 +14,9 @@ from kgclip.errors import KgclipError
 from kgclip.files import free_output
 from kgclip.kg.build import MovementRule, merge
 from kgclip.kg.io import read_graph, write_graph
+from kgclip.kg.shipped import definitions_for
+
+_NAMED = ("action", "movement")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class BuildCommand:
     source_pattern: str | None = None
     """regular expression whose group is the source in a clip's id"""
     definitions: Path | None = None
-    """YAML file with the movements of each action"""
+    """YAML file with the movements of each action, or with --data the word shipped"""
     graphs: tuple[Path, ...] = ()
     """graphs in any format that reads: Parquet, folders or files of triples"""
     validation: Switch = False
@@ -68,8 +71,11 @@ def build(argv: Sequence[str]) -> int:
         dataset = open_dataset(command.data, command.annotations, command.source_pattern)
         split = make_split(dataset, command.split, validate=command.validation)
         options = {"workers": command.workers, "keep_going": command.keep_going}
-        graphs.append(graph_of_split(dataset, split, command.rule, **options))
-    graphs += [read_graph(path) for path in (*command.graphs, *filter(None, [command.definitions]))]
+        graphs.append(graph_of_split(dataset, split, command.rule, definitions=command.definitions, **options))
+    graphs += map(read_graph, command.graphs)
+    if command.data is None and command.definitions is not None:
+        actions, movements = ({name for graph in graphs for name in graph.entities(kind)} for kind in _NAMED)
+        graphs.append(definitions_for(command.definitions, sorted(actions), movements=movements))
     if not graphs:
         raise KgclipError("kg build: nothing to build from; give --data, --definitions or --graphs")
     graph = reduce(merge, graphs)

@@ -19,10 +19,10 @@ from kgclip.data.splits import Split, make_split, without_validation
 from kgclip.data.wording import count_of
 from kgclip.errors import KgclipError
 from kgclip.kg.build import MovementRule, build_graph, merge
-from kgclip.kg.formats.definitions import read_definitions
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import mirror
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS
+from kgclip.kg.shipped import definitions_for
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,23 @@ def graph_of_split(
         clip: dataset.by_id[clip].action if clip in labelled else None for clip in split.train
     }
     graph = build_graph(labels, observations, rule, split_hash=split.hash)
-    return graph if definitions is None else merge(graph, read_definitions(definitions, dataset.actions))
+    return with_definitions(graph, definitions, dataset)
+
+
+def with_definitions(graph: KnowledgeGraph, definitions: Path | None, dataset: DataSet) -> KnowledgeGraph:
+    """The graph with a person's definitions, in the words of the graph and of the data set.
+
+    Args:
+        definitions: a file, the word ``shipped`` for those that come with the package, or None.
+
+    Raises:
+        KgclipError: a broken file of definitions.
+    """
+    if definitions is None:
+        return graph
+    states = dataset.vocabulary.states if dataset.vocabulary else ()
+    words = {"states": states, "movements": graph.entities("movement")}
+    return merge(graph, definitions_for(definitions, dataset.actions, **words))
 
 
 def _graph(config: TrainConfig, dataset: DataSet, split: Split) -> KnowledgeGraph:
@@ -91,9 +107,7 @@ def prepare(config: TrainConfig) -> Prepared:
     if config.graph is None:
         graph = _graph(config, dataset, split)
     else:
-        graph = KnowledgeGraph.load(config.graph)
-        if config.definitions is not None:
-            graph = merge(graph, read_definitions(config.definitions, dataset.actions))
+        graph = with_definitions(KnowledgeGraph.load(config.graph), config.definitions, dataset)
         check_same_split(graph, split, config.graph)
     graph.check_no_leakage(split.val, "validation")
     graph.check_no_leakage(split.test, "test")

@@ -14,6 +14,7 @@ from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.movement import PARTS, Movement
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS
+from kgclip.kg.words import question
 
 Severity = Literal["error", "warning", "info"]
 
@@ -161,14 +162,14 @@ def _movements(
         try:
             movement = Movement.parse(name, states)
         except KgclipError:
-            unknown["side" if hint else "part"].append(name + hint)
+            unknown["side" if hint else "part"].append(name + (hint or _asked(name, states)))
             continue
         if hint:
             unknown["doubled side"].append(name + hint)
         if movement.part not in parts:
             unknown["part"].append(name)
         if states is not None and movement.state not in states:
-            unknown["state"].append(f"{name} (state {movement.state})")
+            unknown["state"].append(f"{name} (state {movement.state}){_asked(name, states)}")
         elif objects is not None and movement.object is not None and movement.object not in objects:
             unknown["object"].append(f"{name} (object {movement.object})")
     yield from _findings("error", "left-right", "movement", unknown["side"], "without a proper left or right part")
@@ -180,6 +181,12 @@ def _movements(
     yield from _findings(
         "warning", "unknown-object", "movement", unknown["object"], "with an object outside the vocabulary"
     )
+
+
+def _asked(name: str, states: Collection[str] | None) -> str:
+    """What was probably meant by a name with a word that is not known."""
+    asked = question(name, states or ())
+    return f" ({asked})" if asked else ""
 
 
 def _side_hint(name: str) -> str:

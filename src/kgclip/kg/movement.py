@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from kgclip.errors import KgclipError
+from kgclip.kg.words import question
 
 PARTS: tuple[str, ...] = (
     "head",
@@ -56,7 +57,8 @@ class Movement:
         """
         part = max((part for part in PARTS if name.startswith(f"{part} ")), key=len, default=None)
         if part is None:
-            raise KgclipError(f"movement {name!r}: starts with no body part; expected one of {', '.join(PARTS)}")
+            hint = question(name, states or ()) or f"expected one of {', '.join(PARTS)}"
+            raise KgclipError(f"movement {name!r}: starts with no body part; {hint}")
         rest = name[len(part) + 1 :]
         fitting = [state for state in states or () if rest == state or rest.startswith(f"{state} ")]
         state = max(fitting, key=len, default=rest.split(" ", 1)[0])

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,47 @@ def test_yaml_that_fills_the_memory_or_names_nothing_is_one_sentence(tmp_path: P
     with pytest.raises(KgclipError, match=problem) as caught:
         read_definitions(tmp_path / "d.yaml")
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("movement", "hint"),
+    [
+        ("left knee bent", "did you mean 'left leg bend'?"),
+        ("both arms raised", "did you mean 'left arm raise' and 'right arm raise'?"),
+        ("arm bend", "did you mean 'left arm bend' or 'right arm bend'?"),
+        ("tail wag", "expected one of head, hip, left arm"),
+    ],
+)
+def test_a_part_that_is_none_is_asked_about(tmp_path: Path, movement: str, hint: str):
+    (tmp_path / "d.yaml").write_text(f"squat: [{movement}]")
+    with pytest.raises(KgclipError, match=re.escape(f"d.yaml: action 'squat': movement {movement!r}: ")) as caught:
+        read_definitions(tmp_path / "d.yaml")
+    assert f"starts with no body part; {hint}" in str(caught.value)
+
+
+def test_forms_of_states_are_taken_and_near_words_asked_about(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    file = tmp_path / "actions.yaml"
+    file.write_text("squat: [left arm bent, left foot stepping on bench, left arm up, left hand strum, hip bend]\n")
+    graph = read_definitions(file)
+    taken = ["hip bend", "left arm bend", "left arm up", "left foot step on bench", "left hand strum"]
+    assert graph.entities("movement") == taken
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{file}: action 'squat': movement 'left arm bent': taken as 'left arm bend'",
+        f"{file}: action 'squat': movement 'left foot stepping on bench': taken as 'left foot step on bench'",
+        f"{file}: action 'squat': movement 'left arm up': did you mean 'left arm raise'?",
+    ]
+
+
+def test_a_movement_in_two_forms_has_the_larger_share(tmp_path: Path):
+    (tmp_path / "d.yaml").write_text("squat: {left arm bend: 0.25, left arm bent: 0.5}")
+    assert read_definitions(tmp_path / "d.yaml").edges("consists_of") == [
+        Edge("squat", "consists_of", "left arm bend", 0.5)
+    ]
+
+
+def test_words_of_the_data_are_taken_as_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "d.yaml").write_text("squat: [left arm bent, left hand claps, left leg up]\n")
+    read_in = {"states": ["clap", "bent"], "movements": ["right leg up"]}
+    graph = read_definitions(tmp_path / "d.yaml", **read_in)
+    assert graph.entities("movement") == ["left arm bent", "left hand clap", "left leg up"]
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == ["taken as 'left hand clap'"]

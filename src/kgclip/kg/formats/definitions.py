@@ -4,6 +4,7 @@ import logging
 import reprlib
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from kgclip.files import read_text
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import Movement
 from kgclip.kg.names import did_you_mean, one_spelling, plain_name, spelling_key
+from kgclip.kg.words import base_form, question, states_of_rules
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +25,20 @@ _EXAMPLE = "'push up: [left arm bend, hip stoop]'"
 _MOST_BYTES = 2_000_000  # a thousand actions of eighty movements; PyYAML reads about 100 kB a second
 
 
-def read_definitions(path: Path, known_actions: Collection[str] = ()) -> KnowledgeGraph:
+def read_definitions(
+    path: Path, known_actions: Collection[str] = (), *, states: Collection[str] = (), movements: Collection[str] = ()
+) -> KnowledgeGraph:
     """Read YAML that gives each action a list of movements, or movements and their shares.
+
+    A state in a form of a known one is taken as that one ("left arm bent" is "left arm bend"), and logged. Any other
+    state may be a word of somebody's own annotations: it stays, and one that is near a known one is asked about.
 
     Args:
         path: the file.
         known_actions: names whose spelling is taken where one differs in case, underscores or hyphens only; names that
             nearly match one are logged.
+        states: of the data set's vocabulary; those that the rules of poses read are known as well.
+        movements: of the data set's annotations, whose words are taken as they are.
 
     Raises:
         KgclipError: the file is missing, too large, not YAML, not of this shape, or names an unknown body part.
@@ -47,7 +56,9 @@ def read_definitions(path: Path, known_actions: Collection[str] = ()) -> Knowled
         question = "" if name in known_actions else did_you_mean(name, known_actions)
         if question:
             logger.warning("%s: %r has no clip%s", path, name, question)
-    edges = [edge for action, movements in actions.items() for edge in _edges(path, action, movements, names)]
+    known = {*states, *states_of_rules(), *(Movement.parse(name, states).state for name in movements)}
+    edges = [edge for action, given in actions.items() for edge in _edges(path, action, given, names)]
+    edges = _with_known_states(path, edges, known)
     repeated = len(edges) - len(set(edges))
     try:
         return KnowledgeGraph.from_edges(
@@ -98,6 +109,23 @@ def _edges(path: Path, action: Any, movements: Any, names: Mapping[str, str]) ->
             raise KgclipError(f"{where}: {error}") from error
         edges.append(Edge(names[plain_name(action)], "consists_of", movement, float(share)))
     return edges
+
+
+def _with_known_states(path: Path, edges: list[Edge], known: Collection[str]) -> list[Edge]:
+    """The edges with forms of known states as these, and a line in the log for each movement that is not known."""
+    taken: dict[str, str] = {}
+    for edge in edges:
+        name = edge.tail
+        if name in taken:
+            continue
+        movement = Movement.parse(name, known)
+        taken[name] = f"{movement.part} {base_form(name.removeprefix(movement.part).strip(), known)}"
+        where = f"{path}: action {edge.head!r}: movement {name!r}"
+        if taken[name] != name:
+            logger.warning("%s: taken as %r", where, taken[name])
+        elif movement.state not in known and (hint := question(name, known)):
+            logger.warning("%s: %s", where, hint)
+    return [replace(edge, tail=taken[edge.tail]) for edge in edges]
 
 
 class _PlainLoader(yaml.SafeLoader):
