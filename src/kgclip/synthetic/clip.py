@@ -30,7 +30,7 @@ class SyntheticOptions:
         size: width and height in pixels, both even.
         occlusion: share of clips with a block that hides parts.
         keypoint_noise: standard deviation of the errors of the keypoints, as a share of the picture's height; 0 writes
-            the truth, 0.01 is that of a good estimator.
+            the truth.
         train_per_action: annotated clips of each of the 24 actions.
         test_per_action: clips without annotations, of other sources.
         seed: of all randomness.
