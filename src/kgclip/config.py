@@ -19,8 +19,8 @@ class ModelConfig:
     """The architecture.
 
     Attributes:
-        backbone: "synthetic", "efficientnet-lite0", the name or folder of a CLIP or SigLIP model, or "features:<F>" for
-            features of another encoder with F numbers a frame.
+        backbone: "synthetic", "efficientnet-lite0", the name or folder of a CLIP or SigLIP model, "features:<F>" for
+            features of another encoder with F numbers a frame, or "auto" for the best of these that is at hand.
         text: the local folder of a sentence encoder (layout of sentence-transformers) whose embeddings of names take
             the place of the text tower of "synthetic", "efficientnet-lite0" or "features:<F>"; it stays frozen.
         head: "closed_form" solves for the scores from statistics of the frames; "gradient" trains embeddings and

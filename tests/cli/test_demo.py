@@ -2,10 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from kgclip.cli.main import run
+from kgclip.compare import clip_frames, scores_of
+from kgclip.data.features import FeatureFile
+from kgclip.engine.checkpoint import Checkpoint
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.report.demo import MARKER, _clear
 from kgclip.synthetic.vocabulary import on_disk
@@ -23,8 +28,11 @@ def test_demo_leaves_a_summary_and_a_page(tmp_path: Path, capsys: pytest.Capture
     assert summary["num_test_clips"] == 24
     assert summary["wall_s"] > 0
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 4  # frames of a right and of a wrong clip, and two figures
-    assert page.count(", taken for ") == 1
+    assert page.startswith("<!doctype html>")
+    check_unseen(summary["unseen"], out, page)
+    kinds = 1 + (0 < summary["unseen"]["top1"] < 1)  # of unseen clips none or all may be recognized
+    assert page.count("data:image/png;base64,") == 4 + kinds  # frames of right and of wrong clips, and two figures
+    assert page.count(", taken for ") == 1 + (summary["unseen"]["top1"] < 1)
     assert "http://" not in page
     assert "https://" not in page
     clips = sorted((out / "figures" / "test_videos").rglob("*.mp4"), key=lambda file: file.stem)
@@ -37,6 +45,32 @@ def test_demo_leaves_a_summary_and_a_page(tmp_path: Path, capsys: pytest.Capture
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [MARKER]
     graph, stored = (KnowledgeGraph.load(out / name) for name in ("graph.parquet", "kg-clip/graph.parquet"))
     assert graph.hash == stored.hash
+
+
+def check_unseen(unseen: dict[str, Any], out: Path, page: str):
+    """No clip of an unseen action trained the model, and the model's scores give what is counted."""
+    checkpoint = Checkpoint.load(out / "unseen-kg-clip")
+    folders = {path.stem: path.parent.name for path in (out / "figures").glob("*_videos/*/*.mp4")}
+    names = {on_disk(action): action for action in unseen["actions"]}
+    assert len(names) == 6
+    assert not {folders[clip] for clip in checkpoint.split.train} & names.keys()
+    assert not {edge.tail for edge in checkpoint.graph.edges("performs")} & {*unseen["actions"]}
+    written = yaml.safe_load((out / "definitions.yaml").read_text())
+    assert written == {action: row["movements"] for action, row in unseen["actions"].items()}
+    assert all(movement in page for movements in written.values() for movement in movements)
+    clips = tuple(clip for clip in checkpoint.split.test if folders[clip] in names)
+    frames = clip_frames(FeatureFile(out / "features.safetensors"), clips, checkpoint.config.frames)
+    right = among = 0
+    for clip, scores in zip(clips, scores_of(checkpoint, frames)[0].tolist(), strict=True):
+        ranked = sorted(zip(scores, checkpoint.actions, strict=True), reverse=True)
+        right += ranked[0][1] == names[folders[clip]]
+        among += next(action for _, action in ranked if action in unseen["actions"]) == names[folders[clip]]
+    assert unseen["num_clips"] == len(clips) == 6
+    assert unseen["top1"] == pytest.approx(right / 6)
+    assert unseen["top1_among_unseen"] == pytest.approx(among / 6)
+    assert sum(row["right"] for row in unseen["actions"].values()) == right
+    assert (unseen["chance"], unseen["chance_among_unseen"]) == (pytest.approx(1 / 24), pytest.approx(1 / 6))
+    assert f"{100 * unseen['top1']:.1f} %</b> of their 6 test clips among all 24 actions" in page.replace("\n", " ")
 
 
 def test_only_what_a_demonstration_wrote_is_replaced(tmp_path: Path):

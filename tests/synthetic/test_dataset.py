@@ -29,7 +29,8 @@ def _lists(root: Path, part: str) -> dict[str, int]:
 
 
 def test_folders_are_those_of_kinetics_tps(small_set: Path):
-    assert {path.name for path in small_set.iterdir()} == {"train_videos", "test_videos", "train_annotations", "list"}
+    folders = {"train_videos", "test_videos", "train_annotations", "list"}
+    assert {path.name for path in small_set.iterdir()} == {*folders, "keypoints.parquet"}
     for folder in ("train_videos", "test_videos", "train_annotations"):
         assert {path.name for path in (small_set / folder).iterdir()} == CLASSES
     for part, count in (("train", 48), ("test", 24)):
@@ -148,7 +149,8 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("part_noise", 1.5), ("occlusion", -0.1), ("train_per_action", -1), ("frames", (1, 5)), ("frames", (9, 5)),
+    [("part_noise", 1.5), ("keypoint_noise", -0.1), ("occlusion", -0.1), ("train_per_action", -1), ("frames", (1, 5)),
+     ("frames", (9, 5)),
      ("size", (127, 96)), ("size", (16, 16))],
 )  # fmt: skip
 def test_impossible_options_are_refused(name: str, value: object):

@@ -17,7 +17,8 @@ NO_BLOCK = np.zeros((1, 4), dtype=np.float32)
 def _figure(rng: np.random.Generator, shapes: int) -> Figure:
     start, end = rng.uniform(-0.6, 1.1, (2, 1, shapes, 2)).astype(np.float32)
     radius = rng.uniform(-0.05, 0.3, (1, shapes)).astype(np.float32)
-    return Figure(start, end, radius, rng.random((1, shapes), dtype=np.float32), np.zeros((1, shapes, 3), np.float32))
+    depth, color = rng.random((1, shapes), dtype=np.float32), np.zeros((1, shapes, 3), np.float32)
+    return Figure(start, end, radius, depth, color, joints=np.zeros((1, 17, 3), np.float32))
 
 
 def _seen_by_distance(figure: Figure, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

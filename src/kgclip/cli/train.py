@@ -57,14 +57,16 @@ def train(argv: Sequence[str]) -> int:
     command = parse(TrainCommand, argv, "train", default)
     config = command.config
     check_options(config, preset(name, config.data, config.out))
+    from kgclip.engine.train import train as run_training
+    from kgclip.engine.train import with_backbone
+
+    config = with_backbone(config)
     if command.batch == "auto":
         from kgclip.engine.dry_run import with_batch_size
 
         config = with_batch_size(config)
     if command.dry_run:
         return dry_run(config, as_json=command.json)
-    from kgclip.engine.train import train as run_training
-
     checkpoint = run_training(config, resume=command.resume)
     if command.json:
         print_json({"model": str(command.config.out), **checkpoint.summary})

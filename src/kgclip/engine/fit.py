@@ -201,7 +201,7 @@ class Fitting:
 
 
 def _config(options: FitOptions, dataset: DataSet) -> TrainConfig:
-    """The training that these options stand for: all clips with a label train, but for a test part of the data's own."""
+    """The training that these options stand for: all clips but a test part of the data train."""
     annotations = dataset.annotations
     if options.annotations is None and options.pose is not None:
         annotations = options.out / ANNOTATIONS

@@ -23,6 +23,7 @@ from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
 from kgclip.files import free_output, lock
+from kgclip.models.backbones import auto
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead
@@ -54,6 +55,7 @@ def train(
         KgclipError: anything wrong with the input, found before training wherever possible.
     """
     choose_device(config.device)
+    config = with_backbone(config)
     folder = state_folder(config.out)
     with lock(config.out):
         _check_folders(config.out, folder, resume)
@@ -70,6 +72,15 @@ def train(
             if fresh and not encoded and not any(folder.glob("epoch-*")):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+def with_backbone(config: TrainConfig) -> TrainConfig:
+    """The run with a backbone that has a name in place of "auto"."""
+    model = config.model
+    if model.backbone != auto.NAME:
+        return config
+    name, text = auto.backbone_at_hand(model.text)
+    return replace(config, model=replace(model, backbone=name, text=text))
 
 
 def state_folder(out: Path) -> Path:

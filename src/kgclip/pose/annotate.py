@@ -16,11 +16,10 @@ from kgclip.parallel import map_in_workers
 from kgclip.pose.brought import BroughtKeypoints, is_keypoints
 from kgclip.pose.estimators.estimator import Estimator, open_estimator
 from kgclip.pose.frames import write_frames, write_vocabulary
-from kgclip.pose.keypoints import ClipPose, read_keypoints, write_keypoints
+from kgclip.pose.keypoints import KEYPOINTS_FILE, ClipPose, read_keypoints, write_keypoints
 from kgclip.pose.tracks import link_tracks
 from kgclip.video.decode import Video, open_video
 
-KEYPOINTS_FILE = "keypoints.parquet"
 SAVE_EVERY_S = 60.0
 CHUNK_BYTES = 2**27
 """Of decoded frames held at once."""

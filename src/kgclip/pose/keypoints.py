@@ -14,6 +14,7 @@ from kgclip.pose.body import Body, measure
 from kgclip.pose.motion import GRID_RATE, grid_times, on_grid, smooth
 from kgclip.pose.skeleton import NUM_JOINTS, PersonTrack
 
+KEYPOINTS_FILE = "keypoints.parquet"
 CONTENT, VERSION = "keypoints", 1
 SCHEMA = pa.schema(
     [

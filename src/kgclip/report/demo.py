@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from kgclip.files import write_json
 from kgclip.kg.inspect import graph_stats, lint
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.report.page import write_page
+from kgclip.report.unseen import DEFINITIONS_FILE, SPLIT_FILE, hold_out, measure_unseen
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
 log = logging.getLogger(__name__)
@@ -30,10 +32,12 @@ log = logging.getLogger(__name__)
 FEW_LABELS = 0.2
 CACHED_FRAMES = 16
 TEST_FRAMES = (1, 2, 4, 8, 16)
-ARMS = ("clip-only", "kg-clip", "few-labels-clip-only", "few-labels-kg-clip")
+UNSEEN = "unseen-kg-clip"
+ARMS = ("clip-only", "kg-clip", "few-labels-clip-only", "few-labels-kg-clip", UNSEEN)
 # The marker says that a folder is a demonstration's; what it may remove is named here.
 MARKER, PART = ".kgclip-demo", ".features.safetensors.kgclip-part"
-WRITTEN = ("figures", "features.safetensors", PART, "graph.parquet", "summary.json", "report.html", *ARMS)
+RESULTS = ("summary.json", "report.html")
+WRITTEN = ("figures", "features.safetensors", PART, "graph.parquet", DEFINITIONS_FILE, SPLIT_FILE, *RESULTS, *ARMS)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class DemoOptions:
 def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     """Make clips, build the graph, train with and without it, compare, explain, and write the page.
 
-    Leaves ``summary.json``, ``report.html``, the data set (``figures``), the graph and the four models in ``out``.
+    Leaves ``summary.json``, ``report.html``, the data set (``figures``), the graph, the definitions of the actions that
+    one model never sees, and the five models in ``out``.
 
     Raises:
         KgclipError: ``out`` holds something that is not an earlier demonstration.
@@ -80,8 +85,10 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     )
     log.info("4/5 training with and without the graph, with all labels and with few")
     arms = {name: _run_arm(config, name) for name, config in _arms(base, out).items()}
-    log.info("5/5 explaining a right and a wrong prediction and writing the page")
+    unseen, blind = _run_unseen(dataclasses.replace(base, out=out / UNSEEN), out)
+    log.info("5/5 explaining right and wrong predictions and writing the page")
     examples = _examples(arms["kg_clip"]["checkpoint"], data)
+    of_unseen = _examples(blind, data, unseen["actions"])
     reports = {name: arm["report"] for name, arm in arms.items()}
     summary = {
         "clip_only": {"top1": reports["clip_only"]["top1"]},
@@ -90,12 +97,15 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
             "clip_only": {"top1": reports["few_labels_clip_only"]["top1"]},
             "kg_clip": {"top1": reports["few_labels_kg_clip"]["top1"]},
         },
+        "unseen": unseen,
         "num_test_clips": reports["kg_clip"]["num_clips"],
         "seed": options.seed,
         "graph": {key: graph[key] for key in ("entities", "edges", "hash")},
         "wall_s": round(time.monotonic() - started, 1),
     }
-    write_page(out / "report.html", summary, graph, reports, examples, arms["kg_clip"]["checkpoint"].actions)
+    write_page(
+        out / "report.html", summary, graph, reports, (of_unseen, examples), arms["kg_clip"]["checkpoint"].actions
+    )
     write_json(out / "summary.json", summary)
     return summary
 
@@ -156,12 +166,28 @@ def _run_arm(config: TrainConfig, name: str) -> dict[str, Any]:
     return {"checkpoint": checkpoint, "report": report | {"top1_by_frames": by_frames}}
 
 
-def _examples(checkpoint: Checkpoint, data: Path) -> list[dict[str, Any]]:
-    """The first test clip by name that is recognized, and the first that is not; a perfect model has no second."""
+def _run_unseen(config: TrainConfig, out: Path) -> tuple[dict[str, Any], Checkpoint]:
+    """Train without the clips of some actions, which it knows by their definitions, and measure on their test clips."""
+    held_out = hold_out(config, out)
+    checkpoint = train(held_out.config, show_progress=False)
+    report = measure_unseen(checkpoint, held_out)
+    log.info("    %-22s test top-1 %.3f on %d clips", "unseen actions", report["top1"], report["num_clips"])
+    return report, checkpoint
+
+
+def _examples(checkpoint: Checkpoint, data: Path, actions: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """The first test clip by name that is recognized, and the first that is not, where there are such.
+
+    Args:
+        checkpoint: predicts.
+        data: with the clips.
+        actions: whose clips are looked at; None for all.
+    """
     recognizer = Recognizer(checkpoint)
     examples: dict[bool, dict[str, Any]] = {}
     test = set(checkpoint.split.test)
-    for clip in sorted((clip for clip in open_dataset(data).clips if clip.id in test), key=lambda clip: clip.id):
+    clips = [c for c in open_dataset(data).clips if c.id in test and (actions is None or c.action in actions)]
+    for clip in sorted(clips, key=lambda clip: clip.id):
         result: dict[str, Any] = {**recognizer.predict(clip.path), "truth": clip.action}
         examples.setdefault(result["actions"][0]["action"] == clip.action, result)
         if len(examples) == 2:

@@ -25,7 +25,7 @@ def write_page(
     summary: dict[str, Any],
     graph: dict[str, Any],
     reports: dict[str, dict[str, Any]],
-    examples: Sequence[dict[str, Any]],
+    examples: tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]],
     actions: Sequence[str],
 ) -> None:
     """Write the page, pictures inside it.
@@ -35,18 +35,22 @@ def write_page(
         summary: what ``summary.json`` holds.
         graph: counts and findings.
         reports: evaluation of each arm, with ``top1_by_frames``: its accuracy by frames in the test.
-        examples: predictions, each with its ``truth``.
+        examples: predictions, each with its ``truth``: of clips of unseen actions, and of any clips.
         actions: names, in the order of the confusion matrix.
     """
     from jinja2 import Environment
 
     source = files("kgclip.report").joinpath(TEMPLATE).read_text()
+    of_unseen, of_all = (
+        [example | {"frames": _png(_frames_figure(Path(example["file"])))} for example in chosen] for chosen in examples
+    )
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(source).render(
         summary=summary,
         graph=graph,
         arms={name: (label, reports[name]) for name, label in ARMS.items()},
-        examples=[example | {"frames": _png(_frames_figure(Path(example["file"])))} for example in examples],
+        of_unseen=of_unseen,
+        examples=of_all,
         by_frames=_png(_frames_seen_figure(reports)),
         confusion=_png(confusion_figure(reports["kg_clip"]["recognized_as"], actions)),
     )

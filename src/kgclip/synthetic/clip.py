@@ -29,6 +29,8 @@ class SyntheticOptions:
         frames: least and greatest number of frames.
         size: width and height in pixels, both even.
         occlusion: share of clips with a block that hides parts.
+        keypoint_noise: standard deviation of the errors of the keypoints, as a share of the picture's height; 0 writes
+            the truth.
         train_per_action: annotated clips of each of the 24 actions.
         test_per_action: clips without annotations, of other sources.
         seed: of all randomness.
@@ -38,6 +40,7 @@ class SyntheticOptions:
     frames: tuple[int, int] = (41, 60)
     size: tuple[int, int] = (128, 96)
     occlusion: float = 0.3
+    keypoint_noise: float = 0.0
     train_per_action: int = 20
     test_per_action: int = 10
     seed: int = 0
@@ -46,7 +49,7 @@ class SyntheticOptions:
         for name in ("train_per_action", "test_per_action", "seed"):
             if getattr(self, name) < 0:
                 raise KgclipError(f"synthetic data: {name} is {getattr(self, name)}; expected 0 or more")
-        for name in ("part_noise", "occlusion"):
+        for name in ("part_noise", "occlusion", "keypoint_noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise KgclipError(f"synthetic data: {name} is {getattr(self, name)}; expected a share between 0 and 1")
         if not 2 <= self.frames[0] <= self.frames[1]:

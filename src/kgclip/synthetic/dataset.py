@@ -13,16 +13,19 @@ from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder
 from kgclip.kg.movement import PARTS
 from kgclip.parallel import map_in_workers
+from kgclip.pose.keypoints import KEYPOINTS_FILE, ClipPose, write_keypoints
 from kgclip.progress import progress_bar
 from kgclip.synthetic.actions import actions
 from kgclip.synthetic.annotation import annotate
 from kgclip.synthetic.clip import SyntheticOptions, make_clip
+from kgclip.synthetic.keypoints import observe
 from kgclip.synthetic.vocabulary import OBJECTS, STATES, on_disk
 from kgclip.video.encode import write_video
 
 _ID_LETTERS = string.ascii_letters + string.digits + "-_"
 _LEADING_HYPHEN = 0.05  # share of ids that start with a hyphen, a stumbling block for command lines
 _MOST_CLIPS_OF_A_SOURCE = 3
+_KEYPOINT_STREAM = 1  # of random numbers: noise of keypoints leaves videos and annotations alone
 
 _PARTS = ("train", "test")
 
@@ -66,8 +69,8 @@ def _source_id(rng: np.random.Generator, taken: set[str]) -> str:
             return source
 
 
-def _make(root: Path, options: SyntheticOptions, clip_plan: ClipPlan) -> int:
-    """Write one clip and, for training, its annotations; give its number of frames."""
+def _make(root: Path, options: SyntheticOptions, clip_plan: ClipPlan) -> ClipPose:
+    """Write one clip and, for training, its annotations; give its keypoints."""
     rng = np.random.default_rng(clip_plan.seed)
     clip = make_clip(clip_plan.action, np.random.default_rng(clip_plan.source_seed), rng, options)
     action = on_disk(clip_plan.action)
@@ -77,10 +80,10 @@ def _make(root: Path, options: SyntheticOptions, clip_plan: ClipPlan) -> int:
         folder.mkdir(parents=True)
         for image, content in annotate(clip, rng).items():
             (folder / f"img_{image:05d}.json").write_bytes(orjson.dumps(content))
-    return len(clip.moving)
+    return observe(clip, np.random.default_rng((*clip_plan.seed, _KEYPOINT_STREAM)), options.keypoint_noise)
 
 
-def _write_lists(root: Path, plans: list[ClipPlan], frames: list[int]) -> None:
+def _write_lists(root: Path, plans: list[ClipPlan], poses: dict[str, ClipPose]) -> None:
     folder = root / "list"
     folder.mkdir()
     for name, words in (("body_part", PARTS), ("part_stat", STATES), ("object", OBJECTS)):
@@ -89,11 +92,11 @@ def _write_lists(root: Path, plans: list[ClipPlan], frames: list[int]) -> None:
         with (folder / f"video_{part}_flist.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("video", "frames"))
-            writer.writerows((p.id, n) for p, n in zip(plans, frames, strict=True) if p.part == part)
+            writer.writerows((p.id, len(poses[p.id].frame_index)) for p in plans if p.part == part)
 
 
 def generate(out: Path, options: SyntheticOptions, *, workers: int = 1, progress: bool = True) -> None:
-    """Write a synthetic data set in the layout of Kinetics-TPS; all of it or nothing.
+    """Write a synthetic data set in the layout of Kinetics-TPS, and the keypoints of its figures; all of it or nothing.
 
     The number of workers changes the time it takes, not the result.
 
@@ -107,9 +110,10 @@ def generate(out: Path, options: SyntheticOptions, *, workers: int = 1, progress
         for part in _PARTS:
             for action in actions():
                 (root / f"{part}_videos" / on_disk(action)).mkdir(parents=True)
-        frames = []
+        poses = {}
         make = partial(_make, root, options)
-        for count in map_in_workers(make, plans, workers, place=str(out), chunk=4):
-            frames.append(count)
+        for clip, pose in zip(plans, map_in_workers(make, plans, workers, place=str(out), chunk=4), strict=True):
+            poses[clip.id] = pose
             advance(1)
-        _write_lists(root, plans, frames)
+        _write_lists(root, plans, poses)
+        write_keypoints(root / KEYPOINTS_FILE, poses, {"pose": "synthetic figures", "noise": options.keypoint_noise})

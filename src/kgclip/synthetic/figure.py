@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from kgclip.kg.movement import PARTS
+from kgclip.pose.skeleton import JOINTS
 from kgclip.synthetic.actions import options
 from kgclip.synthetic.motion import Motions
 from kgclip.synthetic.objects import COLORS, MOST_CAPSULES, SHARED, place
@@ -52,6 +53,7 @@ class Figure:
         radius: < 0 where there is nothing to draw.
         depth: towards the viewer; larger is painted later.
         color: RGB 0..255.
+        joints: (u, v, depth) of the joints of ``pose.skeleton.JOINTS``.
     """
 
     start: Float32[np.ndarray, "N P 2"]
@@ -59,10 +61,20 @@ class Figure:
     radius: Float32[np.ndarray, "N P"]
     depth: Float32[np.ndarray, "N P"]
     color: Float32[np.ndarray, "N P 3"]
+    joints: Float32[np.ndarray, "N 17 3"]
 
     def take(self, rows: slice) -> "Figure":
         """Give the capsules of some pictures."""
         return Figure(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+def capsules_at(joint: str) -> list[int]:
+    """Give the capsules of the body in which a joint of ``pose.skeleton.JOINTS`` lies."""
+    kind = joint.split(" ")[-1]
+    if kind in ("nose", "eye", "ear"):
+        return [column for column, part in enumerate(BODY_PARTS) if part == "head"]
+    trunk = ("shirt", "pelvis") if kind in ("shoulder", "hip") else ()
+    return [column for column, (*ends, _, surface, _) in enumerate(_BODY_CAPSULES) if joint in ends or surface in trunk]
 
 
 def slot_columns(part: str) -> list[int]:
@@ -127,6 +139,7 @@ def draw(motions: Motions, scenes: Scenes) -> Figure:
     canvas.objects(skeleton, motions, scenes)
     start, depth_start = _project(canvas.start, scenes)
     end, depth_end = _project(canvas.end, scenes)
+    joints, depth_joints = _project(np.stack([skeleton.joints[name] for name in JOINTS], axis=1), scenes)
     depth = (depth_start + depth_end) / 2
     shade = 0.74 + 0.32 * np.clip((depth + 0.16) / 0.32, 0, 1)  # far limbs are darker
     clutter = scenes.clutter
@@ -137,4 +150,5 @@ def draw(motions: Motions, scenes: Scenes) -> Figure:
         radius=np.concatenate([canvas.radius * scenes.frame[:, :1], clutter[..., 4]], axis=1),
         depth=np.concatenate([depth, far], axis=1).astype(np.float32),
         color=np.concatenate([canvas.color * shade[..., None], clutter[..., 5:]], axis=1).astype(np.float32),
+        joints=np.concatenate([joints, depth_joints[..., None]], axis=2).astype(np.float32),
     )

@@ -24,11 +24,13 @@ class Rendering:
         frames: RGB.
         figure: the capsules, in picture heights.
         visible: pixels in which each shape is seen; the last shape is the block.
+        seen_at: the shape that is seen where each of the figure's joints is; -1 where it is none, or outside.
     """
 
     frames: UInt8[np.ndarray, "N H W 3"]
     figure: Figure
     visible: Int64[np.ndarray, "N Q"]
+    seen_at: Int64[np.ndarray, "N 17"]
 
 
 def _pack(rgb: np.ndarray) -> np.ndarray:
@@ -74,12 +76,24 @@ def _count(seen: np.ndarray, order: np.ndarray) -> np.ndarray:
     return visible
 
 
+def _shapes_at(joints: np.ndarray, seen: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Find the shape that is seen at each joint [N, 17]; -1 for none."""
+    count, height, width = seen.shape
+    x, y = np.floor(joints[..., 0] * height + width / 2).astype(int), np.floor(joints[..., 1] * height).astype(int)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    row = np.arange(count)[:, None]
+    rank = np.where(inside, seen[row, y.clip(0, height - 1), x.clip(0, width - 1)], 0).astype(int)
+    return np.where(rank > 0, order[row, rank - 1].astype(int), -1)
+
+
 def render(motions: Motions, scenes: Scenes, size: tuple[int, int] = (96, 128)) -> Rendering:
     """Draw N independent pictures; a square one shows the middle of a wider one of the same height."""
     figure = draw(motions, scenes)
     frames = np.empty((len(scenes), *size, 3), dtype=np.uint8)
-    visible = []
+    visible, seen_at = [], []
     for first in range(0, len(scenes), _BATCH):
         rows = slice(first, first + _BATCH)
-        visible.append(_count(*_compose(figure.take(rows), scenes.take(rows), size, frames[rows])))
-    return Rendering(frames, figure, np.concatenate(visible))
+        seen, order = _compose(figure.take(rows), scenes.take(rows), size, frames[rows])
+        visible.append(_count(seen, order))
+        seen_at.append(_shapes_at(figure.joints[rows], seen, order))
+    return Rendering(frames, figure, np.concatenate(visible), np.concatenate(seen_at))

