@@ -49,12 +49,12 @@ def demo(argv: Sequence[str]) -> int:
     print_table(title, ("training", "CLIP only", "KG-CLIP"), rows)
     count = len(unseen["actions"])
     rows = [
-        (f"among all {unseen['num_actions']} actions", unseen["chance"], unseen["top1"]),
-        (f"among these {count}", unseen["chance_among_unseen"], unseen["top1_among_unseen"]),
+        (f"all {unseen['num_actions']} actions", unseen["chance"], unseen["top1"]),
+        (f"these {count}", unseen["chance_among_unseen"], unseen["top1_among_unseen"]),
     ]
     title = (
         f"top-1 on {unseen['num_clips']} test clips of {count} actions that no clip showed, known by their definition"
     )
-    print_table(title, ("recognized", "by chance", "KG-CLIP"), rows)
+    print_table(title, ("to choose from", "by chance", "KG-CLIP"), rows)
     print(f"{summary['wall_s']} s; see {command.out / 'report.html'}")
     return 0
