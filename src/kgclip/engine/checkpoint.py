@@ -1,7 +1,9 @@
 """A trained model on disk: weights, configuration, graph, labels and split in one folder, without pickle."""
 
+import hashlib
+import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from safetensors.torch import load_file
 
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
+from kgclip.engine.unknown import Threshold
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, read_json, save_tensors, write_json
+from kgclip.identity import digest_tensors
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import build_backbone
@@ -22,9 +26,9 @@ from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import KGCLIP
 
-FORMAT = 2
+FORMAT = 3
 MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
-_FIELDS = ("config", "backbone", "identity", "landmarks", "actions", "split_hash", "graph_hash", "summary")
+_FIELDS = ("config", "backbone", "identity", "landmarks", "actions", "split_hash", "graph_hash", "summary", "unknown")
 
 
 def new_head(config: TrainConfig, backbone: Backbone) -> GradientHead:
@@ -45,6 +49,7 @@ class Checkpoint:
         graph: of the training clips.
         split: who was used for what.
         summary: what training measured (best epoch, accuracy on clips left out, time).
+        unknown: the probability below which an action is unknown; None where no clips were there to choose it on.
     """
 
     model: KGCLIP
@@ -53,6 +58,14 @@ class Checkpoint:
     graph: KnowledgeGraph
     split: Split
     summary: dict[str, Any]
+    unknown: Threshold | None = None
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256, in hex, of what was learned: the head's weights, and who made the frames' features, graph and split."""
+        own = ((n, t) for n, t in self.model.state_dict().items() if not n.startswith("backbone."))
+        parts = (digest_tensors(own), self.model.backbone.image_identity, self.graph.hash, self.split.hash)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def movements(self) -> tuple[str, ...]:
@@ -76,6 +89,7 @@ class Checkpoint:
                     "split_hash": self.split.hash,
                     "graph_hash": self.graph.hash,
                     "summary": self.summary,
+                    "unknown": None if self.unknown is None else asdict(self.unknown),
                     "config": to_json(self.config),
                 },
             )
@@ -108,7 +122,8 @@ class Checkpoint:
         load_weights(model, folder / MODEL_FILE)
         # What the features were made by, also where the weights here have been halved or features are ready-made.
         model.backbone.image_identity = stored["identity"]["image"]
-        return cls(model.eval(), config, actions, graph, split, stored["summary"])
+        unknown = None if stored["unknown"] is None else Threshold(**stored["unknown"])
+        return cls(model.eval(), config, actions, graph, split, stored["summary"], unknown)
 
 
 def _empty_model(config: TrainConfig, stored: dict[str, Any], num_actions: int, graph: KnowledgeGraph) -> KGCLIP:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from kgclip.engine.metrics import (
     top_k,
 )
 from kgclip.engine.prepare import feature_source
+from kgclip.engine.unknown import Threshold, rates_at
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.kg.names import did_you_mean
 from kgclip.models.kgclip import KGCLIP, Score
@@ -170,6 +171,7 @@ def evaluate(
     report = classification_report(score.total, labels, checkpoint.actions)
     report |= {
         "ece": expected_calibration_error(probability, labels),
+        "unknown": _unknown(checkpoint.unknown, probability, labels),
         # Accuracy of the tenth, two tenths … of the clips that the model is surest of.
         "risk_coverage": coverage_deciles(probability, labels),
         "aurc": area_under_risk_coverage(probability, labels),
@@ -182,3 +184,16 @@ def evaluate(
         "ms_per_clip": 1000 * wall_s / len(source),
     }
     return report, score
+
+
+def _unknown(
+    threshold: Threshold | None, probability: Float[Tensor, "B K"], labels: Int[Tensor, " B"]
+) -> dict[str, Any] | None:
+    """The model's threshold of "unknown", where it was chosen, and what it does on these clips."""
+    if threshold is None:
+        return None
+    return {
+        "below": threshold.value,
+        "chosen_as": str(threshold),
+        **asdict(rates_at(threshold.value, probability, labels)),
+    }

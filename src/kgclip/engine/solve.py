@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kgclip.engine.metrics import fit_temperature
+from kgclip.engine.metrics import fit_temperature, rightness
 from kgclip.engine.prepare import GraphTargets
+from kgclip.engine.unknown import Threshold, choose_threshold
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import Solved, SolvedTargets, fit_closed_form
 from kgclip.models.completion import DEFINITION_CLIPS, complete_labels
-from kgclip.models.evidence import PathEvidence
+from kgclip.models.evidence import WINDOW, PathEvidence
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.pooling import nearest_count
@@ -31,10 +32,12 @@ class SolvedModel:
         model: with its head solved and its probabilities calibrated.
         left_out_top1: share of labeled training clips that are recognized by a solution without their source; None
             where no action has two sources, or the head is trained by gradient.
+        unknown: the threshold below which an action is unknown, chosen on these clips; None where there are none.
     """
 
     model: KGCLIP
     left_out_top1: float | None
+    unknown: Threshold | None = None
 
 
 @torch.no_grad()
@@ -69,6 +72,8 @@ def solve(
     path = PathEvidence(len(targets.actions), len(targets.movements))
     seen = left_out[nearest_count(num_frames, head.counts)]
     path.fit(definitions, shows[targets.annotated], seen.shares[targets.annotated])
+    windows = left_out[nearest_count(WINDOW, head.counts)]
+    path.fit_seen(shows[targets.annotated], windows.shares[targets.annotated])
     model = KGCLIP(backbone, head, path, trained and trained[0], len(targets.actions)).eval()
     mm, tri = seen.mm, seen.tri
     if trained is not None:
@@ -83,7 +88,7 @@ def solve(
     defined = ~performs.any(dim=0)
     if path.readable and defined.any():
         path.fit_defined(defined, output)
-    return SolvedModel(model, _calibrate(model, seen, performs, targets.sources))
+    return _calibrated(model, seen, performs, targets.sources)
 
 
 def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float[Tensor, "K M"]:
@@ -99,10 +104,10 @@ def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float
     return sums / (mass + prior).clamp(min=1e-9)
 
 
-def _calibrate(
+def _calibrated(
     model: KGCLIP, left_out: Solved, performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]
-) -> float | None:
-    """Fit the temperature on what left-out clips are given; returns their accuracy.
+) -> SolvedModel:
+    """Fit the temperature and the threshold of "unknown" on what left-out clips are given, and measure their accuracy.
 
     Completed labels count too: beside a few known ones, whose neighbors were completed from them, left-out clips are
     recognized too easily. A clip counts as recognized by as much as its label says. Clips of an action that has a
@@ -113,8 +118,11 @@ def _calibrate(
     elsewhere = performs.sum(dim=0) - mass[position] > 0.5
     rows = (elsewhere & (performs > 0)).any(dim=1)
     if not rows.any():
-        return None
-    total, labels = model.join(left_out.mm, left_out.tri, left_out.shares).total[rows], performs[rows]
+        return SolvedModel(model, None)
+    score, labels = model.join(left_out.mm, left_out.tri, left_out.shares), performs[rows]
     share = len(labels) / (len(labels) + PRIOR_CLIPS)
-    model.temperature.fill_(fit_temperature(total, labels) ** share * PRIOR_TEMPERATURE ** (1 - share))
-    return float(labels.gather(1, total.argmax(dim=1, keepdim=True)).mean())
+    temperature = fit_temperature(score.total[rows], labels)
+    model.temperature.fill_(temperature**share * PRIOR_TEMPERATURE ** (1 - share))
+    probability = model.probability(score)[rows]
+    top1 = float(rightness(probability, labels).mean())
+    return SolvedModel(model, top1, choose_threshold(probability, labels, "left-out training"))

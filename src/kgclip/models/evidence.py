@@ -8,6 +8,10 @@ from torch import Tensor, nn
 COVARIANCE_FLOOR = 0.02
 # What an action known by its definition alone gets on top of the mean, in deviations of S_output.
 DEFINED_OFFSET = 0.5
+# A movement is looked for in windows of this many of a clip's frames, since many are visible only over time.
+WINDOW = 4
+# A movement counts as seen where at least this share of the left-out clips that read as much show it, of so many clips.
+SEEN_PRECISION, LEAST_CLIPS = 0.8, 5
 # Up to that many, the system of movements × movements takes no time worth saving.
 FEW_MOVEMENTS = 1024
 
@@ -61,6 +65,7 @@ class PathEvidence(nn.Module):
         weight: g, of the path in the unit of S_output; 0 leaves the path out.
         defined: actions that are known by their definition alone.
         gain, offset: what brings their path evidence to the unit of the others' S_output.
+        seen_from: share of each movement, as read, from which on it counts as seen; infinite where that is not known.
     """
 
     definitions: Tensor
@@ -70,6 +75,7 @@ class PathEvidence(nn.Module):
     defined: Tensor
     gain: Tensor
     offset: Tensor
+    seen_from: Tensor
 
     def __init__(self, num_actions: int, num_movements: int):
         super().__init__()
@@ -80,6 +86,7 @@ class PathEvidence(nn.Module):
         self.register_buffer("defined", torch.zeros(num_actions, dtype=torch.bool))
         self.register_buffer("gain", torch.zeros(num_actions))
         self.register_buffer("offset", torch.zeros(num_actions))
+        self.register_buffer("seen_from", torch.full((num_movements,), torch.inf))
 
     @property
     def readable(self) -> bool:
@@ -103,6 +110,21 @@ class PathEvidence(nn.Module):
         if len(shown) > 1:
             self.weights.copy_(path_weights(definitions, shown, read))
             self.baseline.copy_(shown.mean(dim=0))
+
+    def fit_seen(self, shown: Float[Tensor, "N M"], read: Float[Tensor, "N M"]) -> None:
+        """Learn from which share on a movement counts as seen: SEEN_PRECISION of the clips that read as much show it.
+
+        It is the least such share that LEAST_CLIPS clips reach, and more than in the average clip.
+
+        Args:
+            shown: shares of the movements in the annotated training clips.
+            read: the same as read from WINDOW frames of these clips by a fit that did not see their sources.
+        """
+        ranked, order = read.sort(dim=0, descending=True)
+        counts = torch.arange(1, len(read) + 1, device=read.device)[:, None]
+        precision = (shown > 0).gather(0, order).cumsum(dim=0) / counts
+        enough = (precision >= SEEN_PRECISION) & (counts >= LEAST_CLIPS) & (ranked > self.baseline)
+        self.seen_from.copy_(ranked.masked_fill(~enough, torch.inf).amin(dim=0) if len(read) else self.seen_from)
 
     def fit_weight(self, weight: float, output: Float[Tensor, "N K"], path: Float[Tensor, "N K"]) -> None:
         """Weigh the path against S_output by their mean deviations over the actions: ``g = w · σ_output / σ_path``.
