@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Movements that add less are not printed one by one.
 LEAST_SHOWN = 0.005
 
+
 @dataclass(frozen=True)
 class PredictCommand:
     """Recognize the action in video files or folders of them, and say which movements support it.
@@ -28,6 +29,8 @@ class PredictCommand:
       kgclip predict model clip.mp4
 
       kgclip predict model clips/ --json > predictions.jsonl
+
+      kgclip predict model clip.mp4 --html pages
 
       kgclip predict model clip.mp4 --actions "push up,pull ups"
 
@@ -50,6 +53,8 @@ class PredictCommand:
     """file given to that encoder"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
+    html: Path | None = None
+    """folder for one page a clip, each a single file with its video that explains the prediction"""
     json: Switch = False
     """print one JSON object a line, each as soon as its file is done"""
 
@@ -68,11 +73,14 @@ def predict(argv: Sequence[str]) -> int:
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
     from kgclip.engine.predict import find_videos
+    from kgclip.files import free_output
     from kgclip.progress import progress_bar
 
+    if command.html is not None:
+        free_output(command.html, "--html")
     recognizer = _recognizer(command, options.get("actions", ()))
     videos = list(find_videos(files))
-    failed = False
+    failed, pages = False, set[str]()
     # On a terminal the results themselves show the progress.
     with progress_bar("recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
         for result in recognizer.predict_many(videos, **options):
@@ -81,8 +89,16 @@ def predict(argv: Sequence[str]) -> int:
                 print_json(result if isinstance(result, dict) else result.to_json())
             else:
                 print(describe(result, command.top), flush=True)
+            if command.html is not None and not isinstance(result, dict):
+                _write_page(command.html, result, pages)
             advance(1)
     return 2 if failed else 0
+
+
+def _write_page(folder: Path, explanation: "Explanation", taken: set[str]) -> None:
+    from kgclip.report.explanation_page import write_explanation
+
+    print(f"  {write_explanation(folder, explanation, taken)}\n", file=sys.stderr)
 
 
 def action_names(given: str) -> tuple[str, ...]:

@@ -54,7 +54,9 @@ def against(explanation: Explanation) -> Reason | None:
         words = movement.phrase
         if movement.seen and first > second:
             text = f"“{movement.name}” is seen" if words is None else words.seen
-            return Reason(f"{text}, which it {'hardly ever' if second < HARDLY_SHOWS else 'less often'} shows", (movement.name,))
+            return Reason(
+                f"{text}, which it {'hardly ever' if second < HARDLY_SHOWS else 'less often'} shows", (movement.name,)
+            )
         if movement.seen_from is not None and not movement.spans and second >= SHOWS and second > first:
             text = f"“{movement.name}” is not seen" if words is None else words.unseen
             return Reason(text, (movement.name,))
@@ -64,7 +66,7 @@ def against(explanation: Explanation) -> Reason | None:
 def changes(explanation: Explanation) -> tuple[Change, ...]:
     """What would give another answer, looks held as they are: single movements, then the fewest together.
 
-    Movements that speak for the answer are taken away, those of the runner-up are set to what it shows.
+    Movements that were read and speak for the answer are taken away, those of the runner-up are set to what it shows.
     """
     if len(explanation.actions) < 2:
         return ()
@@ -93,7 +95,7 @@ def _option(movement: MovementReading) -> tuple[MovementReading, float] | None:
     gains = movement.weights[1] - movement.weights[0]
     if gains > 0 and second >= SHOWS and movement.evidence < second:
         return movement, second
-    if gains < 0 and movement.evidence > movement.baseline:
+    if gains < 0 and movement.evidence > movement.baseline and movement.spans:
         return movement, 0.0
     return None
 
