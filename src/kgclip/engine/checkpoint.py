@@ -62,7 +62,7 @@ class Checkpoint:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256, in hex, of what was learned: the head's weights, and who made the frames' features, graph and split."""
+        """SHA-256, in hex, of what was learned: the head's weights, the encoder of frames, the graph and the split."""
         own = ((n, t) for n, t in self.model.state_dict().items() if not n.startswith("backbone."))
         parts = (digest_tensors(own), self.model.backbone.image_identity, self.graph.hash, self.split.hash)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -34,9 +34,10 @@ Part = Literal["test", "val"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Clips to evaluate on, their labels, and where their frames come from."""
+    """Clips to evaluate on, their labels, the sources they were cut from, and where their frames come from."""
 
     clips: tuple[str, ...]
+    sources: tuple[str, ...]
     paths: tuple[Path, ...]
     labels: Int[Tensor, " B"]
     features: FeatureFile | None
@@ -112,7 +113,8 @@ def open_evaluation(
         )
     labels = torch.tensor([position[str(dataset.by_id[c].action)] for c in clips])
     paths = tuple(dataset.by_id[c].path for c in clips)
-    return Evaluation(clips, paths, labels, None if features is None else FeatureFile(features))
+    sources = tuple(dataset.by_id[c].source for c in clips)
+    return Evaluation(clips, sources, paths, labels, None if features is None else FeatureFile(features))
 
 
 def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: int, workers: int) -> Source:

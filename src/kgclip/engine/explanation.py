@@ -55,7 +55,7 @@ class Span:
 
 @dataclass(frozen=True)
 class ActionScore:
-    """One action: ``score = appearance + pose + rest + Σ_m (evidence_m − baseline_m) · weight_m`` over listed movements.
+    """One action: ``score = appearance + pose + rest + Σ_m (evidence_m − baseline_m) · weight_m``, m those listed.
 
     Attributes:
         probability: stated, of the candidates.
@@ -84,7 +84,7 @@ class MovementReading:
         baseline: share of the average training clip, which is evidence for nothing.
         weights: of ``evidence − baseline`` in the score of each action, in their order.
         shares: of the movement in each of the first actions, by the graph and the training clips.
-        seen_from: the share, read in a window, from which on it counts as seen; None where no share was reliable enough.
+        seen_from: share read in a window from which on it counts as seen; None where no share was reliable enough.
         spans: where in the clip it was read, in order of time; none where it was not seen.
         clearest_s: first and last time of the window where most of it is read, whether or not it counts as seen.
         source: what it was read from.
