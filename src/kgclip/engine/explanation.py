@@ -210,8 +210,8 @@ class Explanation(Mapping[str, Any]):
         rival = self.against_runner_up
         values: dict[str, Any] = {
             "format": FORMAT,
+            "file": self.file,
             "clip": {
-                "file": self.file,
                 "fps": round(clip.fps, 4),
                 "frames": clip.frames,
                 "duration_s": _number(clip.duration_s),

@@ -86,7 +86,7 @@ def solve(
     if trained is not None:
         return SolvedModel(model, None)
     defined = ~performs.any(dim=0)
-    if path.readable and defined.any():
+    if path.readable:
         path.fit_defined(defined, output)
     return _calibrated(model, seen, performs, targets.sources)
 
