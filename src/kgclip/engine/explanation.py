@@ -230,6 +230,7 @@ class Explanation(Mapping[str, Any]):
             },
             "actions": [_rounded(asdict(row)) for row in self.actions],
             "movements": [_movement_json(m) for m in self.movements],
+            "triplets": _rounded(self.summary()["triplets"]),
             "fusion": {"temperature": _number(self.temperature), "others": self.num_others},
             "provenance": self.provenance
             | {"frames_read": len(clip.times_s), "frame_times_s": [_number(time) for time in clip.times_s]},

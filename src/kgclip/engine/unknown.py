@@ -51,8 +51,11 @@ class Threshold:
     clips: Clips
 
     def __str__(self) -> str:
+        on = f"{self.num_clips} {self.clips} clips"
+        if self.value >= 1:
+            return f"as on {on} even the surest answers were wrong more often than {WRONG_ANSWERS:.0%} of the time"
         return (
-            f"the least at which {1 - WRONG_ANSWERS:.0%} of the answers on {self.num_clips} {self.clips} clips were "
+            f"the least at which {1 - WRONG_ANSWERS:.0%} of the answers on {on} were "
             f"right: it let {self.false_accept:.0%} of the wrong first guesses pass and held back "
             f"{self.false_reject:.0%} of the right ones"
         )

@@ -17,7 +17,7 @@ POSTER_WIDTH, STRIP_WIDTH = 224, 84
 # Of a clip that was read at more frames, so many are shown.
 MOST_IN_STRIP = 16
 # What the page computes itself, or does not draw.
-_NOT_DRAWN = ("s_mm", "s_tri", "s_path", "score", "changes", "contribution", "clearest_s", "joints")
+_NOT_DRAWN = ("s_mm", "s_tri", "s_path", "score", "changes", "contribution", "clearest_s", "triplets")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def explanation_page(
         **_pictures(read_clip(path, min(MOST_IN_STRIP, len(explanation.clip.times_s)))),
     }
     data["answer"]["start_s"] = _first_shown(explanation)
-    for row in (*data["actions"], *data["movements"], data["answer"]):
+    for row in (*data["actions"], *data["movements"], data["answer"], data):
         for name in _NOT_DRAWN:
             row.pop(name, None)
     data["provenance"] |= {"clip_sha256": digest(path)[:16]}
