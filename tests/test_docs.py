@@ -9,7 +9,15 @@ import pytest
 from kgclip.cli.main import COMMANDS, run
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/data.md", "docs/video.md", "docs/synthetic.md", "docs/metrics.md", "docs/experiments.md")
+PAGES = (
+    "README.md",
+    "docs/data.md",
+    "docs/explanation.md",
+    "docs/video.md",
+    "docs/synthetic.md",
+    "docs/metrics.md",
+    "docs/experiments.md",
+)
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -339,7 +339,10 @@ def test_json_is_alone_on_stdout(
     assert several["top1"] == report["top1"]
     clip = next((figures / "test_videos").rglob("*.mp4"))
     result = value("predict", kg_model, clip)
-    assert set(result) == {"file", "actions", "movements", "triplets"}
+    assert result["format"] == "kgclip.explanation/1"
+    assert {"file", "clip", "answer", "actions", "movements", "triplets", "fusion", "provenance"} == set(result) - {
+        "format"
+    }
     assert {"action", "probability", "s_mm", "s_tri"} <= set(result["actions"][0])
     summary = value("train", "--data", figures, "--features", synthetic_features, "--out", tmp_path / "m", *TRAIN)
     assert summary["epochs"] == 0

@@ -2,17 +2,33 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kgclip.cli.main import run
-from kgclip.cli.predict import action_names
+from kgclip.cli.predict import action_names, describe
+from kgclip.engine.explanation import ActionScore, ClipFacts, Explanation, MovementReading, Span
 from kgclip.engine.predict import Recognizer
+from kgclip.engine.reasons import against, reasons
+from kgclip.engine.unknown import Threshold
 from kgclip.errors import KgclipError
+from kgclip.kg.phrases import phrase
 
-ROW = {"action": "a", "probability": 1.0, "s_mm": 0.5, "s_tri": None, "s_path": None}
+CLIP = ClipFacts(25.0, 4, 0.16, 64, 64, (0.0, 0.12), (0, 3))
+ROW = ActionScore("jump", 0.6, 2.0, 1.5, 0.1, 0.5, None, 0.4)
+OTHER = ActionScore("lunge", 0.4, 1.0, 0.9, 0.0, 0.5, None, 0.1)
+SPAN = Span(0.0, 0.12, 0.9, 0, 3)
+MOVEMENT = MovementReading(
+    "left leg bend", "left leg", 0.5, 0.1, (1.0, 0.2), (0.7, 0.1), 0.2, (SPAN,), (0.0, 0.12), phrase(["left leg bend"])
+)
+
+
+def explanation(file: str, threshold: Threshold | None = None) -> Explanation:
+    made = Explanation(file, CLIP, (ROW, OTHER), (MOVEMENT,), 3, 1.0, threshold, (), None, (), {})
+    return replace(made, reasons=reasons(made), against_runner_up=against(made))
 
 
 class Recorder:
@@ -21,11 +37,11 @@ class Recorder:
     def __init__(self, capsys: pytest.CaptureFixture[str]):
         self.capsys, self.options, self.before = capsys, {}, []
 
-    def predict_many(self, files: list[Path], **options: Any) -> Iterator[dict[str, Any]]:
+    def predict_many(self, files: list[Path], **options: Any) -> Iterator[Explanation]:
         self.options = options
         for file in files:
             self.before.append(self.capsys.readouterr().out)
-            yield {"file": str(file), "actions": [ROW], "triplets": [], "movements": []}
+            yield explanation(str(file))
 
 
 @pytest.fixture
@@ -76,3 +92,16 @@ def test_a_backbone_needs_no_model(recorder: Recorder):
 def test_what_cannot_be_is_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]):
     assert run(["predict", *words]) == 2
     assert capsys.readouterr().err.startswith(f"kgclip: {message}")
+
+
+def test_a_prediction_is_a_sentence_and_a_sum():
+    text = describe(explanation("a.mp4"), top=1)
+    assert "jump, 60%, because the left leg bends; not lunge, because the left leg bends, which it less often" in text
+    assert "score of jump 2.000 = looks 1.500, and movements:" in text
+    assert "+0.400  left leg bend" in text
+    assert "seen 0.0–0.1 s" in text
+    assert "+0.100  all other movements" in text
+    assert text.count("%  ") == 1
+    unsure = describe(explanation("a.mp4", Threshold(0.7, 0.1, 0.2, 40, "validation")), top=2)
+    assert "unknown, as jump, 60%, is below 70%; the left leg bends\n" in unsure
+    assert describe({"file": "b.mp4", "error": "no video"}, top=1) == "b.mp4\n  error: no video\n"

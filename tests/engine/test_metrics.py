@@ -1,6 +1,7 @@
 """Metrics against scikit-learn, calibration against torchmetrics and a fine grid."""
 
 import math
+from dataclasses import astuple
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from kgclip.engine.metrics import (
     top_k,
     unknown_below,
 )
+from kgclip.engine.unknown import rates_at
 
 ACTIONS = ["lunge", "pull up", "push up", "rest", "run", "squat", "swim"]
 
@@ -156,7 +158,40 @@ def test_risk_and_coverage_by_hand():
     labels = torch.tensor([1, 0, 1, 1])  # right: 0.9 and 0.8; wrong: 0.7 and 0.6
     assert risk_coverage(probability, labels).tolist() == pytest.approx([1, 1, 2 / 3, 1 / 2])
     assert area_under_risk_coverage(probability, labels) == pytest.approx((0 + 0 + 1 / 3 + 1 / 2) / 4)
-    assert [unknown_below(probability, share) for share in (0.25, 0.5, 0.6, 1.0)] == pytest.approx([0.9, 0.8, 0.7, 0.6])
+
+
+def test_the_threshold_of_unknown_by_hand():
+    probability = torch.tensor([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    labels = torch.tensor([1, 0, 1, 1])  # right: 0.9 and 0.8; wrong: 0.7 and 0.6
+    # Of the answers 0, 0, 1 in 3, 2 in 4 are wrong.
+    found = [unknown_below(probability, labels, share) for share in (0.0, 0.3, 0.4, 0.5)]
+    assert found == pytest.approx([0.8, 0.8, 0.7, 0.0])
+    soft = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
+    assert unknown_below(probability, soft, 0.24) == pytest.approx(0.9)  # then ½ of 2, ½ + ½ of 3, as much of 4
+    assert unknown_below(probability, soft, 0.25) == 0.0
+    assert unknown_below(probability, 1 - labels, 0.1) == 1.0  # the surest answers are wrong
+
+
+@given(st.integers(0, 1000), st.sampled_from([0.05, 0.1, 0.3]))
+def test_no_lower_threshold_keeps_the_share_of_wrong_answers(seed: int, share: float):
+    logits, labels = logits_case(seed)
+    probability = logits.softmax(dim=1)
+    value = unknown_below(probability, labels, share)
+    confidence, predicted = probability.max(dim=1)
+
+    def wrong_answers(threshold: float) -> float:
+        answered = confidence >= threshold
+        return float((predicted != labels)[answered].double().mean()) if answered.any() else 0.0
+
+    assert wrong_answers(value) <= share + 1e-6
+    assert all(wrong_answers(float(lower)) > share for lower in confidence[confidence < value])
+
+
+def test_rates_of_a_threshold_by_hand():
+    probability = torch.tensor([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    rates = rates_at(0.75, probability, torch.tensor([0, 0, 0, 1]))  # right: 0.6 and 0.9
+    assert astuple(rates) == pytest.approx((1 / 2, 1 / 2, 1 / 2, 1 / 2))
+    assert astuple(rates_at(0.0, probability, torch.tensor([0, 0, 0, 1]))) == pytest.approx((1, 1 / 2, 1, 0))
 
 
 @given(st.permutations(range(6)))
@@ -167,10 +202,10 @@ def test_the_order_of_equally_confident_clips_has_no_influence(order: list[int])
     assert curve == pytest.approx([1 / 2, 1 / 2, 1.25 / 3, 1.5 / 4, 1.75 / 5, 2 / 6])
 
 
-@pytest.mark.parametrize("coverage", [0.0, -0.1, 1.1])
-def test_coverage_is_a_share(coverage: float):
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_the_share_of_wrong_answers_is_a_share(share: float):
     with pytest.raises(ValueError, match="share in"):
-        unknown_below(torch.ones(2, 2) / 2, coverage)
+        unknown_below(torch.ones(2, 2) / 2, torch.tensor([0, 1]), share)
 
 
 def test_deciles_of_the_curve():

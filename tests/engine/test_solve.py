@@ -9,6 +9,7 @@ from torch import Tensor
 from kgclip.engine.metrics import fit_temperature, top_k
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.solve import PRIOR_CLIPS, PRIOR_TEMPERATURE, SolvedModel, solve
+from kgclip.engine.unknown import rates_at
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.completion import complete_labels
 from kgclip.models.gradient import GradientHead, HeadOptions
@@ -54,6 +55,33 @@ def test_it_recognizes_clips_it_never_saw():
     assert top_k(score_of(result).total, LABELS) > 0.7
     assert result.left_out_top1 is not None
     assert 0.6 < result.left_out_top1 < 1
+
+
+def test_the_threshold_of_unknown_holds_on_clips_it_was_not_chosen_on():
+    def hard(seed: int) -> Tensor:
+        return frames(seed) + normal(N, 1, DIM, seed=seed + 100)
+
+    result = solve(load_backbone(f"features:{DIM}"), hard(1), targets(), T, 0.5)
+    unknown = result.unknown
+    assert unknown is not None
+    assert unknown.num_clips == N
+    assert 0 < unknown.value < 1
+    rates = []
+    for seed in range(20, 50):
+        probability = result.model.probability(result.model(hard(seed)))
+        rates.append(rates_at(unknown.value, probability, LABELS))
+    coverage = sum(rate.coverage for rate in rates)
+    assert coverage / len(rates) > 0.2
+    # One in ten where it was chosen, on 48 clips; these are 1,440 others.
+    assert sum(rate.coverage * (1 - rate.answered_top1) for rate in rates) / coverage < 0.2
+    assert sum(rate.false_accept for rate in rates) / len(rates) == pytest.approx(unknown.false_accept, abs=0.15)
+    assert sum(rate.false_reject for rate in rates) / len(rates) == pytest.approx(unknown.false_reject, abs=0.15)
+
+
+def test_without_clips_of_two_sources_nothing_is_said_to_be_unknown():
+    goal = targets()
+    goal.edges["performs"].zero_()
+    assert solved(goal).unknown is None
 
 
 def test_definitions_are_the_means_of_annotated_clips_and_of_the_graph_as_ten_clips():

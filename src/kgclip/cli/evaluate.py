@@ -24,6 +24,8 @@ class EvaluateCommand:
       kgclip evaluate model --data figures
 
       kgclip evaluate model --data figures --frames 1 2 4 8 16 --out results
+
+      kgclip evaluate model --data figures --html pages
     """
 
     model: Positional[Path]
@@ -44,6 +46,8 @@ class EvaluateCommand:
     """where the model runs"""
     out: Path | None = None
     """folder to write, with report.json and confusion.png"""
+    html: Path | None = None
+    """folder to write, with evaluation.html and the explanation of every clip, each a single file"""
     json: Switch = False
     """print one JSON object"""
 
@@ -60,13 +64,16 @@ def evaluate(argv: Sequence[str]) -> int:
 
     if command.out is not None:
         free_output(command.out)
+    if command.html is not None:
+        free_output(command.html, "--html")
     device = choose_device(command.device)
     checkpoint = Checkpoint.load(command.model)
     evaluation = open_evaluation(checkpoint, command.data, command.part, command.features, command.keypoints)
-    reports = [
-        run_evaluation(checkpoint, evaluation, frames=frames, workers=command.workers, device=device)[0]
+    results = [
+        run_evaluation(checkpoint, evaluation, frames=frames, workers=command.workers, device=device)
         for frames in command.frames or (checkpoint.config.frames,)
     ]
+    reports = [report for report, _ in results]
     # With several numbers of frames, the figures at the top are those of the most frames.
     report = max(reports, key=lambda r: r["frames"])
     if len(reports) > 1:
@@ -74,6 +81,11 @@ def evaluate(argv: Sequence[str]) -> int:
         report |= {"by_frames": [{key: r[key] for key in keys} for r in reports]}
     if command.out is not None:
         _write(command.out, report, checkpoint.actions)
+    if command.html is not None:
+        from kgclip.report.evaluation_page import write_evaluation
+
+        scores = {r["frames"]: score for r, score in results}
+        write_evaluation(command.html, checkpoint, evaluation, scores, report["frames"])
     if command.json:
         print_json(report)
     else:
@@ -106,4 +118,11 @@ def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
     print_table(f"{report['num_clips']} clips", columns, rows)
     rows = [(r["frames"], *(r[figure] for figure in CALIBRATION)) for r in reports]
     print_table("stated probabilities", ("frames", *CALIBRATION.values()), rows)
+    unknown = report["unknown"]
+    if unknown is not None:
+        right, passed, held = (f"{unknown[k]:.1%}" for k in ("answered_top1", "false_accept", "false_reject"))
+        print(
+            f"unknown below {unknown['below']:.1%}: answers {unknown['coverage']:.1%} of the clips, {right} of them "
+            f"right; {passed} of the wrong first guesses pass, {held} of the right ones are held back"
+        )
     print(f"split {short(report['split_hash'])}, graph {short(report['graph_hash'])}")

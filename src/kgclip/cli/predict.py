@@ -4,12 +4,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Positional
 
 from kgclip.cli.output import Switch, parse, print_json
 from kgclip.errors import KgclipError
+
+if TYPE_CHECKING:
+    from kgclip.engine.explanation import Explanation, MovementReading
+
+# Movements that add less are not printed one by one.
+LEAST_SHOWN = 0.005
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,8 @@ class PredictCommand:
       kgclip predict model clip.mp4
 
       kgclip predict model clips/ --json > predictions.jsonl
+
+      kgclip predict model clip.mp4 --html pages
 
       kgclip predict model clip.mp4 --actions "push up,pull ups"
 
@@ -47,6 +55,8 @@ class PredictCommand:
     """for a model that reads pose: its estimator, or keypoints of the clips, or none; default: the one in its folder"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
+    html: Path | None = None
+    """folder for one page a clip, each a single file with its video that explains the prediction"""
     json: Switch = False
     """print one JSON object a line, each as soon as its file is done"""
 
@@ -65,18 +75,32 @@ def predict(argv: Sequence[str]) -> int:
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
     from kgclip.engine.predict import find_videos
+    from kgclip.files import free_output
     from kgclip.progress import progress_bar
 
+    if command.html is not None:
+        free_output(command.html, "--html")
     recognizer = _recognizer(command, options.get("actions", ()))
     videos = list(find_videos(files))
-    failed = False
+    failed, pages = False, set[str]()
     # On a terminal the results themselves show the progress.
     with progress_bar("recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
         for result in recognizer.predict_many(videos, **options):
-            failed |= "error" in result
-            print_json(result) if command.json else print(describe(result), flush=True)
+            failed |= isinstance(result, dict)
+            if command.json:
+                print_json(result if isinstance(result, dict) else result.to_json())
+            else:
+                print(describe(result, command.top), flush=True)
+            if command.html is not None and not isinstance(result, dict):
+                _write_page(command.html, result, pages)
             advance(1)
     return 2 if failed else 0
+
+
+def _write_page(folder: Path, explanation: "Explanation", taken: set[str]) -> None:
+    from kgclip.report.explanation_page import write_explanation
+
+    print(f"  {write_explanation(folder, explanation, taken)}\n", file=sys.stderr)
 
 
 def action_names(given: str) -> tuple[str, ...]:
@@ -115,35 +139,58 @@ def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
     return Recognizer.from_names(command.backbone, actions, device=device)
 
 
-def describe(result: dict[str, Any]) -> str:
+def describe(result: "Explanation | dict[str, str]", top: int) -> str:
     """One prediction for a person."""
-    if "error" in result:
+    if isinstance(result, dict):
         return f"{result['file']}\n  error: {result['error']}\n"
-    lines = [result["file"]]
-    for row in result["actions"]:
-        parts = "  ".join(f"{name} {_number(row[name.lower()])}" for name in _scores(result))
-        lines.append(f"  {row['probability']:6.1%}  {row['action']:<28} {parts}")
-    if result["triplets"]:
-        lines.append(f"  what speaks for {result['actions'][0]['action']}, by movement:")
-    for row in result["triplets"][:5]:
+    first = result.actions[0]
+    lines = [result.file, f"  {_sentence(result)}"]
+    reads_pose = any(row.s_pose is not None for row in result.actions)
+    for row in result.actions[:top]:
+        parts = {"S_mm": row.s_mm, "S_tri": row.s_tri, "S_pose": row.s_pose, "S_path": row.s_path}
+        numbers = "  ".join(f"{k} {_number(v)}" for k, v in parts.items() if k != "S_pose" or reads_pose)
+        lines.append(f"  {row.probability:6.1%}  {row.action:<28} {numbers}")
+    moved = [m for m in result.movements if abs(m.contribution()) >= LEAST_SHOWN]
+    if moved:
+        pose = "" if first.s_pose is None else f", pose {first.s_pose:.3f}"
         lines.append(
-            f"    {row['movement']:<34} share of clip {row['share']:4.2f}, of action {row['definition']:4.2f}, "
-            f"adds {row['contribution']:+.3f}"
+            f"  score of {first.action} {first.score:.3f} = looks {first.appearance:.3f}{pose}, and movements:"
         )
-    for row in result["movements"][:5]:
-        first, last = row["time_s"]
+    for m in moved:
         lines.append(
-            f"  reads {row['movement']:<34} {row['share']:4.2f} (average {row['average']:4.2f}) at {first}–{last} s"
+            f"    {m.contribution():+.3f}  {m.name:<34} share of clip {m.evidence:4.2f}, average {m.baseline:4.2f}, "
+            f"of action {m.shares[0]:4.2f}; {_when(m)}"
         )
-    if result["actions"][0]["s_path"] is None:
+    if moved:
+        rest = first.score - first.appearance - (first.s_pose or 0) - sum(m.contribution() for m in moved)
+        lines.append(f"    {rest:+.3f}  all other movements")
+    lines += [f"  it would be {change.text} ({change.probability:.0%})" for change in result.changes]
+    if first.s_path is None:
         lines.append("  no movement is read: no annotated clip has taught this model how movements look")
     return "\n".join(lines) + "\n"
 
 
-def _scores(result: dict[str, Any]) -> list[str]:
-    """The parts of the scores of one prediction; S_pose where a pose was read."""
-    reads_pose = any(row["s_pose"] is not None for row in result["actions"])
-    return [name for name in ("S_mm", "S_tri", "S_pose", "S_path") if name != "S_pose" or reads_pose]
+def _when(movement: "MovementReading") -> str:
+    from kgclip.engine.explanation import SEEN
+
+    if movement.seen_from is None:
+        return "cannot be told"
+    spans = [f"{'' if s.strength >= SEEN else 'faintly '}{s.start_s:.1f}–{s.end_s:.1f} s" for s in movement.spans]
+    return f"seen {', '.join(spans)}" if spans else "not seen"
+
+
+def _sentence(result: "Explanation") -> str:
+    first = result.actions[0]
+    answer = f"{first.action}, {first.probability:.0%}"
+    if result.threshold is not None and result.unknown:
+        answer = f"unknown, as {answer}, is below {result.threshold.value:.0%}"
+    why = " and ".join(reason.text for reason in result.reasons)
+    rival = result.against_runner_up
+    return (
+        answer
+        + (f"; {why}" if why and result.unknown else f", because {why}" if why else "")
+        + ("" if rival is None else f"; not {result.actions[1].action}, because {rival.text}")
+    )
 
 
 def _number(value: float | None) -> str:

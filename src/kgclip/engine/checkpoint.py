@@ -1,7 +1,10 @@
 """A trained model on disk: weights, configuration, graph, labels and split in one folder, without pickle."""
 
+import hashlib
+import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,10 @@ from safetensors.torch import load_file
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
 from kgclip.engine.poses import width
+from kgclip.engine.unknown import Threshold
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, read_json, save_tensors, write_json
+from kgclip.identity import digest_tensors
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import build_backbone
@@ -24,9 +29,10 @@ from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.pose_stream import PoseSolution
 
-FORMAT = 2
+FORMAT = 3
 MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
 _FIELDS = ("config", "backbone", "identity", "landmarks", "pose", "actions", "split_hash", "graph_hash", "summary")
+_FIELDS += ("unknown",)
 
 
 def new_head(config: TrainConfig, backbone: Backbone) -> GradientHead:
@@ -47,6 +53,7 @@ class Checkpoint:
         graph: of the training clips.
         split: who was used for what.
         summary: what training measured (best epoch, accuracy on clips left out, time).
+        unknown: the probability below which an action is unknown; None where no clips were there to choose it on.
         pose: where the keypoints of a model that reads pose come from (``pose``, ``sha256``, ``detector``, ``every``).
     """
 
@@ -56,15 +63,23 @@ class Checkpoint:
     graph: KnowledgeGraph
     split: Split
     summary: dict[str, Any]
+    unknown: Threshold | None = None
     pose: dict[str, Any] | None = None
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256, in hex, of what was learned: the head's weights, the encoder of frames, the graph and the split."""
+        own = ((n, t) for n, t in self.model.state_dict().items() if not n.startswith("backbone."))
+        parts = (digest_tensors(own), self.model.backbone.image_identity, self.graph.hash, self.split.hash)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def movements(self) -> tuple[str, ...]:
         """The graph's movements, in the order of the outputs; none for a model without graph."""
         return tuple(self.graph.entities("movement")) if self.config.model.graph else ()
 
-    def save(self, folder: Path, extra: Path | None = None) -> None:
-        """Write the folder in one step, with the training log as ``extra``: it is there complete, or not at all."""
+    def save(self, folder: Path, extra: Sequence[Path] = ()) -> None:
+        """Write the folder in one step, with other files such as the training's log: complete, or not at all."""
         with atomic_folder(folder) as temporary:
             save_tensors(self.model.state_dict(), temporary / MODEL_FILE)
             self.graph.save(temporary / GRAPH_FILE)
@@ -81,11 +96,12 @@ class Checkpoint:
                     "split_hash": self.split.hash,
                     "graph_hash": self.graph.hash,
                     "summary": self.summary,
+                    "unknown": None if self.unknown is None else asdict(self.unknown),
                     "config": to_json(self.config),
                 },
             )
-            if extra is not None:
-                shutil.copy(extra, temporary / extra.name)
+            for file in extra:
+                shutil.copy(file, temporary / file.name)
 
     def _stored_pose(self) -> dict[str, Any] | None:
         stream = self.model.pose
@@ -117,8 +133,9 @@ class Checkpoint:
         load_weights(model, folder / MODEL_FILE)
         # What the features were made by, also where the weights here have been halved or features are ready-made.
         model.backbone.image_identity = stored["identity"]["image"]
+        unknown = None if stored["unknown"] is None else Threshold(**stored["unknown"])
         pose = stored["pose"] and stored["pose"]["origin"]
-        return cls(model.eval(), config, actions, graph, split, stored["summary"], pose)
+        return cls(model.eval(), config, actions, graph, split, stored["summary"], unknown, pose)
 
 
 def _empty_model(config: TrainConfig, stored: dict[str, Any], num_actions: int, graph: KnowledgeGraph) -> KGCLIP:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from kgclip.engine.metrics import (
 )
 from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import feature_source
+from kgclip.engine.unknown import Threshold, rates_at
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.kg.names import did_you_mean
 from kgclip.models.kgclip import KGCLIP, Score
@@ -34,13 +35,19 @@ Part = Literal["test", "val"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Clips to evaluate on, their labels, where their frames come from, and their pose numbers."""
+    """Clips to evaluate on, their labels, the sources they were cut from, where their frames come from, their poses."""
 
     clips: tuple[str, ...]
+    sources: tuple[str, ...]
     paths: tuple[Path, ...]
     labels: Int[Tensor, " B"]
     features: FeatureFile | None
-    numbers: Float[Tensor, "B S"] | None = None
+    poses: Poses | None = None
+
+    @property
+    def numbers(self) -> Float[Tensor, "B S"] | None:
+        """Pose numbers of the clips, for a model that reads pose."""
+        return None if self.poses is None else self.poses.numbers(self.clips)
 
 
 def choose_clips(checkpoint: Checkpoint, dataset: DataSet, part: Part | None) -> tuple[str, ...]:
@@ -121,8 +128,9 @@ def open_evaluation(
     paths = tuple(dataset.by_id[c].path for c in clips)
     if poses is not None:
         poses.check(clips)
-    numbers = None if poses is None else poses.numbers(clips)
-    return Evaluation(clips, paths, labels, None if features is None else FeatureFile(features), numbers)
+    sources = tuple(dataset.by_id[c].source for c in clips)
+    file = None if features is None else FeatureFile(features)
+    return Evaluation(clips, sources, paths, labels, file, poses)
 
 
 def open_poses(checkpoint: Checkpoint, keypoints: Path | None) -> Poses | None:
@@ -209,6 +217,7 @@ def evaluate(
     report = classification_report(score.total, labels, checkpoint.actions)
     report |= {
         "ece": expected_calibration_error(probability, labels),
+        "unknown": _unknown(checkpoint.unknown, probability, labels),
         # Accuracy of the tenth, two tenths … of the clips that the model is surest of.
         "risk_coverage": coverage_deciles(probability, labels),
         "aurc": area_under_risk_coverage(probability, labels),
@@ -221,3 +230,16 @@ def evaluate(
         "ms_per_clip": 1000 * wall_s / len(source),
     }
     return report, score
+
+
+def _unknown(
+    threshold: Threshold | None, probability: Float[Tensor, "B K"], labels: Int[Tensor, " B"]
+) -> dict[str, Any] | None:
+    """The model's threshold of "unknown", where it was chosen, and what it does on these clips."""
+    if threshold is None:
+        return None
+    return {
+        "below": threshold.value,
+        "chosen_as": str(threshold),
+        **asdict(rates_at(threshold.value, probability, labels)),
+    }

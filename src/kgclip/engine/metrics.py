@@ -149,13 +149,30 @@ def coverage_deciles(probability: Float[Tensor, "B K"], labels: Int[Tensor, " B"
     return [float(curve[math.ceil(tenth * len(curve) / 10) - 1]) for tenth in range(1, 11)]
 
 
-def unknown_below(probability: Float[Tensor, "B K"], coverage: float) -> float:
-    """The top probability that a share ``coverage`` of the clips reaches: clips below it are left as unknown.
+def unknown_below(probability: Float[Tensor, "B K"], labels: Labels, wrong_answers: float) -> float:
+    """The least threshold of the top probability at which at most a share ``wrong_answers`` of the answers is wrong.
+
+    Clips below it are left as unknown. By soft labels, an answer is wrong by what they say of other actions. It is 0
+    where all clips may be answered, and 1 where even the surest answers are wrong more often.
 
     Raises:
-        ValueError: the share is not in (0, 1].
+        ValueError: the share is not in [0, 1).
     """
-    if not 0 < coverage <= 1:
-        raise ValueError(f"coverage is {coverage}, expected a share in (0, 1]")
-    confidence = probability.max(dim=1).values.sort(descending=True).values
-    return float(confidence[math.ceil(coverage * len(confidence)) - 1])
+    if not 0 <= wrong_answers < 1:
+        raise ValueError(f"wrong_answers is {wrong_answers}, expected a share in [0, 1)")
+    values, group, counts = probability.max(dim=1).values.unique(return_inverse=True, return_counts=True)
+    wrong = counts.new_zeros(len(values), dtype=torch.float64)
+    wrong.index_add_(0, group, 1 - rightness(probability, labels))
+    answered, wrong = (x.flip(0).cumsum(0).flip(0) for x in (counts, wrong))
+    enough = (wrong <= (wrong_answers + 1e-9) * answered).nonzero()[:, 0]
+    if not len(enough):
+        return 1.0
+    return float(values[enough[0]]) if enough[0] else 0.0
+
+
+def rightness(probability: Float[Tensor, "B K"], labels: Labels) -> Float[Tensor, " B"]:
+    """1 where the first guess is the label, else 0; by soft labels, what they say of the first guess."""
+    predicted = probability.argmax(dim=1)
+    if labels.is_floating_point():
+        return labels.gather(1, predicted[:, None])[:, 0].double()
+    return (predicted == labels).double()

@@ -109,10 +109,17 @@ def pose_source(origin: Mapping[str, Any] | None, given: str | None, folder: Pat
     return PoseSource(given, origin.get("detector"), every)
 
 
+def own_files(origin: Mapping[str, Any] | None, folder: Path) -> tuple[Path, ...]:
+    """The estimator that a model's folder holds, which goes where the model goes."""
+    file = None if origin is None else folder / str(origin["pose"])
+    return () if file is None or not file.is_file() else (file,)
+
+
 def _own_estimator(name: str, origin: Mapping[str, Any], folder: Path | None) -> str:
     """The estimator that a model's folder holds, or its name where a hub knows it."""
-    if folder is not None and (folder / name).is_file():
-        return str(folder / name)
+    own = () if folder is None else own_files(origin, folder)
+    if own:
+        return str(own[0])
     if "sha256" not in origin and "every" in origin:
         return name
     raise KgclipError(

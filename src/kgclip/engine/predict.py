@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from kgclip.config import ModelConfig, PromptConfig, TrainConfig
@@ -14,21 +14,19 @@ from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
+from kgclip.engine.explain import explain, read_windows
+from kgclip.engine.explanation import ClipFacts, Explanation
 from kgclip.engine.poses import numbers_of, pose_source
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.names import did_you_mean, spelling_key
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead, HeadOptions
-from kgclip.models.kgclip import Score, embed_texts, unsolved_model
+from kgclip.models.kgclip import embed_texts, unsolved_model
 from kgclip.pose.annotate import PoseSource, observe
 from kgclip.pose.keypoints import ClipPose
-from kgclip.video.frames import read_clip
-
-# A movement is looked for in windows of this many of the sampled frames, since many are visible only over time.
-WINDOW = 4
-MAX_MOVEMENTS = 10
-MAX_TRIPLETS = 8
+from kgclip.video.decode import DEFAULT_FPS
+from kgclip.video.frames import ClipFrames, read_clip
 
 
 class Recognizer:
@@ -86,21 +84,22 @@ class Recognizer:
         return cls(_named_checkpoint(backbone, actions), **options)
 
     def predict(
-        self, file: str | Path, *, frames: int | None = None, top: int = 5, actions: Sequence[str] = ()
-    ) -> dict[str, Any]:
+        self,
+        file: str | Path,
+        *,
+        frames: int | None = None,
+        top: int = 5,
+        actions: Sequence[str] = (),
+        pose: ClipPose | None = None,
+    ) -> Explanation:
         """The ranked actions of one video file and what supports the first.
 
         Args:
             file: a video.
             frames: T, from equal segments; None takes the number of training.
-            top: how many actions.
+            top: how many actions the short form lists.
             actions: the only candidates; none takes all actions of the model.
-
-        Returns:
-            ``file``; ``actions`` (``action``, ``probability``, ``s_mm``, ``s_tri``, ``s_pose``, ``s_path``, ``score``,
-            ranked); ``movements`` read (``movement``, its ``share`` of the clip, the share of the average clip,
-            ``time_s`` where it is strongest); ``triplets`` that support the first action, with their ``contribution``
-            to its score. The last two are empty where the model cannot read movements.
+            pose: of the clip, where it is at hand; else it is read, if the recognizer knows from where.
 
         Raises:
             KgclipError: the file cannot be read, or an action is none of the model's.
@@ -108,10 +107,10 @@ class Recognizer:
         num_frames = self.checkpoint.config.frames if frames is None else frames
         path = Path(file)
         clip = read_clip(path, num_frames, threads=torch.get_num_threads())
-        pose = None if self.pose is None else observe(clip_id(path.name), path, self.pose)
-        return self.predict_frames(str(file), clip.images, clip.times_s.tolist(), top=top, actions=actions, pose=pose)
+        if pose is None and self.pose is not None:
+            pose = observe(clip_id(path.name), path, self.pose)
+        return self._explain(str(file), clip, top, actions, pose)
 
-    @torch.no_grad()
     def predict_frames(
         self,
         file: str,
@@ -121,18 +120,30 @@ class Recognizer:
         top: int = 5,
         actions: Sequence[str] = (),
         pose: ClipPose | None = None,
-    ) -> dict[str, Any]:
-        """As :meth:`predict`, of frames that are decoded already (RGB), their times in seconds, and the clip's pose."""
+    ) -> Explanation:
+        """As :meth:`predict`, of frames that are decoded already (RGB), their times in seconds, and the clip's pose.
+
+        They stand for the clip: its length and rate are theirs.
+        """
+        times_s, count = np.asarray(times, dtype=np.float64), len(images)
+        step_s = float(times_s[-1] - times_s[0]) / (count - 1) if count > 1 else 0.0
+        step_s = step_s or 1 / DEFAULT_FPS
+        clip = ClipFrames(images, np.arange(count), times_s, float(times_s[-1]) + step_s, 1 / step_s, count)
+        return self._explain(file, clip, top, actions, pose)
+
+    @torch.no_grad()
+    def _explain(
+        self, file: str, clip: ClipFrames, top: int, actions: Sequence[str], pose: ClipPose | None
+    ) -> Explanation:
         chosen = self._chosen(actions)
-        features = self.encoder.encode(images).to(self.device)
+        features = self.encoder.encode(clip.images).to(self.device).float()
         numbers = None if pose is None else numbers_of([pose]).to(self.device)
-        score = self.model(features[None].float(), numbers)
-        result: dict[str, Any] = {"file": file, "actions": self._actions(score, chosen, top)}
-        if score.path is None:
-            return result | {"movements": [], "triplets": []}
-        result["movements"] = self._movements(score, features.float(), times)
-        result["triplets"] = self._triplets(score, result["actions"][0]["action"], file)
-        return result
+        score = self.model(features[None], numbers)
+        windows = None if score.path is None else read_windows(self.model, features)
+        height, width = clip.images.shape[1:3]
+        times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())
+        facts = ClipFacts(clip.fps, clip.num_frames, clip.duration_s, width, height, times, indices)
+        return explain(self.checkpoint, file, facts, score, windows, chosen, top, pose)
 
     def _chosen(self, actions: Sequence[str]) -> Bool[Tensor, " K"] | None:
         if not actions:
@@ -148,73 +159,7 @@ class Recognizer:
         wanted = {spelling_key(name) for name in actions}
         return torch.tensor([spelling_key(name) in wanted for name in known], device=self.device)
 
-    def _actions(self, score: Score, chosen: Bool[Tensor, " K"] | None, top: int) -> list[dict[str, Any]]:
-        probability = self.model.probability(score, chosen)[0]
-        count = len(probability) if chosen is None else int(chosen.sum())
-        defined = self.model.path.defined
-
-        def value(part: Float[Tensor, "B K"] | None, k: int) -> float | None:
-            return None if part is None else float(part[0, k])
-
-        return [
-            {
-                "action": self.checkpoint.actions[k],
-                "probability": float(probability[k]),
-                # Nothing but its movements speaks for an action that is known by its definition alone.
-                "s_mm": None if defined[k] else value(score.mm, k),
-                "s_tri": None if defined[k] else value(score.tri, k),
-                "s_pose": None if defined[k] else value(score.pose, k),
-                "s_path": value(score.path, k),
-                "score": value(score.total, k),
-            }
-            for k in probability.argsort(descending=True)[: min(top, count)].tolist()
-        ]
-
-    def _movements(self, score: Score, features: Float[Tensor, "T F"], times: Sequence[float]) -> list[dict[str, Any]]:
-        """The movements whose share is most above that of the average training clip, and when each is strongest."""
-        length = min(WINDOW, len(features))
-        starts = range(0, len(features) - length + 1, max(1, length // 2))
-        windows = self.model(torch.stack([features[s : s + length] for s in starts])).shares
-        baseline = self.model.path.baseline
-        rows = []
-        above = score.shares[0] - baseline
-        for m in above.argsort(descending=True)[: min(MAX_MOVEMENTS, int((above > 0).sum()))].tolist():
-            first = list(starts)[int(windows[:, m].argmax())]
-            rows.append(
-                {
-                    "movement": self.checkpoint.movements[m],
-                    "share": float(score.shares[0, m]),
-                    "average": float(baseline[m]),
-                    "time_s": [round(times[first], 2), round(times[first + length - 1], 2)],
-                }
-            )
-        return rows
-
-    def _triplets(self, score: Score, action: str, file: str) -> list[dict[str, Any]]:
-        """The two-step paths clip –shows→ movement ←consists_of– action, by what they add to the action's score.
-
-        All contributions, not only these, sum to what the path adds to S_output.
-        """
-        k = self.checkpoint.actions.index(action)
-        contribution = self.model.contributions(score, k)
-        if contribution is None:
-            return []
-        definition = self.model.path.definitions[k]
-        ranked = contribution[0].masked_fill(definition <= 0, float("-inf")).argsort(descending=True)
-        return [
-            {
-                "head": Path(file).name,
-                "relation": "shows",
-                "movement": self.checkpoint.movements[m],
-                "share": float(score.shares[0, m]),
-                "action": action,
-                "definition": float(definition[m]),
-                "contribution": float(contribution[0, m]),
-            }
-            for m in ranked[: min(MAX_TRIPLETS, int((definition > 0).sum()))].tolist()
-        ]
-
-    def predict_many(self, files: Sequence[str | Path], **options: Any) -> Iterator[dict[str, Any]]:
+    def predict_many(self, files: Sequence[str | Path], **options: Any) -> Iterator[Explanation | dict[str, str]]:
         """Predictions of files and folders; a file that cannot be read gives ``{"file", "error"}`` and is skipped."""
         for file in find_videos(files):
             try:

@@ -7,14 +7,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from kgclip.engine.metrics import fit_temperature, negative_log_likelihood
+from kgclip.engine.metrics import fit_temperature, negative_log_likelihood, rightness
 from kgclip.engine.prepare import GraphTargets
+from kgclip.engine.unknown import Threshold, choose_threshold
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import SolvedTargets, fit_closed_form
 from kgclip.models.completion import DEFINITION_CLIPS, complete_labels
-from kgclip.models.evidence import PathEvidence
+from kgclip.models.evidence import WINDOW, PathEvidence
 from kgclip.models.gradient import GradientHead
-from kgclip.models.kgclip import KGCLIP
+from kgclip.models.kgclip import KGCLIP, Score
 from kgclip.models.pooling import nearest_count
 from kgclip.models.pose_stream import fit_pose, has_pose, pose_output
 
@@ -27,6 +28,19 @@ POSE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What training clips are given by a solution that never saw their sources.
+
+    Attributes:
+        probability: of the actions; of clips without a label, whose labels were completed, too.
+        judged: clips whose figures say how good the model is.
+    """
+
+    probability: Float[Tensor, "N K"]
+    judged: Bool[Tensor, " N"]
+
+
+@dataclass(frozen=True)
 class SolvedModel:
     """A model and how well it does on sources that it was not solved on.
 
@@ -34,10 +48,14 @@ class SolvedModel:
         model: with its head solved and its probabilities calibrated.
         left_out_top1: share of labeled training clips that are recognized by a solution without their source; None
             where no action has two sources, or the head is trained by gradient.
+        unknown: the threshold below which an action is unknown, chosen on these clips; None where there are none.
+        left_out: what each training clip was given; None where the head is trained by gradient.
     """
 
     model: KGCLIP
     left_out_top1: float | None
+    unknown: Threshold | None = None
+    left_out: LeftOut | None = None
 
 
 @torch.no_grad()
@@ -80,6 +98,8 @@ def solve(
         said, shares = pose_output(poses, known), stream.shares_of(poses, known, shares)
     path = PathEvidence(len(targets.actions), len(targets.movements))
     path.fit(definitions, shows[targets.annotated], shares[targets.annotated])
+    windows = left_out[nearest_count(WINDOW, head.counts)]
+    path.fit_seen(shows[targets.annotated], windows.shares[targets.annotated])
     model = KGCLIP(backbone, head, path, trained and trained[0], len(targets.actions), stream).eval()
     if trained is not None:
         gradient, names = trained
@@ -95,9 +115,9 @@ def solve(
     if trained is not None:
         return SolvedModel(model, None)
     defined = ~performs.any(dim=0)
-    if path.readable and defined.any():
+    if path.readable:
         path.fit_defined(defined, output)
-    return SolvedModel(model, _calibrate(model, model.join(mm, tri, shares, said).total[rows], performs[rows]))
+    return _calibrated(model, model.join(mm, tri, shares, said), performs, rows)
 
 
 def best_pose_weight(
@@ -145,14 +165,19 @@ def _judged(performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]) -> Bool[
     return (elsewhere & (performs > 0)).any(dim=1)
 
 
-def _calibrate(model: KGCLIP, total: Float[Tensor, "P K"], labels: Float[Tensor, "P K"]) -> float | None:
-    """Fit the temperature on what left-out clips are given; returns their accuracy.
+def _calibrated(model: KGCLIP, score: Score, performs: Float[Tensor, "N K"], rows: Bool[Tensor, " N"]) -> SolvedModel:
+    """Fit the temperature and the threshold of "unknown" on what left-out clips are given, and measure their accuracy.
 
     Completed labels count too: beside a few known ones, whose neighbors were completed from them, left-out clips are
     recognized too easily. A clip counts as recognized by as much as its label says.
     """
-    if not len(labels):
-        return None
+    if not rows.any():
+        return SolvedModel(model, None)
+    labels = performs[rows]
     share = len(labels) / (len(labels) + PRIOR_CLIPS)
-    model.temperature.fill_(fit_temperature(total, labels) ** share * PRIOR_TEMPERATURE ** (1 - share))
-    return float(labels.gather(1, total.argmax(dim=1, keepdim=True)).mean())
+    temperature = fit_temperature(score.total[rows], labels)
+    model.temperature.fill_(temperature**share * PRIOR_TEMPERATURE ** (1 - share))
+    probability = model.probability(score)
+    top1 = float(rightness(probability[rows], labels).mean())
+    threshold = choose_threshold(probability[rows], labels, "left-out training")
+    return SolvedModel(model, top1, threshold, LeftOut(probability, rows))

@@ -21,6 +21,7 @@ from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepar
 from kgclip.engine.solve import SolvedModel, solve
 from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
+from kgclip.engine.unknown import Threshold, choose_threshold
 from kgclip.errors import KgclipError
 from kgclip.files import free_output, lock
 from kgclip.models.backbones import auto
@@ -115,8 +116,7 @@ def _train(
     merge_lora(run.backbone)
     final = with_validation(prepared, config) if config.model.head == "closed_form" else prepared
     solved = run.solve(final)
-    if config.model.head == "gradient":
-        run.calibrate(solved.model)
+    unknown = run.calibrate(solved.model) if config.model.head == "gradient" else solved.unknown
     summary |= {
         "train_clips": len(final.split.train),
         "labeled_clips": len(final.split.labelled),
@@ -126,8 +126,8 @@ def _train(
         "wall_s": round(time.monotonic() - started, 2),
     }
     origin = None if run.poses is None else run.poses.origin
-    checkpoint = Checkpoint(solved.model.cpu(), config, run.actions, final.graph, final.split, summary, origin)
-    checkpoint.save(config.out, extra=state.log_file if config.trains else None)
+    checkpoint = Checkpoint(solved.model.cpu(), config, run.actions, final.graph, final.split, summary, unknown, origin)
+    checkpoint.save(config.out, extra=(state.log_file,) if config.trains else ())
     shutil.rmtree(folder)
     return checkpoint
 
@@ -219,12 +219,19 @@ class Run:
         score = model.to(device)(embeddings.to(device), numbers)
         return (score.total / model.temperature).cpu(), positions
 
-    def calibrate(self, model: KGCLIP) -> None:
-        """Fit the temperature of a trained head on the validation clips; without any it is that of training."""
+    def calibrate(self, model: KGCLIP) -> Threshold | None:
+        """Fit the temperature of a trained head on the validation clips; without any it is that of training.
+
+        Returns:
+            The threshold of "unknown" on the same clips.
+        """
         model.temperature.fill_(float(1 / self.head.scale().detach()))
-        if self.val_labels:
-            logits, labels = self.val_logits(model)
-            model.temperature.mul_(fit_temperature(logits, labels))
+        if not self.val_labels:
+            return None
+        logits, labels = self.val_logits(model)
+        temperature = fit_temperature(logits, labels)
+        model.temperature.mul_(temperature)
+        return choose_threshold((logits / temperature).softmax(dim=1), labels, "validation")
 
 
 def new_run(

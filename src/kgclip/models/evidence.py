@@ -8,6 +8,10 @@ from torch import Tensor, nn
 COVARIANCE_FLOOR = 0.02
 # What an action known by its definition alone gets on top of the mean, in deviations of S_output.
 DEFINED_OFFSET = 0.5
+# A movement is looked for in windows of this many of a clip's frames, since many are visible only over time.
+WINDOW = 4
+# A movement counts as seen where at least this share of the left-out clips that read as much show it, of so many clips.
+SEEN_PRECISION, LEAST_CLIPS = 0.8, 5
 # Up to that many, the system of movements × movements takes no time worth saving.
 FEW_MOVEMENTS = 1024
 
@@ -26,10 +30,19 @@ def path_weights(
         shown: shares of the movements in annotated training clips (at least two); p̄ is their mean, C their covariance.
         read: the same as read from these clips.
     """
+    return _scaled(_directions(definitions, shown), torch.cov(read.T, correction=0).view(2 * read.shape[1:]))
+
+
+def _directions(definitions: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) -> Float[Tensor, "K M"]:
+    """The weights of Eq. 10 without σ."""
     known = definitions.sum(dim=1, keepdim=True) > 0
-    weights = _whiten(shown, ((definitions - shown.mean(dim=0)) * known).T).T
-    spread = (read @ weights.T).std(dim=0, correction=0)
-    return weights / torch.where(spread > 1e-6, spread, 1.0)[:, None]
+    return _whiten(shown, ((definitions - shown.mean(dim=0)) * known).T).T
+
+
+def _scaled(directions: Float[Tensor, "K M"], covariance: Float[Tensor, "M M"]) -> Float[Tensor, "K M"]:
+    """Weights whose evidence has a deviation of 1, from the covariance of the shares as read."""
+    spread = ((directions @ covariance) * directions).sum(dim=1).clamp(min=0).sqrt()
+    return directions / torch.where(spread > 1e-6, spread, 1.0)[:, None]
 
 
 def _whiten(shown: Float[Tensor, "N M"], values: Float[Tensor, "M K"]) -> Float[Tensor, "M K"]:
@@ -61,6 +74,9 @@ class PathEvidence(nn.Module):
         weight: g, of the path in the unit of S_output; 0 leaves the path out.
         defined: actions that are known by their definition alone.
         gain, offset: what brings their path evidence to the unit of the others' S_output.
+        read_covariance: of the shares as read from training clips whose sources were left out.
+        unit: mean and deviation of S_output of the actions with clips, over training clips.
+        seen_from: share of each movement, as read, from which on it counts as seen; infinite where that is not known.
     """
 
     definitions: Tensor
@@ -70,6 +86,9 @@ class PathEvidence(nn.Module):
     defined: Tensor
     gain: Tensor
     offset: Tensor
+    read_covariance: Tensor
+    unit: Tensor
+    seen_from: Tensor
 
     def __init__(self, num_actions: int, num_movements: int):
         super().__init__()
@@ -80,6 +99,9 @@ class PathEvidence(nn.Module):
         self.register_buffer("defined", torch.zeros(num_actions, dtype=torch.bool))
         self.register_buffer("gain", torch.zeros(num_actions))
         self.register_buffer("offset", torch.zeros(num_actions))
+        self.register_buffer("read_covariance", torch.zeros(num_movements, num_movements))
+        self.register_buffer("unit", torch.tensor([0.0, 1.0]))
+        self.register_buffer("seen_from", torch.full((num_movements,), torch.inf))
 
     @property
     def readable(self) -> bool:
@@ -101,8 +123,24 @@ class PathEvidence(nn.Module):
         """
         self.definitions.copy_(definitions)
         if len(shown) > 1:
-            self.weights.copy_(path_weights(definitions, shown, read))
+            self.read_covariance.copy_(torch.cov(read.T, correction=0).view(2 * read.shape[1:]))
+            self.weights.copy_(_scaled(_directions(definitions, shown), self.read_covariance))
             self.baseline.copy_(shown.mean(dim=0))
+
+    def fit_seen(self, shown: Float[Tensor, "N M"], read: Float[Tensor, "N M"]) -> None:
+        """Learn from which share on a movement counts as seen: SEEN_PRECISION of the clips that read as much show it.
+
+        It is the least such share that LEAST_CLIPS clips reach, and more than in the average clip.
+
+        Args:
+            shown: shares of the movements in the annotated training clips.
+            read: the same as read from WINDOW frames of these clips by a fit that did not see their sources.
+        """
+        ranked, order = read.sort(dim=0, descending=True)
+        counts = torch.arange(1, len(read) + 1, device=read.device)[:, None]
+        precision = (shown > 0).gather(0, order).cumsum(dim=0) / counts
+        enough = (precision >= SEEN_PRECISION) & (counts >= LEAST_CLIPS) & (ranked > self.baseline)
+        self.seen_from.copy_(ranked.masked_fill(~enough, torch.inf).amin(dim=0) if len(read) else self.seen_from)
 
     def fit_weight(self, weight: float, output: Float[Tensor, "N K"], path: Float[Tensor, "N K"]) -> None:
         """Weigh the path against S_output by their mean deviations over the actions: ``g = w · σ_output / σ_path``.
@@ -125,11 +163,36 @@ class PathEvidence(nn.Module):
             defined: actions known by their definition alone.
             output: S_output of training clips whose sources the fit did not see.
         """
+        if not defined.all():
+            others = output[:, ~defined]
+            self.unit.copy_(torch.stack([others.mean(), others.std(correction=0)]))
+        self.set_defined(defined)
+
+    def set_defined(self, defined: Bool[Tensor, " K"]) -> None:
+        """Say which actions are known by their definition alone, in the unit of the others as it was learned."""
+        mean, spread = self.unit
         self.defined.copy_(defined)
-        others = output[:, ~defined] if not defined.all() else output.new_tensor([-1.0, 1.0])
-        mean, spread = others.mean(), others.std(correction=0)
         self.gain.copy_(torch.where(defined, spread, 0.0))
         self.offset.copy_(torch.where(defined, mean + DEFINED_OFFSET * spread, 0.0))
+
+    def with_definitions(self, definitions: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) -> "PathEvidence":
+        """The same evidence for actions of other definitions, or for more actions at the end.
+
+        Args:
+            definitions: of all actions.
+            shown: shares of the movements in the annotated training clips.
+        """
+        other = PathEvidence(*definitions.shape).to(definitions.device)
+        for name in ("baseline", "weight", "read_covariance", "unit", "seen_from"):
+            getattr(other, name).copy_(getattr(self, name))
+        known = len(self.definitions)
+        changed = torch.ones(len(definitions), dtype=torch.bool, device=definitions.device)
+        changed[:known] = (definitions[:known] != self.definitions).any(dim=1)
+        other.weights[:known].copy_(self.weights)
+        other.weights[changed] = _scaled(_directions(definitions[changed], shown), self.read_covariance)
+        other.definitions.copy_(definitions)
+        other.set_defined(torch.cat([self.defined, self.defined.new_zeros(len(definitions) - known)]))
+        return other
 
     def forward(self, shares: Float[Tensor, "B M"]) -> Float[Tensor, "B K"]:
         """Path evidence of clips from the shares of their movements."""

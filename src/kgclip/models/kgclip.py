@@ -122,10 +122,14 @@ class KGCLIP(nn.Module):
         They sum to what the path adds to S_output; for an action known by its definition alone, to its score but for a
         constant.
         """
-        weight = self.path.weight + self.path.gain[action]
-        if score.path is None or weight == 0:
+        weights = self.movement_weights()[action]
+        if score.path is None or not weights.any():
             return None
-        return weight * (score.shares - self.path.baseline) * self.path.weights[action]
+        return weights * (score.shares - self.path.baseline)
+
+    def movement_weights(self) -> Float[Tensor, "K M"]:
+        """What a whole share of each movement more would add to the score of each action."""
+        return (self.path.weight + self.path.gain)[:, None] * self.path.weights
 
 
 def unsolved_model(backbone: Backbone, head: GradientHead, actions: Float[Tensor, "K D"]) -> KGCLIP:

@@ -1,0 +1,242 @@
+"""Makes the explanation of a prediction from the model's score and from what it reads in windows of the clip."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.explanation import (
+    FAINT,
+    NUM_SHARES,
+    SEEN,
+    ActionScore,
+    ClipFacts,
+    Explanation,
+    MovementReading,
+    Span,
+)
+from kgclip.engine.pose_reading import drawn_joints, joints_of, read_by_rule, spans_by_rule
+from kgclip.engine.provenance import provenance
+from kgclip.engine.reasons import against, changes, reasons
+from kgclip.errors import KgclipError
+from kgclip.kg.movement import Movement
+from kgclip.kg.phrases import phrase
+from kgclip.models.evidence import WINDOW
+from kgclip.models.kgclip import KGCLIP, Score
+from kgclip.pose.keypoints import ClipPose
+
+# How many movements are listed because they add most to the answer, part it from the runner-up, or make up the first
+# and the second action.
+MOST_ADDING, MOST_PARTING, MOST_OF_FIRST, MOST_OF_SECOND = 9, 7, 4, 6
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What is read in stretches of a clip.
+
+    Attributes:
+        shares: of the movements in each window.
+        rows: first and last of its frames, as positions among those read.
+    """
+
+    shares: Float[Tensor, "W M"]
+    rows: tuple[tuple[int, int], ...]
+
+
+def read_windows(model: KGCLIP, features: Float[Tensor, "T F"]) -> Windows:
+    """The movements in windows of WINDOW frames, each half a window after the one before."""
+    length = min(WINDOW, len(features))
+    starts = range(0, len(features) - length + 1, max(1, length // 2))
+    shares = model(torch.stack([features[s : s + length] for s in starts])).shares
+    return Windows(shares, tuple((start, start + length - 1) for start in starts))
+
+
+def explain(
+    checkpoint: Checkpoint,
+    file: str,
+    clip: ClipFacts,
+    score: Score,
+    windows: Windows | None,
+    chosen: Bool[Tensor, " K"] | None = None,
+    top: int = 5,
+    pose: ClipPose | None = None,
+) -> Explanation:
+    """The explanation of one clip's score.
+
+    Args:
+        checkpoint: the model.
+        file, clip: which clip, and how it was read.
+        score: of this clip alone.
+        windows: what is read in stretches of it; None where the model reads no movements.
+        chosen: the candidates; None are all actions.
+        top: how many actions the short form lists.
+        pose: of the clip, where the model read one.
+    """
+    model = checkpoint.model
+    probability = model.probability(score, chosen)[0]
+    count = len(probability) if chosen is None else int(chosen.sum())
+    order = probability.argsort(descending=True, stable=True)[:count].tolist()
+    listed = [] if windows is None else _listed(model, score, order)
+    weights = model.movement_weights()[order][:, listed].T.tolist()
+    movements = tuple(
+        _reading(checkpoint, score, windows, clip, m, tuple(row), order)
+        for m, row in zip(listed, weights, strict=True)
+        if windows is not None
+    )
+    if pose is not None:
+        movements = _read_from_pose(movements, pose)
+    actions = tuple(_action(checkpoint, score, k, float(probability[k]), movements, n) for n, k in enumerate(order))
+    explanation = Explanation(
+        file=file,
+        clip=clip,
+        actions=actions,
+        movements=movements,
+        num_others=len(checkpoint.movements) - len(listed) if windows is not None else 0,
+        temperature=float(model.temperature),
+        # It was chosen on the probabilities of all actions together.
+        threshold=checkpoint.unknown if chosen is None else None,
+        reasons=(),
+        against_runner_up=None,
+        changes=(),
+        provenance=provenance(checkpoint),
+        keypoints=None if pose is None else drawn_joints(pose, clip.frames, clip.fps),
+        top=top,
+    )
+    return replace(
+        explanation,
+        reasons=reasons(explanation),
+        against_runner_up=against(explanation),
+        changes=changes(explanation),
+    )
+
+
+def _listed(model: KGCLIP, score: Score, order: Sequence[int]) -> list[int]:
+    """The movements worth listing, those that add most to the first action first."""
+    first, second = order[0], order[min(1, len(order) - 1)]
+    excess = score.shares[0] - model.path.baseline
+    adds, parts = excess * model.movement_weights()[[first, second]]
+    definitions = model.path.definitions
+    ranked = (
+        (adds.abs(), MOST_ADDING),
+        ((adds - parts).abs(), MOST_PARTING),
+        (definitions[first], MOST_OF_FIRST),
+        (definitions[second], MOST_OF_SECOND),
+    )
+    chosen = {m for values, most in ranked for m in values.argsort(descending=True, stable=True)[:most].tolist()}
+    return sorted(chosen, key=lambda m: (-float(adds[m]), m))
+
+
+def _reading(
+    checkpoint: Checkpoint,
+    score: Score,
+    windows: Windows,
+    clip: ClipFacts,
+    m: int,
+    weights: tuple[float, ...],
+    order: Sequence[int],
+) -> MovementReading:
+    model, name = checkpoint.model, checkpoint.movements[m]
+    seen_from = float(model.path.seen_from[m])
+    first, last = windows.rows[int(windows.shares[:, m].argmax())]
+    try:
+        part = Movement.parse(name).part
+    except KgclipError:
+        part = ""
+    return MovementReading(
+        name=name,
+        part=part,
+        evidence=float(score.shares[0, m]),
+        baseline=float(model.path.baseline[m]),
+        weights=weights,
+        shares=tuple(float(model.path.definitions[k, m]) for k in order[:NUM_SHARES]),
+        seen_from=seen_from if math.isfinite(seen_from) else None,
+        spans=_spans(model, windows, clip, m),
+        clearest_s=(clip.times_s[first], clip.times_s[last]),
+        phrase=phrase([name]),
+    )
+
+
+def _read_from_pose(movements: Sequence[MovementReading], pose: ClipPose) -> tuple[MovementReading, ...]:
+    """The same readings, those that rules read from joints with the stretches in which the rules held."""
+    rules = [read_by_rule(movement.name) for movement in movements]
+    spans = iter(spans_by_rule(pose, [rule for rule in rules if rule is not None]))
+    readings = []
+    for movement, rule in zip(movements, rules, strict=True):
+        if rule is not None:
+            seen = next(spans)
+            longest = max(seen or (), key=lambda span: span.end_s - span.start_s, default=None)
+            movement = replace(
+                movement,
+                spans=seen or (),
+                clearest_s=movement.clearest_s if longest is None else (longest.start_s, longest.end_s),
+                seen_from=None if seen is None else 0.0,
+                source="pose",
+                joints=joints_of(rule),
+            )
+        readings.append(movement)
+    return tuple(readings)
+
+
+def _spans(model: KGCLIP, windows: Windows, clip: ClipFacts, m: int) -> tuple[Span, ...]:
+    """Windows in which a movement is read strongly enough; those that touch are one span.
+
+    The strength is ½ at the share from which on the movement counts as seen, and grows with the distance from the
+    average clip's share. What is faint beside a seen span is left out.
+    """
+    seen_from, baseline = model.path.seen_from[m], model.path.baseline[m]
+    strengths = (SEEN * (windows.shares[:, m] - baseline) / (seen_from - baseline)).clamp(0, 1).tolist()
+    every = [
+        Span(clip.times_s[first], clip.times_s[last], strength, clip.indices[first], clip.indices[last])
+        for strength, (first, last) in zip(strengths, windows.rows, strict=True)
+    ]
+    seen = _joined([span for span in every if span.strength >= SEEN])
+    faint = _joined([span for span in every if FAINT <= span.strength < SEEN])
+    apart = [span for span in faint if all(span.last < other.first or other.last < span.first for other in seen)]
+    return tuple(sorted((*seen, *apart), key=lambda span: span.first))
+
+
+def _joined(spans: Sequence[Span]) -> list[Span]:
+    """Spans in order of time, those that touch as one."""
+    joined: list[Span] = []
+    for span in spans:
+        if joined and span.first <= joined[-1].last:
+            before = joined.pop()
+            strength = max(before.strength, span.strength)
+            span = replace(span, start_s=before.start_s, first=before.first, strength=strength)
+        joined.append(span)
+    return joined
+
+
+def _action(
+    checkpoint: Checkpoint,
+    score: Score,
+    k: int,
+    probability: float,
+    movements: Sequence[MovementReading],
+    position: int,
+) -> ActionScore:
+    path = checkpoint.model.path
+    defined = bool(path.defined[k])
+
+    def value(part: Float[Tensor, "B K"] | None) -> float | None:
+        return None if part is None else float(part[0, k])
+
+    total = float(score.total[0, k])
+    said = None if defined or score.pose is None else float(checkpoint.model.pose_weight * score.pose[0, k])
+    appearance = float(path.offset[k] if defined else score.output[0, k] - (said or 0))
+    return ActionScore(
+        action=checkpoint.actions[k],
+        probability=probability,
+        score=total,
+        appearance=appearance,
+        rest=total - appearance - (said or 0) - sum(movement.contribution(position) for movement in movements),
+        # Nothing but its movements speaks for an action that is known by its definition alone.
+        s_mm=None if defined else value(score.mm),
+        s_tri=None if defined else value(score.tri),
+        s_path=value(score.path),
+        s_pose=said,
+    )

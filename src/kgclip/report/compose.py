@@ -1,0 +1,83 @@
+"""Pages that are one file: a template, the style sheet, the script and one JSON object, with nothing to be loaded."""
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from kgclip.files import atomic_path
+
+Kind = Literal["explanation", "evaluation"]
+
+# What each page runs, in this order: the first is shared by both.
+SCRIPTS: dict[Kind, tuple[str, ...]] = {
+    "explanation": ("page", "explanation", "clip", "lanes", "score", "paths", "whatif"),
+    "evaluation": ("page", "evaluation", "matrix", "plots"),
+}
+# A browser that keeps to it loads nothing from anywhere and runs nothing but what is in the page.
+POLICY = (
+    "default-src 'none';img-src data:;media-src data:;style-src 'unsafe-inline';script-src 'unsafe-inline';"
+    "base-uri 'none';form-action 'none'"
+)
+
+
+def compose(kind: Kind, title: str, data: dict[str, Any]) -> str:
+    """A page as text; names in the data come into it as text alone, whatever they hold.
+
+    Args:
+        kind: which page.
+        title: until its script has run.
+        data: what the script draws.
+    """
+    from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
+
+    environment = Environment(loader=PackageLoader("kgclip.report", "pages"), autoescape=True, trim_blocks=True)
+    return environment.get_template(f"{kind}.html.j2").render(
+        policy=POLICY,
+        title=title,
+        style=Markup(_style(kind)),
+        script=Markup(_script(kind)),
+        data=Markup(as_script_data(data)),
+    )
+
+
+def write_page(file: Path, page: str) -> None:
+    """Write a page as UTF-8; a half character, as in names of broken files, becomes its escape in JSON."""
+    with atomic_path(file) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def as_script_data(data: Any) -> str:
+    """JSON that may stand inside a script element: nothing in it can end the element or a line of it."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    for character in ("<", "\u2028", "\u2029"):
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _style(kind: Kind) -> str:
+    """What the style sheet has for both pages and for this one, without comments and blanks that say nothing."""
+    sections = re.split(r"/\* == (\w+) == \*/", _source("page.css"))
+    chosen = [text for name, text in zip(sections[1::2], sections[2::2], strict=True) if name in ("both", kind)]
+    lines = [line.strip() for text in chosen for line in text.splitlines()]
+    return re.sub(r"(?<=[:;,{}]) | (?=[{}])", "", "\n".join(line for line in lines if line))
+
+
+def _script(kind: Kind) -> str:
+    """The page's scripts one after the other, without lines of comments and blanks that say nothing."""
+    lines = (line.strip() for name in SCRIPTS[kind] for line in _source(f"{name}.js").splitlines())
+    return "\n".join(_tight(line) for line in lines if line and not line.startswith("//"))
+
+
+def _tight(line: str) -> str:
+    """A line of a script without blanks beside signs; strings stay as they are."""
+    pieces = re.split(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""", line)
+    # "a - -b" needs its blank.
+    pieces[::2] = [re.sub(r"(?<![\w$)+-]) +(?=\S)|(?<=\S) +(?![\w$(+\s-])", "", piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _source(name: str) -> str:
+    return files("kgclip.report").joinpath("pages", name).read_text(encoding="utf-8")

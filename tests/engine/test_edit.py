@@ -1,0 +1,114 @@
+"""Actions that consist of other movements, and one more action, without training again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from kgclip.cli.main import run
+from kgclip.config import TrainConfig
+from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.edit import Definition, redefined, with_new_action
+from kgclip.engine.predict import Recognizer
+from kgclip.engine.train import train
+from kgclip.errors import KgclipError
+
+SQUAT = "squat: left leg bend, right leg bend"
+
+
+def clip(figures: Path, action: str, part: str = "test_videos") -> Path:
+    return sorted((figures / part / action).rglob("*.mp4"))[0]
+
+
+def test_what_is_added_to_an_action_speaks_for_it_where_it_is_read(kg_checkpoint: Checkpoint, figures: Path):
+    before = Recognizer(kg_checkpoint).predict(clip(figures, "push_up"))
+    action = before.actions[3].action
+    k = kg_checkpoint.actions.index(action)
+    definitions = kg_checkpoint.model.path.definitions[k]
+    excess = {m.name: m.evidence - m.baseline for m in before.movements}
+    absent = {name: e for name, e in excess.items() if not definitions[kg_checkpoint.movements.index(name)]}
+    most = max(absent, key=absent.__getitem__)
+    changed = redefined(kg_checkpoint, [Definition(action, (most,))], [])
+    after = {row.action: row for row in Recognizer(changed).predict(clip(figures, "push_up")).actions}
+    row, others = before.actions[3], [row for row in before.actions if row.action != action]
+    assert after[action].s_path != row.s_path
+    for other in others:
+        assert after[other.action].score == pytest.approx(other.score, abs=1e-5)
+    # And taken away again it is as before.
+    again = redefined(changed, [], [Definition(action, (most,))])
+    torch.testing.assert_close(again.model.path.weights, kg_checkpoint.model.path.weights, atol=1e-4, rtol=1e-4)
+
+
+def test_a_definition_in_training_and_one_added_later_weigh_alike(
+    tiny_config: Callable[..., TrainConfig], kg_checkpoint: Checkpoint, figures: Path, tmp_path: Path
+):
+    file = tmp_path / "definitions.yaml"
+    file.write_text("squat: [left leg bend, right leg bend]\n")
+    trained = train(tiny_config(tmp_path / "m", definitions=file), show_progress=False)
+    added = with_new_action(kg_checkpoint, Definition.parse(SQUAT, "add-action"))
+    assert added.actions == (*kg_checkpoint.actions, "squat")
+    weights = trained.model.path.weights[trained.actions.index("squat")]
+    torch.testing.assert_close(added.model.path.weights[-1], weights, atol=1e-3, rtol=1e-3)
+    added.save(tmp_path / "larger")
+    video = clip(figures, "lunge")
+    rows = {row.action: row for row in Recognizer.from_pretrained(tmp_path / "larger").predict(video).actions}
+    expected = {row.action: row for row in Recognizer(trained).predict(video).actions}
+    # In training the weight of all paths is learned with the new one among them.
+    assert rows["squat"].score == pytest.approx(expected["squat"].score, abs=0.05)
+    assert rows["squat"].s_mm is None
+    for row in Recognizer(kg_checkpoint).predict(video).actions:
+        assert rows[row.action].score == pytest.approx(row.score, abs=1e-5)
+
+
+def test_clips_of_a_new_action_are_recognized_by_them(kg_checkpoint: Checkpoint, figures: Path, tmp_path: Path):
+    """Clips of an action that is known already, under another name."""
+    clips = sorted((figures / "train_videos" / "push_up").rglob("*.mp4"))
+    name = Definition.parse("press-up exercise: left hand press, right hand press", "add-action")
+    added = with_new_action(kg_checkpoint, name, clips)
+    added.save(tmp_path / "larger")
+    recognizer = Recognizer.from_pretrained(tmp_path / "larger")
+    for video in clips:
+        scores = {row.action: row for row in recognizer.predict(video).actions}
+        new = scores["press-up exercise"]
+        assert new.s_mm is not None
+        assert new.s_tri is not None
+        assert new.s_mm > sorted(row.s_mm or 0 for row in scores.values())[-3]
+    other = {row.action: row.s_mm or 0 for row in recognizer.predict(clip(figures, "surfing_crowd")).actions}
+    assert other["press-up exercise"] < max(other.values()) / 2
+
+
+def test_the_command_lines(kg_model: Path, figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = [str(kg_model), str(clip(figures, "lunge"))]
+    assert run(["whatif", *words, "--add", "push up: left leg bend"]) == 0
+    assert "the answer " in capsys.readouterr().out
+    assert run(["whatif", *words]) == 2
+    assert run(["whatif", *words, "--add", "push up: left knee bend"]) == 2
+    error = capsys.readouterr().err
+    assert "changes nothing; give --add or --remove" in error
+    assert "--add left knee bend: is no movement of the model, did you mean 'left leg bend'?" in error
+    larger = tmp_path / "larger"
+    assert run(["add-action", str(kg_model), SQUAT, "--out", str(larger), "--data", str(figures)]) == 0
+    out = capsys.readouterr().out
+    assert f"{larger}: knows squat by its movements alone, and 24 other actions as before" in out
+    assert "with the new action among the candidates" in out
+    assert Checkpoint.load(larger).actions[-1] == "squat"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("squat", "expected an action and movements"),
+        (": left leg bend", "expected an action and movements"),
+        ("Push-Up: left leg bend", "knows this action already"),
+        ("squat: left leg bent backwards", "is no movement of the model"),
+    ],
+)
+def test_what_cannot_be_added_is_refused(kg_checkpoint: Checkpoint, text: str, message: str):
+    with pytest.raises(KgclipError, match=message):
+        with_new_action(kg_checkpoint, Definition.parse(text, "add-action"))
+
+
+def test_a_model_that_reads_no_movements_has_no_definitions(clip_only_model: Path):
+    with pytest.raises(KgclipError, match="reads no movements"):
+        redefined(Checkpoint.load(clip_only_model), [Definition("push up", ("left leg bend",))], [])

@@ -1,0 +1,147 @@
+"""The explanation: sums over a whole data set, probabilities from its JSON alone, spans, and what it may say."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.explanation import SEEN, Explanation
+from kgclip.engine.predict import Recognizer
+from kgclip.engine.reasons import probabilities
+from kgclip.engine.unknown import Threshold
+
+
+@pytest.fixture(scope="module")
+def recognizer(kg_model: Path) -> Recognizer:
+    return Recognizer.from_pretrained(kg_model)
+
+
+@pytest.fixture(scope="module")
+def explained(recognizer: Recognizer, figures: Path) -> list[Explanation]:
+    return [recognizer.predict(path) for path in sorted((figures / "test_videos").rglob("*.mp4"))]
+
+
+def recomputed(values: dict) -> tuple[list[float], list[float]]:
+    """Scores and probabilities from the JSON, as the page computes them."""
+    scores = []
+    for k, action in enumerate(values["actions"]):
+        adds = sum((m["evidence"] - m["baseline"]) * m["weights"][k] for m in values["movements"])
+        scores.append(action["appearance"] + (action["s_pose"] or 0) + action["rest"] + adds)
+    powers = [math.exp((score - max(scores)) / values["fusion"]["temperature"]) for score in scores]
+    return scores, [power / sum(powers) for power in powers]
+
+
+def test_contributions_sum_to_the_score_over_a_whole_data_set(recognizer: Recognizer, explained: list[Explanation]):
+    model = recognizer.model
+    assert len(explained) == 24
+    for explanation in explained:
+        for k, action in enumerate(explanation.actions):
+            listed = sum(movement.contribution(k) for movement in explanation.movements)
+            assert action.score == pytest.approx(action.appearance + listed + action.rest, abs=1e-5)
+            # The rest is what the movements that are not listed add, and nothing else.
+            assert action.s_path is not None
+            position = recognizer.checkpoint.actions.index(action.action)
+            path = action.s_path * float(model.path.weight + model.path.gain[position])
+            assert listed + action.rest == pytest.approx(path, abs=1e-4)
+
+
+def test_probabilities_from_the_json_equal_the_models(explained: list[Explanation]):
+    for explanation in explained:
+        values = json.loads(json.dumps(explanation.to_json()))
+        scores, probability = recomputed(values)
+        for k, action in enumerate(explanation.actions):
+            assert probability[k] == pytest.approx(action.probability, abs=2e-4)
+            assert scores[k] == pytest.approx(action.score, abs=2e-3)
+        assert probabilities(explanation, {}) == pytest.approx([a.probability for a in explanation.actions], abs=1e-5)
+
+
+def test_fields_of_the_format(explained: list[Explanation], recognizer: Recognizer):
+    values = explained[0].to_json()
+    assert values["format"] == "kgclip.explanation/1"
+    assert set(values["clip"]) == {"fps", "frames", "duration_s", "width", "height"}
+    answer = {"action", "probability", "unknown", "threshold", "threshold_from", "reasons", "rival", "changes"}
+    assert set(values["answer"]) == answer
+    assert len(values["actions"]) == 24
+    assert values["fusion"]["others"] + len(values["movements"]) == len(recognizer.checkpoint.movements)
+    for movement in values["movements"]:
+        assert len(movement["weights"]) == 24
+        assert len(movement["shares"]) == 5
+        assert (movement["source"], movement["joints"]) == ("appearance", [])
+    given = values["provenance"]
+    assert given["model"] == recognizer.checkpoint.hash[:16]
+    assert len(given["frame_times_s"]) == given["frames_read"] == recognizer.checkpoint.config.frames
+    assert set(explained[0]) == {"file", "actions", "unknown", "movements", "triplets"}
+
+
+def test_spans_are_presentation_times_within_the_clip_and_of_what_was_read(explained: list[Explanation]):
+    found = 0
+    for explanation in explained:
+        clip = explanation.clip
+        for movement in explanation.movements:
+            assert not movement.spans or movement.seen_from is not None
+            for span in movement.spans:
+                found += 1
+                assert 0 <= span.start_s <= span.end_s <= clip.duration_s
+                assert {span.start_s, span.end_s} <= set(clip.times_s)
+                assert {span.first, span.last} <= set(clip.indices)
+            for before, after in zip(movement.spans, movement.spans[1:], strict=False):
+                assert before.last < after.first or before.strength >= SEEN or after.strength >= SEEN
+    assert found
+
+
+def test_reasons_are_of_what_was_seen(explained: list[Explanation]):
+    reasons = 0
+    for explanation in explained:
+        by_name = {movement.name: movement for movement in explanation.movements}
+        for reason in explanation.reasons:
+            reasons += 1
+            assert all(by_name[name].seen and by_name[name].contribution() > 0 for name in reason.movements)
+        rival = explanation.against_runner_up
+        assert rival is None or all(by_name[name].seen_from is not None for name in rival.movements)
+    assert reasons
+
+
+def test_what_would_change_the_answer_changes_it(explained: list[Explanation]):
+    changes = [(explanation, change) for explanation in explained for change in explanation.changes]
+    assert changes
+    for explanation, change in changes:
+        p = probabilities(explanation, dict(change.shares))
+        best = max(range(len(p)), key=p.__getitem__)
+        assert explanation.actions[best].action == change.action != explanation.actions[0].action
+        assert p[best] == pytest.approx(change.probability)
+        assert change.text.startswith(f"{change.action} if ")
+
+
+def test_an_unsure_answer_is_unknown(kg_checkpoint: Checkpoint, explained: list[Explanation]):
+    surest = max(explanation.actions[0].probability for explanation in explained)
+    for value, unknown in ((surest + 1e-3, True), (0.0, False)):
+        checkpoint = replace(kg_checkpoint, unknown=Threshold(value, 0.1, 0.2, 90, "validation"))
+        explanation = Recognizer(checkpoint).predict(explained[0].file)
+        assert explanation.unknown is explanation.to_json()["answer"]["unknown"] is unknown
+        assert not (unknown and explanation.against_runner_up)
+        # The threshold was chosen for all actions together.
+        few = Recognizer(checkpoint).predict(explained[0].file, actions=kg_checkpoint.actions[:3])
+        assert few.threshold is None
+        assert not few.unknown
+
+
+def test_the_threshold_is_stored_with_the_model(kg_checkpoint: Checkpoint, trained_model: Path):
+    assert kg_checkpoint.unknown is not None
+    assert kg_checkpoint.unknown.clips == "left-out training"
+    assert "were right: it let" in str(kg_checkpoint.unknown)
+    trained = Checkpoint.load(trained_model).unknown
+    assert trained is None or trained.clips == "validation"
+
+
+def test_a_movement_counts_as_seen_where_readings_are_right(kg_checkpoint: Checkpoint):
+    path = kg_checkpoint.model.path
+    shown, read = torch.zeros(10, 2), torch.linspace(1, 0, 10)[:, None].repeat(1, 2)
+    shown[[0, 1, 2, 4, 5], 0] = 0.4  # of 5 clips 4 are right, of 6 clips 5, of 7 clips 5
+    shown[8:, 1] = 0.5
+    small = type(path)(3, 2)
+    small.fit_seen(shown, read)
+    assert small.seen_from.tolist() == pytest.approx([read[5, 0].item(), math.inf])
