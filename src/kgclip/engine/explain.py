@@ -45,12 +45,16 @@ class Windows:
     rows: tuple[tuple[int, int], ...]
 
 
+def window_rows(num_frames: int) -> tuple[tuple[int, int], ...]:
+    """First and last frame of windows of WINDOW frames, each half a window after the one before."""
+    length = min(WINDOW, num_frames)
+    return tuple((start, start + length - 1) for start in range(0, num_frames - length + 1, max(1, length // 2)))
+
+
 def read_windows(model: KGCLIP, features: Float[Tensor, "T F"]) -> Windows:
-    """The movements in windows of WINDOW frames, each half a window after the one before."""
-    length = min(WINDOW, len(features))
-    starts = range(0, len(features) - length + 1, max(1, length // 2))
-    shares = model(torch.stack([features[s : s + length] for s in starts])).shares
-    return Windows(shares, tuple((start, start + length - 1) for start in starts))
+    """The movements in stretches of a clip."""
+    rows = window_rows(len(features))
+    return Windows(model(torch.stack([features[first : last + 1] for first, last in rows])).shares, rows)
 
 
 def explain(
