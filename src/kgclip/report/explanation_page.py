@@ -13,7 +13,7 @@ from kgclip.report.pictures import data_address, resized, webp
 from kgclip.video.frames import ClipFrames, read_clip
 from kgclip.video.preview import preview
 
-POSTER_WIDTH, STRIP_WIDTH = 224, 84
+POSTER_WIDTH, STRIP_WIDTH = 160, 72
 # Of a clip that was read at more frames, so many are shown.
 MOST_IN_STRIP = 16
 # What the page computes itself, or does not draw.
@@ -56,6 +56,9 @@ def explanation_page(
     for row in (*data["actions"], *data["movements"], data["answer"], data):
         for name in _NOT_DRAWN:
             row.pop(name, None)
+    for row in data["movements"]:
+        # Weights to four decimals are enough for probabilities to 2e-4, which what is not listed makes exact.
+        row["weights"] = [round(weight, 4) for weight in row["weights"]]
     data["provenance"] |= {"clip_sha256": digest(path)[:16]}
     data["links"] = {name: link for name, link in vars(links or Links()).items() if link is not None}
     return compose("explanation", "Explained prediction", data)
