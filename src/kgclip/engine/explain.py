@@ -72,14 +72,14 @@ def explain(
         checkpoint: the model.
         file, clip: which clip, and how it was read.
         score: of this clip alone.
-        windows: what is read in stretches of it; None where the model reads no movements.
+        windows: what is read in it; None where the model reads no movements.
         chosen: the candidates; None are all actions.
         top: how many actions the short form lists.
     """
     model = checkpoint.model
     probability = model.probability(score, chosen)[0]
-    count = len(probability) if chosen is None else int(chosen.sum())
-    order = probability.argsort(descending=True, stable=True)[:count].tolist()
+    order = probability.argsort(descending=True, stable=True).tolist()
+    order = [k for k in order if chosen is None or chosen[k]]
     listed = [] if windows is None else _listed(model, score, order)
     weights = model.movement_weights()[order][:, listed].T.tolist()
     movements = tuple(
@@ -103,12 +103,8 @@ def explain(
         provenance=provenance(checkpoint),
         top=top,
     )
-    return replace(
-        explanation,
-        reasons=reasons(explanation),
-        against_runner_up=against(explanation),
-        changes=changes(explanation),
-    )
+    words = {"reasons": reasons, "against_runner_up": against, "changes": changes}
+    return replace(explanation, **{name: make(explanation) for name, make in words.items()})
 
 
 def _listed(model: KGCLIP, score: Score, order: Sequence[int]) -> list[int]:
