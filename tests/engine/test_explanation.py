@@ -132,7 +132,8 @@ def test_an_unsure_answer_is_unknown(kg_checkpoint: Checkpoint, explained: list[
 def test_the_threshold_is_stored_with_the_model(kg_checkpoint: Checkpoint, trained_model: Path):
     assert kg_checkpoint.unknown is not None
     assert kg_checkpoint.unknown.clips == "left-out training"
-    assert "were right: it let" in str(kg_checkpoint.unknown)
+    assert "the least at which 90% of the answers on 40 validation" in str(Threshold(0.7, 0.1, 0.2, 40, "validation"))
+    assert "even the surest answers were wrong more often" in str(Threshold(1.0, 0.0, 1.0, 40, "validation"))
     trained = Checkpoint.load(trained_model).unknown
     assert trained is None or trained.clips == "validation"
 

@@ -47,12 +47,16 @@ class Windows:
     rows: tuple[tuple[int, int], ...]
 
 
+def window_rows(num_frames: int) -> tuple[tuple[int, int], ...]:
+    """First and last frame of windows of WINDOW frames, each half a window after the one before."""
+    length = min(WINDOW, num_frames)
+    return tuple((start, start + length - 1) for start in range(0, num_frames - length + 1, max(1, length // 2)))
+
+
 def read_windows(model: KGCLIP, features: Float[Tensor, "T F"]) -> Windows:
-    """The movements in windows of WINDOW frames, each half a window after the one before."""
-    length = min(WINDOW, len(features))
-    starts = range(0, len(features) - length + 1, max(1, length // 2))
-    shares = model(torch.stack([features[s : s + length] for s in starts])).shares
-    return Windows(shares, tuple((start, start + length - 1) for start in starts))
+    """The movements in stretches of a clip."""
+    rows = window_rows(len(features))
+    return Windows(model(torch.stack([features[first : last + 1] for first, last in rows])).shares, rows)
 
 
 def explain(
@@ -71,15 +75,15 @@ def explain(
         checkpoint: the model.
         file, clip: which clip, and how it was read.
         score: of this clip alone.
-        windows: what is read in stretches of it; None where the model reads no movements.
+        windows: what is read in it; None where the model reads no movements.
         chosen: the candidates; None are all actions.
         top: how many actions the short form lists.
         pose: of the clip, where the model read one.
     """
     model = checkpoint.model
     probability = model.probability(score, chosen)[0]
-    count = len(probability) if chosen is None else int(chosen.sum())
-    order = probability.argsort(descending=True, stable=True)[:count].tolist()
+    order = probability.argsort(descending=True, stable=True).tolist()
+    order = [k for k in order if chosen is None or chosen[k]]
     listed = [] if windows is None else _listed(model, score, order)
     weights = model.movement_weights()[order][:, listed].T.tolist()
     movements = tuple(
@@ -106,12 +110,8 @@ def explain(
         keypoints=None if pose is None else drawn_joints(pose, clip.frames, clip.fps),
         top=top,
     )
-    return replace(
-        explanation,
-        reasons=reasons(explanation),
-        against_runner_up=against(explanation),
-        changes=changes(explanation),
-    )
+    words = {"reasons": reasons, "against_runner_up": against, "changes": changes}
+    return replace(explanation, **{name: make(explanation) for name, make in words.items()})
 
 
 def _listed(model: KGCLIP, score: Score, order: Sequence[int]) -> list[int]:

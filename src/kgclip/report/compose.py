@@ -72,10 +72,15 @@ def _script(kind: Kind) -> str:
 
 
 def _tight(line: str) -> str:
-    """A line of a script without blanks beside signs; strings stay as they are."""
+    """A line of a script without the blanks that separate nothing; strings stay as they are."""
+
+    def blank(found: re.Match[str]) -> str:
+        before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+        words = re.fullmatch(r"[\w$]{2}", before + after)
+        return " " if words or (before == after and before in ("+", "-")) else ""
+
     pieces = re.split(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""", line)
-    # "a - -b" needs its blank.
-    pieces[::2] = [re.sub(r"(?<![\w$)+-]) +(?=\S)|(?<=\S) +(?![\w$(+\s-])", "", piece) for piece in pieces[::2]]
+    pieces[::2] = [re.sub(" +", blank, piece) for piece in pieces[::2]]
     return "".join(pieces)
 
 

@@ -1,21 +1,24 @@
 """The page of one explained prediction."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kgclip.data.wording import printable
-from kgclip.engine.explanation import SEEN, Explanation
+from kgclip.engine.explanation import DECIMALS, SEEN, Explanation
 from kgclip.files import digest
 from kgclip.report.compose import compose, write_page
 from kgclip.report.pictures import data_address, resized, webp
 from kgclip.video.frames import ClipFrames, read_clip
 from kgclip.video.preview import preview
 
-POSTER_WIDTH, STRIP_WIDTH = 224, 84
+POSTER_WIDTH, STRIP_WIDTH = 160, 72
 # Of a clip that was read at more frames, so many are shown.
 MOST_IN_STRIP = 16
+# Of more actions the page has the first, and the part of all others in the softmax.
+MOST_ACTIONS = 60
 # What the page computes itself, or does not draw.
 _NOT_DRAWN = ("s_mm", "s_tri", "s_path", "score", "changes", "contribution", "clearest_s", "triplets")
 
@@ -56,9 +59,26 @@ def explanation_page(
     for row in (*data["actions"], *data["movements"], data["answer"], data):
         for name in _NOT_DRAWN:
             row.pop(name, None)
+    _fold(data, explanation)
+    for row in data["movements"]:
+        # Weights to four decimals are enough for probabilities to 2e-4, which what is not listed makes exact.
+        row["weights"] = [round(weight, 4) for weight in row["weights"]]
     data["provenance"] |= {"clip_sha256": digest(path)[:16]}
     data["links"] = {name: link for name, link in vars(links or Links()).items() if link is not None}
     return compose("explanation", "Explained prediction", data)
+
+
+def _fold(data: dict[str, Any], explanation: Explanation) -> None:
+    """Leave the first MOST_ACTIONS actions in the data; of the others what they are in the softmax together."""
+    others = [action.score / explanation.temperature for action in explanation.actions[MOST_ACTIONS:]]
+    if not others:
+        return
+    data["actions"] = data["actions"][:MOST_ACTIONS]
+    for row in data["movements"]:
+        row["weights"] = row["weights"][:MOST_ACTIONS]
+    highest = max(others)
+    unlisted = highest + math.log(sum(math.exp(logit - highest) for logit in others))
+    data["fusion"] |= {"unlisted": round(unlisted, DECIMALS), "unlisted_actions": len(others)}
 
 
 def _pictures(clip: ClipFrames) -> dict[str, Any]:

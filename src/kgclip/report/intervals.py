@@ -38,6 +38,11 @@ class Bootstrap:
         value = float((values & among).sum() / among.sum().clamp(min=1))
         return value, _interval((hits / all_clips.clamp(min=1))[:, 0])
 
+    def mean(self, values: Float[Tensor, " B"]) -> tuple[float, tuple[float, float]]:
+        """The mean over the clips, and its interval."""
+        sums, clips = self._sums(values.double()[:, None]), self._sums(torch.ones(len(values), 1, dtype=torch.float64))
+        return float(values.double().mean()), _interval((sums / clips)[:, 0])
+
     def calibration_error(
         self, confidence: Float[Tensor, " B"], right: Bool[Tensor, " B"]
     ) -> tuple[float, tuple[float, float]]:

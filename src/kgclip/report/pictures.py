@@ -8,7 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch.nn.functional import interpolate
 
-QUALITY = 60
+QUALITY = 40
 
 
 def data_address(mime: str, content: bytes) -> str:

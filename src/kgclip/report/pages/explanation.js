@@ -12,12 +12,14 @@ let ev = E0.slice(),
 const W = A[0].action,
   N = () => A[rival].action;
 // The model's own sum: S = looks + pose + rest + Σ (evidence − baseline) · weight; p = softmax(S / T).
+// Of hundreds of actions the last are held as they are: unlisted is the logarithm of their part of the softmax.
 function model(e) {
   const S = A.map((a, k) => looks(a) + a.rest + M.reduce((x, m, i) => x + (e[i] - m.baseline) * m.weights[k], 0)),
     z = S.map(v => v / D.fusion.temperature),
-    q = Math.max(...z),
+    last = D.fusion.unlisted ?? -Infinity,
+    q = Math.max(last, ...z),
     x = z.map(v => Math.exp(v - q)),
-    n = x.reduce((a, b) => a + b);
+    n = x.reduce((a, b) => a + b, Math.exp(last - q));
   return {
     S,
     p: x.map(v => v / n)
@@ -82,6 +84,7 @@ function rank(p, n, o = {}) {
     top = idx.slice(0, n),
     rest = 1 - top.reduce((x, i) => x + p[i], 0),
     un = p[idx[0]] < TH,
+    count = A.length + (D.fusion.unlisted_actions ?? 0),
     row = (nm, v, c, th) => h("li", {
       class: c
     }, h("span", {
@@ -104,7 +107,7 @@ function rank(p, n, o = {}) {
   return h("ol", {
     class: "rk"
   }, top.map((i, j) => row((un && j === 0 ? "? " : "") + A[i].action, p[i], i === 0 ? "first" : i === rival ?
-    "second" : "", true)), o.rest !== false && A.length > n && row(`${A.length-n} others together`, rest,
+    "second" : "", true)), o.rest !== false && count > n && row(`${count - n} others together`, rest,
     "hollow", true))
 }
 put("rank", rank(A.map(a => a.probability), 5), h("p", {

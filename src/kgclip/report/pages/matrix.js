@@ -35,7 +35,13 @@ const chain = (() => {
   }
   return out
 })();
-const order = () => sorted ? chain : [...AC.keys()];
+// Of hundreds of actions, the matrix has those that are confused most.
+const MOST = 60,
+  wrong = k => X.reduce((n, x) => n + (x.k !== x.y && (x.y === k || x.k === k)), 0),
+  shown = K <= MOST ? null : new Set([...AC.keys()].map(k => [wrong(k), k]).sort((a, b) => b[0] - a[0]).slice(0, MOST)
+    .map(([, k]) => k)),
+  order = () => (sorted ? chain : [...AC.keys()]).filter(k => !shown || shown.has(k));
+if (shown) $("cms").append(` It has the ${MOST} of ${K} actions that are confused most often.`);
 
 function matrix() {
   const o = order(),
