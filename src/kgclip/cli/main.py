@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kg export": ("kgclip.cli.kg", "export", "write a graph as TSV triples, GraphML or Parquet"),
     "annotate": ("kgclip.cli.annotate", "annotate", "find people, joints and movements in clips without annotations"),
     "define": ("kgclip.cli.define", "define", "write what actions consist of, for you to correct and fill in"),
+    "fit": ("kgclip.cli.fit", "fit", "make a recognizer of your own clips in one call"),
     "train": ("kgclip.cli.train", "train", "train a model"),
     "evaluate": ("kgclip.cli.evaluate", "evaluate", "measure a model on clips it never saw"),
     "compare": ("kgclip.cli.compare", "compare", "see whether the graph helps on your clips"),

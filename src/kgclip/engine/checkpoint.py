@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
+from kgclip.engine.left_out import LeftOutClip
 from kgclip.engine.poses import width
 from kgclip.engine.unknown import Threshold
 from kgclip.errors import KgclipError
@@ -31,6 +32,7 @@ from kgclip.models.pose_stream import PoseSolution
 
 FORMAT = 3
 MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
+LEFT_OUT_FILE = "left_out.json"
 _FIELDS = ("config", "backbone", "identity", "landmarks", "pose", "actions", "split_hash", "graph_hash", "summary")
 _FIELDS += ("unknown",)
 
@@ -55,6 +57,7 @@ class Checkpoint:
         summary: what training measured (best epoch, accuracy on clips left out, time).
         unknown: the probability below which an action is unknown; None where no clips were there to choose it on.
         pose: where the keypoints of a model that reads pose come from (``pose``, ``sha256``, ``detector``, ``every``).
+        left_out: what training clips are given by a solution that never saw their sources; none of a trained head.
     """
 
     model: KGCLIP
@@ -65,6 +68,7 @@ class Checkpoint:
     summary: dict[str, Any]
     unknown: Threshold | None = None
     pose: dict[str, Any] | None = None
+    left_out: tuple[LeftOutClip, ...] = ()
 
     @cached_property
     def hash(self) -> str:
@@ -84,6 +88,7 @@ class Checkpoint:
             save_tensors(self.model.state_dict(), temporary / MODEL_FILE)
             self.graph.save(temporary / GRAPH_FILE)
             self.split.save(temporary / SPLIT_FILE)
+            write_json(temporary / LEFT_OUT_FILE, [asdict(clip) for clip in self.left_out])
             write_json(
                 temporary / CONFIG_FILE,
                 {
@@ -135,7 +140,8 @@ class Checkpoint:
         model.backbone.image_identity = stored["identity"]["image"]
         unknown = None if stored["unknown"] is None else Threshold(**stored["unknown"])
         pose = stored["pose"] and stored["pose"]["origin"]
-        return cls(model.eval(), config, actions, graph, split, stored["summary"], unknown, pose)
+        left_out = tuple(LeftOutClip.from_json(clip) for clip in read_json(folder / LEFT_OUT_FILE))
+        return cls(model.eval(), config, actions, graph, split, stored["summary"], unknown, pose, left_out)
 
 
 def _empty_model(config: TrainConfig, stored: dict[str, Any], num_actions: int, graph: KnowledgeGraph) -> KGCLIP:

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +11,16 @@ from kgclip.data.annotations import read_observations
 from kgclip.data.check import check_dataset
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import SplitOptions
-from kgclip.data.wording import count_of
 from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.dry_run import peak_memory, seconds_of
 from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.extract import extract_features
 from kgclip.engine.frames import CACHED_PER_FRAME
+from kgclip.engine.prepare import with_definitions
 from kgclip.engine.train import train, with_backbone
 from kgclip.errors import KgclipError
 from kgclip.files import lock
-from kgclip.kg.formats.definitions import read_definitions
+from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.inspect import Finding
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, observe
@@ -46,7 +45,7 @@ class FitOptions:
         pose: an estimator of poses, or keypoints; None reads no pose.
         detector: the person detector of a ViTPose model.
         annotations: part annotations in place of those that are made from the poses.
-        definitions: a file of definitions of actions.
+        definitions: a file of definitions of actions, or the word "shipped".
         backbone: see :class:`kgclip.config.ModelConfig`.
         frames: T, frames a clip.
         source_pattern: see :class:`kgclip.config.TrainConfig`.
@@ -105,8 +104,7 @@ class Fitting:
         """
         choose_device(options.device)
         dataset = open_dataset(options.clips, options.annotations, options.source_pattern)
-        if options.definitions is not None:
-            read_definitions(options.definitions, dataset.actions)
+        with_definitions(KnowledgeGraph.from_edges([]), options.definitions, dataset)
         findings = check_dataset(dataset, workers=options.workers, progress=progress)
         errors = [finding for finding in findings if finding.severity == "error"]
         if errors:
@@ -179,7 +177,12 @@ class Fitting:
         out = config.out
         before = out.with_name(f"{out.name}.before")
         if not _has_movements(config):
-            say("no movements are known for these clips: the model has no graph")
+            if config.definitions is not None:
+                raise KgclipError(
+                    f"--definitions {config.definitions}: no movement is known for these clips, so that definitions "
+                    "cannot be used; give --pose or --annotations"
+                )
+            say("no movement is known for these clips, so that the model has no graph; --pose makes one")
             config = replace(config, model=replace(config.model, graph=False))
         if out.exists():
             shutil.rmtree(before, ignore_errors=True)
@@ -225,8 +228,3 @@ def _has_movements(config: TrainConfig) -> bool:
         return False
     dataset = open_dataset(config.data, config.annotations, config.source_pattern)
     return not read_observations(dataset, workers=config.workers, progress=False).parts.is_empty()
-
-
-def spent(started: float, clips: int) -> str:
-    """How long a run took, in words."""
-    return f"{count_of(clips, 'clip')} in {time.monotonic() - started:.0f} s"

@@ -14,6 +14,7 @@ from torch import Tensor
 from kgclip.config import TrainConfig, to_json
 from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device, new_head
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
+from kgclip.engine.left_out import left_out_clips
 from kgclip.engine.loop import Trainer, loss_weights
 from kgclip.engine.metrics import fit_temperature
 from kgclip.engine.poses import Poses
@@ -126,7 +127,10 @@ def _train(
         "wall_s": round(time.monotonic() - started, 2),
     }
     origin = None if run.poses is None else run.poses.origin
-    checkpoint = Checkpoint(solved.model.cpu(), config, run.actions, final.graph, final.split, summary, unknown, origin)
+    left_out = left_out_clips(final, run.actions, solved.left_out)
+    checkpoint = Checkpoint(
+        solved.model.cpu(), config, run.actions, final.graph, final.split, summary, unknown, origin, left_out
+    )
     checkpoint.save(config.out, extra=(state.log_file,) if config.trains else ())
     shutil.rmtree(folder)
     return checkpoint

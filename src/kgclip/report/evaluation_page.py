@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
 
 from kgclip.data.wording import printable
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation
+from kgclip.engine.metrics import NUM_BINS
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.provenance import provenance
+from kgclip.engine.unknown import Threshold
 from kgclip.files import atomic_folder
 from kgclip.models.kgclip import Score
 from kgclip.progress import progress_bar
@@ -97,42 +100,41 @@ def evaluation_data(
 
 def _headline(checkpoint: Checkpoint, evaluation: Evaluation, score: Score) -> list[dict[str, Any]]:
     """The figures at the top, each with its interval."""
-    labels, bootstrap = evaluation.labels, Bootstrap(evaluation.sources)
+    labels = evaluation.labels
     confidence = checkpoint.model.probability(score).max(dim=1).values
-    right = top(score.total, labels, 1)
-    rows = [
-        ("top1", "Right first time", bootstrap.share(right), "share of clips whose action is ranked first"),
-        (
-            "top5",
-            "Among the first five",
-            bootstrap.share(top(score.total, labels, 5)),
-            "share of clips whose action is among the five highest",
-        ),
-    ]
-    if checkpoint.unknown is not None:
-        answered = confidence >= checkpoint.unknown.value
-        rows += [
-            (
-                "answered_top1",
-                "Right when it answers",
-                bootstrap.share(right, answered),
-                "top-1 of the clips at or above the threshold",
-            ),
-            (
-                "coverage",
-                "Answers given",
-                bootstrap.share(answered),
-                "share of clips at or above the threshold; the rest is “unknown”",
-            ),
-        ]
-    rows.append(
-        (
-            "ece",
-            "Calibration error",
-            bootstrap.calibration_error(confidence, right),
-            "mean distance of stated and true accuracy, 15 bins (ECE)",
-        )
-    )
+    among_five = top(score.total, labels, 5)
+    return headline(evaluation.sources, confidence, top(score.total, labels, 1), checkpoint.unknown, among_five)
+
+
+def headline(
+    sources: Sequence[str],
+    confidence: Float[Tensor, " B"],
+    right: Bool[Tensor, " B"],
+    threshold: Threshold | None,
+    among_five: Bool[Tensor, " B"] | None = None,
+) -> list[dict[str, Any]]:
+    """The figures at the top of a page, each with its interval.
+
+    Args:
+        sources: of the clips.
+        confidence: probability of their first action.
+        right: whether that is their label.
+        threshold: of "unknown", where the model has one.
+        among_five: whether the label is among the first five, where that is known.
+    """
+    bootstrap = Bootstrap(sources)
+    rows = [("top1", "Right first time", bootstrap.share(right), "share of clips whose action is ranked first")]
+    if among_five is not None:
+        what = "share of clips whose action is among the five highest"
+        rows.append(("top5", "Among the first five", bootstrap.share(among_five), what))
+    if threshold is not None:
+        answered = confidence >= threshold.value
+        what = "top-1 of the clips at or above the threshold"
+        rows.append(("answered_top1", "Right when it answers", bootstrap.share(right, answered), what))
+        what = "share of clips at or above the threshold; the rest is “unknown”"
+        rows.append(("coverage", "Answers given", bootstrap.share(answered), what))
+    what = f"mean distance of stated and true accuracy, {NUM_BINS} bins (ECE)"
+    rows.append(("ece", "Calibration error", bootstrap.calibration_error(confidence, right), what))
     return [
         {
             "key": key,

@@ -50,6 +50,11 @@ const first = pairs()[0];
     ` (${first[2]}\u00a0of\u00a0${X.filter(x => x.y === first[0]).length}).`
   ] : ".")
 }
+// A fitted model says more in words.
+if (D.notes && D.notes.length) {
+  $("words").hidden = false;
+  put("notes", D.notes.map(x => h("li", {}, x)))
+}
 $("kn").textContent = "Whiskers and brackets: " + D.interval_note + ".";
 put("kpi", D.headline.map(({
   label,
