@@ -1,6 +1,7 @@
 """Wrong graphs, whose gain does not come from knowledge, and bounds: arms that know more than a recognizer may."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from kgclip.errors import KgclipError
 from kgclip.kg.build import build_graph, project
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.schema import ENTITY_KINDS
+from kgclip.kg.shipped import SHIPPED, definitions_for
 
 DEFINITIONS_GIVEN = "KG-CLIP, definitions given"
 TRUE_MOVEMENTS = "true movements at test"
+SHIPPED_DEFINITIONS = "KG-CLIP, shipped definitions"
 
 
 def shuffle_shows(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
@@ -111,8 +114,19 @@ def definitions_given(setting: Setting) -> Fitted:
     return trained(graph=with_definitions)(setting)
 
 
+def with_shipped(graph: KnowledgeGraph, seed: int) -> KnowledgeGraph:
+    """Actions without a clip are defined by what the package says of them, with nothing of what their clips show."""
+    seen = {edge.tail for edge in graph.edges("performs")}
+    measured = [edge for edge in graph.edges("consists_of") if edge.head in seen]
+    novel = [action for action in graph.entities("action") if action not in seen]
+    written = definitions_for(Path(SHIPPED), novel, movements=graph.entities("movement")).edges("consists_of")
+    edges = [*graph.edges("performs"), *graph.edges("shows"), *measured, *written]
+    return _like(graph, edges, {"definitions": SHIPPED, "seed": seed})
+
+
 CONTROLS: dict[str, Arm] = {
     "KG-CLIP, shows shuffled": trained(graph=shuffle_shows),
     "KG-CLIP, consists_of shuffled": trained(graph=shuffle_consists_of),
 }
+WRITTEN: dict[str, Arm] = {SHIPPED_DEFINITIONS: trained(graph=with_shipped)}
 BOUNDS: dict[str, Arm] = {TRUE_MOVEMENTS: true_movements, DEFINITIONS_GIVEN: definitions_given}
