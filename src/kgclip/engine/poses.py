@@ -12,7 +12,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import digest
 from kgclip.pose.annotate import PoseSource
 from kgclip.pose.brought import is_keypoints
-from kgclip.pose.keypoints import ClipPose, read_keypoints
+from kgclip.pose.keypoints import ClipPose, pose_of, read_keypoints
 from kgclip.pose.numbers import clip_numbers, number_names
 
 
@@ -31,11 +31,15 @@ class Poses:
         self.clips, self.origin = read_keypoints(file)
         self._numbers: dict[str, Float[Tensor, " S"]] = {}
 
+    def of(self, clip: str) -> ClipPose | None:
+        """The pose of a clip, by its id or else its file name; None where there is none."""
+        return pose_of(self.clips, clip)
+
     def numbers(self, clips: Sequence[str]) -> Float[Tensor, "B S"]:
         """Pose numbers of these clips, rows of NaN for those without keypoints; computed once."""
-        new = [clip for clip in clips if clip in self.clips and clip not in self._numbers]
+        new = {clip: pose for clip in clips if clip not in self._numbers and (pose := self.of(clip)) is not None}
         if new:
-            self._numbers |= dict(zip(new, numbers_of([self.clips[clip] for clip in new]), strict=True))
+            self._numbers |= dict(zip(new, numbers_of(list(new.values())), strict=True))
         nobody = torch.full((width(),), torch.nan)
         return torch.stack([self._numbers.get(clip, nobody) for clip in clips])
 
@@ -45,7 +49,7 @@ class Poses:
         Raises:
             KgclipError: no clip has any.
         """
-        if not any(clip in self.clips and self.clips[clip].tracks for clip in clips):
+        if not any(pose.tracks for clip in clips if (pose := self.of(clip)) is not None):
             raise KgclipError(
                 f"{self.file}: shows nobody in any of {len(clips)} clips, such as {clips[0]}; give the keypoints that "
                 "`kgclip annotate` wrote for these clips"

@@ -11,7 +11,7 @@ import orjson
 from jaxtyping import Float32
 
 from kgclip.errors import KgclipError
-from kgclip.pose.keypoints import ClipPose, read_keypoints
+from kgclip.pose.keypoints import ClipPose, pose_of, read_keypoints
 from kgclip.pose.skeleton import NUM_JOINTS
 from kgclip.pose.tracks import link_tracks
 from kgclip.video.decode import open_video
@@ -61,9 +61,9 @@ class BroughtKeypoints:
             KgclipError: there are none of it, they do not fit the video, or one of the two cannot be read.
         """
         names = (clip, video.stem)
-        for name in names:
-            if name in self._poses:
-                return self._poses[name]
+        poses = [pose for name in names if (pose := pose_of(self._poses, name)) is not None]
+        if poses:
+            return poses[0]
         frames = next(filter(None, (self._frames.get(name) or self._read(name) for name in names)), None)
         if not frames:
             raise KgclipError(f"{self.path}: has no keypoints of {clip}; expected {clip}.json or a folder {clip}")

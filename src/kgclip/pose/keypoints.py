@@ -80,6 +80,18 @@ class ClipPose:
         return np.rint((self.time_s - self.time_s[0]) * GRID_RATE).astype(np.int64)
 
 
+def pose_of(poses: Mapping[str, ClipPose], clip: str) -> ClipPose | None:
+    """The pose of a clip: by its id, or by its file name where only one clip has it.
+
+    The same file may lie in class folders here and in a data set whose ids have none there.
+    """
+    if clip in poses:
+        return poses[clip]
+    name = clip.rsplit("/", 1)[-1]
+    same = [other for other in poses if other.rsplit("/", 1)[-1] == name]
+    return poses[same[0]] if len(same) == 1 else None
+
+
 def write_keypoints(path: Path, poses: Mapping[str, ClipPose], origin: Mapping[str, object]) -> None:
     """Write the keypoints of clips, with where they come from; a frame without people has one row without a person."""
     tables = [_rows(clip, poses[clip]) for clip in sorted(poses)]

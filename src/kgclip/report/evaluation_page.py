@@ -54,7 +54,7 @@ def write_evaluation(
         for i, (clip, path) in enumerate(zip(evaluation.clips, evaluation.paths, strict=True)):
             links = Links(f"../{PAGE}", f"{i - 1}.html" if i else None, f"{i + 1}.html" if i + 1 < count else None)
             truth = checkpoint.actions[int(evaluation.labels[i])]
-            pose = None if evaluation.poses is None else evaluation.poses.clips.get(clip)
+            pose = None if evaluation.poses is None else evaluation.poses.of(clip)
             explanation = recognizer.predict(path, frames=num_frames, pose=pose)
             page = explanation_page(explanation, clip_id=printable(clip), truth=truth, links=links)
             write_page(temporary / CLIPS / f"{i}.html", page)

@@ -1,0 +1,156 @@
+"""From clips to a model in one call: what is done is kept, and what goes wrong loses nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from kgclip.config import TrainConfig
+from kgclip.data.dataset import open_dataset
+from kgclip.engine import fit as module
+from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.evaluate import evaluate, open_evaluation
+from kgclip.engine.fit import ANNOTATIONS, FEATURES, MODEL, FitOptions, Fitting
+from kgclip.engine.predict import Recognizer
+from kgclip.errors import KgclipError
+
+KEYPOINTS = "keypoints.parquet"
+
+
+@pytest.fixture(scope="module")
+def clips(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of six actions, nothing but videos."""
+    folder = tmp_path_factory.mktemp("own") / "clips"
+    for name in sorted(path.name for path in (figures / "train_videos").iterdir())[:6]:
+        (folder / name).mkdir(parents=True)
+        for video in (figures / "train_videos" / name).iterdir():
+            (folder / name / video.name).symlink_to(video)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(clips: Path, figures: Path, tmp_path_factory: pytest.TempPathFactory) -> FitOptions:
+    """A model made of them with the figures' true keypoints."""
+    out = tmp_path_factory.mktemp("fit") / "out"
+    options = FitOptions(
+        clips, out, pose=str(figures / KEYPOINTS), backbone="synthetic", frames=4, workers=1, device="cpu"
+    )
+    Fitting.open(options, progress=False).run(lambda _: None, progress=False)
+    return options
+
+
+def test_the_model_reads_pose_and_has_a_graph_without_any_annotation(fitted: FitOptions):
+    checkpoint = Checkpoint.load(fitted.out / MODEL)
+    assert checkpoint.model.pose is not None
+    assert checkpoint.model.path.readable
+    assert len(checkpoint.actions) == 6
+    assert len(checkpoint.left_out) == 24
+    assert checkpoint.summary["left_out_top1"] > 0.5
+    assert (fitted.out / ANNOTATIONS / KEYPOINTS).is_file()
+
+
+def test_new_clips_are_recognized_with_a_reason_read_from_pose(fitted: FitOptions, figures: Path):
+    recognizer = Recognizer.from_pretrained(fitted.out / MODEL, pose=str(figures / KEYPOINTS))
+    test = sorted((figures / "test_videos").iterdir())[:6]
+    explained = [recognizer.predict(next(folder.iterdir())) for folder in test]
+    right = [e.actions[0].action == folder.name.replace("_", " ") for e, folder in zip(explained, test, strict=True)]
+    assert sum(right) >= 4
+    for explanation in explained:
+        assert explanation.keypoints is not None
+        first = explanation.actions[0]
+        assert first.s_pose is not None
+        listed = sum(movement.contribution() for movement in explanation.movements)
+        assert first.score == pytest.approx(first.appearance + first.s_pose + first.rest + listed, abs=1e-4)
+        sources = {movement.source for movement in explanation.movements}
+        assert sources == {"pose"}
+        assert all(0 <= s.start_s <= s.end_s for m in explanation.movements for s in m.spans)
+
+
+def test_without_pose_the_same_model_goes_by_looks(fitted: FitOptions, figures: Path):
+    recognizer = Recognizer.from_pretrained(fitted.out / MODEL, pose="none")
+    video = next(next(iter(sorted((figures / "test_videos").iterdir()))).iterdir())
+    explanation = recognizer.predict(video)
+    assert explanation.keypoints is None
+    assert {movement.source for movement in explanation.movements} == {"appearance"}
+
+
+def test_it_is_evaluated_with_keypoints_and_not_without(fitted: FitOptions, clips: Path, figures: Path, tmp_path: Path):
+    checkpoint = Checkpoint.load(fitted.out / MODEL)
+    data = tmp_path / "test"
+    for folder in clips.iterdir():
+        (data / folder.name).mkdir(parents=True)
+        for video in (figures / "test_videos" / folder.name).iterdir():
+            (data / folder.name / video.name).symlink_to(video)
+    with pytest.raises(KgclipError, match=r"--keypoints: this model reads pose by .*; give the keypoints\.parquet"):
+        open_evaluation(checkpoint, data)
+    evaluation = open_evaluation(checkpoint, data, keypoints=figures / KEYPOINTS)
+    report, score = evaluate(checkpoint, evaluation)
+    assert score.pose is not None
+    assert report["parts"]["pose"] > 1 / 6
+    assert report["top1"] >= 4 / 6
+
+
+def test_a_second_run_takes_what_is_there(fitted: FitOptions, monkeypatch: pytest.MonkeyPatch):
+    def never(*args: object, **options: object) -> None:
+        raise AssertionError("was done again")
+
+    monkeypatch.setattr("kgclip.pose.annotate.observe", never)
+    monkeypatch.setattr("kgclip.engine.encoder.FrameEncoder.encode", never)
+    before = Checkpoint.load(fitted.out / MODEL)
+    fitting = Fitting.open(fitted, progress=False)
+    assert set(fitting.estimate().seconds) == {"the rest"}
+    after = fitting.run(lambda _: None, progress=False)
+    assert after.hash == before.hash
+
+
+def test_a_training_that_fails_leaves_the_model_before(fitted: FitOptions, monkeypatch: pytest.MonkeyPatch):
+    before = Checkpoint.load(fitted.out / MODEL).hash
+
+    def fails(config: TrainConfig, **options: object) -> None:
+        raise KgclipError("no")
+
+    monkeypatch.setattr(module, "train", fails)
+    with pytest.raises(KgclipError, match="no"):
+        Fitting.open(fitted, progress=False).run(lambda _: None, progress=False)
+    assert Checkpoint.load(fitted.out / MODEL).hash == before
+    assert sorted(path.name for path in fitted.out.iterdir()) == [ANNOTATIONS, FEATURES, MODEL]
+
+
+def test_without_pose_there_is_no_graph_and_that_is_said(fitted: FitOptions, tmp_path: Path):
+    out = tmp_path / "plain"
+    out.mkdir()
+    (out / FEATURES).symlink_to(fitted.out / FEATURES)
+    said: list[str] = []
+    options = replace(fitted, pose=None, out=out)
+    checkpoint = Fitting.open(options, progress=False).run(said.append, progress=False)
+    assert not checkpoint.config.model.graph
+    assert "no movement is known for these clips, so that the model has no graph; --pose makes one" in said
+    with pytest.raises(KgclipError, match=r"--definitions shipped: no movement is known for these clips"):
+        Fitting.open(replace(options, definitions=Path("shipped")), progress=False).run(said.append, progress=False)
+
+
+def test_an_action_without_clips_is_learned_from_its_definition(fitted: FitOptions, tmp_path: Path):
+    definitions = tmp_path / "actions.yaml"
+    definitions.write_text("standing on one leg:\n  left leg raise: 0.9\n  right leg stand: 0.9\n")
+    options = replace(fitted, definitions=definitions)
+    checkpoint = Fitting.open(options, progress=False).run(lambda _: None, progress=False)
+    assert "standing on one leg" in checkpoint.actions
+    k = checkpoint.actions.index("standing on one leg")
+    assert bool(checkpoint.model.path.defined[k])
+    assert torch.isfinite(checkpoint.model.path.weights[k]).all()
+
+
+def test_clips_that_cannot_be_read_are_named_before_anything_is_done(clips: Path, tmp_path: Path):
+    broken = tmp_path / "clips"
+    for folder in sorted(clips.iterdir())[:2]:
+        (broken / folder.name).mkdir(parents=True)
+        for video in folder.iterdir():
+            (broken / folder.name / video.name).symlink_to(video)
+    first = open_dataset(broken).clips[0].path
+    first.unlink()
+    first.write_bytes(b"no video")
+    options = FitOptions(broken, tmp_path / "out", backbone="synthetic", device="cpu")
+    with pytest.raises(KgclipError, match=rf"1 clip that cannot be read as videos: .*{first.name}"):
+        Fitting.open(options, progress=False)
+    assert not (tmp_path / "out").exists()
