@@ -9,15 +9,21 @@ import pytest
 import torch
 
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.explanation import SEEN, Explanation
+from kgclip.engine.explain import explain, read_windows
+from kgclip.engine.explanation import SEEN, ClipFacts, Explanation, Span
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.reasons import probabilities
 from kgclip.engine.unknown import Threshold
+from kgclip.video.frames import read_clip
 
 
 @pytest.fixture(scope="module")
 def recognizer(kg_model: Path) -> Recognizer:
-    return Recognizer.from_pretrained(kg_model)
+    """Of so few clips that no movement can be told; here it is said to be seen from a little above the average."""
+    made = Recognizer.from_pretrained(kg_model)
+    assert made.model.path.seen_from.isinf().all()
+    made.model.path.seen_from.copy_(made.model.path.baseline + 0.05)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +145,35 @@ def test_the_threshold_is_stored_with_the_model(kg_checkpoint: Checkpoint, train
 
 
 def test_a_movement_counts_as_seen_where_readings_are_right(kg_checkpoint: Checkpoint):
-    path = kg_checkpoint.model.path
-    shown, read = torch.zeros(10, 2), torch.linspace(1, 0, 10)[:, None].repeat(1, 2)
-    shown[[0, 1, 2, 4, 5], 0] = 0.4  # of 5 clips 4 are right, of 6 clips 5, of 7 clips 5
-    shown[8:, 1] = 0.5
-    small = type(path)(3, 2)
+    shown, read = torch.zeros(20, 3), torch.linspace(1, 0, 20)[:, None].repeat(1, 3)
+    shown[:9, 0] = 0.4  # 8 of 8 and of two more are 0.8; so are 9 of 9 more than that, and not 9 of 10
+    shown[[0, 1, 2, 3, 4, 5, 6], 1] = 0.4  # 7 of 7 are too few
+    shown[10:, 2] = 0.5
+    small = type(kg_checkpoint.model.path)(3, 3)
     small.fit_seen(shown, read)
-    assert small.seen_from.tolist() == pytest.approx([read[5, 0].item(), math.inf])
+    assert small.seen_from.tolist() == pytest.approx([read[8, 0].item(), math.inf, math.inf])
+
+
+def test_what_frames_over_the_whole_clip_do_not_show_is_faint_at_most(recognizer: Recognizer, figures: Path):
+    video = sorted((figures / "test_videos").rglob("*.mp4"))[0]
+    clip = read_clip(video, 8)
+    with torch.no_grad():
+        features = recognizer.encoder.encode(clip.images).float()
+        windows, score = read_windows(recognizer.model, features), recognizer.model(features[None])
+    assert windows.rows == ((0, 3), (2, 5), (4, 7))
+    times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())
+    facts = ClipFacts(clip.fps, clip.num_frames, clip.duration_s, 64, 64, times, indices)
+    path = recognizer.model.path
+    before = path.seen_from.clone()
+    path.seen_from.copy_(path.baseline + 0.01)
+    high, low = torch.ones(len(path.baseline)), torch.zeros(len(path.baseline))
+    try:
+        seen, faint = (
+            explain(recognizer.checkpoint, "a.mp4", facts, score, replace(windows, spread=spread, shares=shares))
+            for spread, shares in ((high, high.expand(3, -1)), (low, high.expand(3, -1)))
+        )
+    finally:
+        path.seen_from.copy_(before)
+    assert all(movement.seen for movement in seen.movements)
+    assert all(movement.spans and not movement.seen for movement in faint.movements)
+    assert seen.movements[0].spans == (Span(times[0], times[7], 1.0, indices[0], indices[7]),)

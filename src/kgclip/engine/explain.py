@@ -11,6 +11,7 @@ from torch import Tensor
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.explanation import (
     FAINT,
+    MOST_FAINT,
     NUM_SHARES,
     SEEN,
     ActionScore,
@@ -27,6 +28,7 @@ from kgclip.kg.movement import Movement
 from kgclip.kg.phrases import phrase
 from kgclip.models.evidence import WINDOW
 from kgclip.models.kgclip import KGCLIP, Score
+from kgclip.models.pooling import phases
 from kgclip.pose.keypoints import ClipPose
 
 # How many movements are listed because they add most to the answer, part it from the runner-up, or make up the first
@@ -41,10 +43,13 @@ class Windows:
     Attributes:
         shares: of the movements in each window.
         rows: first and last of its frames, as positions among those read.
+        spread: the movements as read from as many frames spread over the clip, which is how it was learned from which
+            share on they count as seen.
     """
 
     shares: Float[Tensor, "W M"]
     rows: tuple[tuple[int, int], ...]
+    spread: Float[Tensor, " M"]
 
 
 def window_rows(num_frames: int) -> tuple[tuple[int, int], ...]:
@@ -56,7 +61,9 @@ def window_rows(num_frames: int) -> tuple[tuple[int, int], ...]:
 def read_windows(model: KGCLIP, features: Float[Tensor, "T F"]) -> Windows:
     """The movements in stretches of a clip."""
     rows = window_rows(len(features))
-    return Windows(model(torch.stack([features[first : last + 1] for first, last in rows])).shares, rows)
+    spread = phases(features[None], min(WINDOW, len(features)), 1)[0]
+    shares = model(torch.cat([spread, *(features[None, first : last + 1] for first, last in rows)])).shares
+    return Windows(shares[1:], rows, shares[0])
 
 
 def explain(
@@ -185,13 +192,16 @@ def _spans(model: KGCLIP, windows: Windows, clip: ClipFacts, m: int) -> tuple[Sp
     """Windows in which a movement is read strongly enough; those that touch are one span.
 
     The strength is ½ at the share from which on the movement counts as seen, and grows with the distance from the
-    average clip's share. What is faint beside a seen span is left out.
+    average clip's share. Where frames spread over the clip do not show it, windows of it are faint at most. What is
+    faint beside a seen span is left out.
     """
     seen_from, baseline = model.path.seen_from[m], model.path.baseline[m]
-    strengths = (SEEN * (windows.shares[:, m] - baseline) / (seen_from - baseline)).clamp(0, 1).tolist()
+    strengths = (SEEN * (windows.shares[:, m] - baseline) / (seen_from - baseline)).clamp(0, 1)
+    if windows.spread[m] < seen_from:
+        strengths = strengths.clamp(max=MOST_FAINT)
     every = [
         Span(clip.times_s[first], clip.times_s[last], strength, clip.indices[first], clip.indices[last])
-        for strength, (first, last) in zip(strengths, windows.rows, strict=True)
+        for strength, (first, last) in zip(strengths.tolist(), windows.rows, strict=True)
     ]
     seen = _joined([span for span in every if span.strength >= SEEN])
     faint = _joined([span for span in every if FAINT <= span.strength < SEEN])

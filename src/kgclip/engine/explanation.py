@@ -10,7 +10,7 @@ from kgclip.kg.phrases import Phrase
 
 FORMAT = "kgclip.explanation/1"
 # Spans of less strength are faint: more than the average clip shows, less than counts as seen.
-SEEN, FAINT = 0.5, 0.25
+SEEN, MOST_FAINT, FAINT = 0.5, 0.49, 0.25
 # Actions whose share of each movement is listed, beside the weights of all.
 NUM_SHARES = 5
 MAX_MOVEMENTS, MAX_TRIPLETS = 10, 8
