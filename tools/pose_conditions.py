@@ -1,0 +1,277 @@
+"""Where pose helps and where it fails: accuracy by view, visible legs and scores, on worse keypoints, and beside others.
+
+    python -m tools.pose_conditions ANNOTATIONS/keypoints.parquet DATA --features features.safetensors \
+        --annotations ANNOTATIONS --pose movenet.tflite
+
+Prints docs/generated/pose_conditions.md. Clips that are named as HMDB's (…_u_cm_np1_ba_med_0) are also grouped by what
+their names say of them.
+"""
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from jaxtyping import Bool
+from tyro.conf import Positional
+
+from experiments.data import open_data
+from experiments.family import KG_CLIP
+from experiments.protocol import DataSpec
+from experiments.tables import git
+from kgclip.data.dataset import Clip, DataSet, open_dataset
+from kgclip.data.features import FeatureFile
+from kgclip.errors import KgclipError
+from kgclip.identity import describe
+from kgclip.pose.estimators.estimator import open_estimator
+from kgclip.pose.keypoints import ClipPose, read_keypoints
+from kgclip.pose.skeleton import ANKLES, KNEES, KNOWN_SCORE
+from tools.pose_answers import ARMS, FRAMES_ALONE, NOT_ASKED, POSE_ALONE, UNCHANGED, Answers, answer
+from tools.pose_interventions import INTERVENTIONS, intervene
+from tools.two_people import Beside, look, pair_up, summary
+
+HMDB_NAME = re.compile(r"_([fuhl])_(cm|nm)_np([0-3])_(fr|ba|le|ri)_(bad|med|goo)_\d+$")
+HMDB_LABELS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("visible part of the body", {"f": "full body", "u": "upper body", "h": "head", "l": "lower body"}),
+    ("camera", {"nm": "at rest", "cm": "moving"}),
+    ("people, by the name", {"0": "none", "1": "one", "2": "two", "3": "three"}),
+    ("viewpoint", {"fr": "front", "ba": "back", "le": "left", "ri": "right"}),
+    ("quality", {"goo": "good", "med": "medium", "bad": "bad"}),
+)
+BESIDE_BLACK, BESIDE_CLIP, NEXT_TO = "beside a black picture", "beside another clip", "next to another's person"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured.
+
+    Attributes:
+        keypoints: of all clips, by `kgclip annotate`.
+        data: folder of labeled clips.
+        features: cached features of their frames.
+        annotations: made from the keypoints; None takes the data set's own.
+        pose: the estimator that the keypoints are by, for two people side by side; None leaves that out.
+        folds: source-grouped.
+        seeds: of folds and training.
+        pairs: clips that are put beside another one.
+    """
+
+    keypoints: Positional[Path]
+    data: Positional[Path]
+    features: Path
+    annotations: Path | None = None
+    pose: Path | None = None
+    folds: int = 3
+    seeds: int = 5
+    pairs: int = 60
+
+
+def groupings(clips: Sequence[str], poses: Mapping[str, ClipPose]) -> dict[str, dict[str, str]]:
+    """By title: the group of each clip; clips without HMDB's labels are in no group of those."""
+    named = {clip: match.groups() for clip in clips if (match := HMDB_NAME.search(clip))}
+    tables: dict[str, dict[str, str]] = {}
+    for index, (title, words) in enumerate(HMDB_LABELS):
+        tables[title] = {clip: word for letter, word in words.items() for clip in named if named[clip][index] == letter}
+    scores = {clip: mean_score(poses[clip]) for clip in clips}
+    low, high = np.quantile([*scores.values()], (1 / 3, 2 / 3))
+    names = (f"below {low:.2f}", f"{low:.2f} to {high:.2f}", f"above {high:.2f}")
+    thirds = {clip: int(np.digitize(score, (low, high))) for clip, score in scores.items()}
+    tables["mean score of the keypoints"] = {clip: names[third] for clip, third in _sorted(thirds)}
+    names = ("below 10 %", "10 to 90 %", "above 90 %")
+    legs = {clip: int(np.digitize(share_with_legs(poses[clip]), (0.1, 0.9))) for clip in clips}
+    tables["share of frames with a known leg"] = {clip: names[third] for clip, third in _sorted(legs)}
+    return tables
+
+
+def _sorted(codes: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(codes.items(), key=lambda item: item[1])
+
+
+def mean_score(pose: ClipPose) -> float:
+    """Mean score of the subject's joints; 0 where nobody is seen."""
+    return float(pose.tracks[0].keypoints[:, :, 2].mean()) if pose.tracks else 0.0
+
+
+def share_with_legs(pose: ClipPose) -> float:
+    """Share of the observed frames in which knee and ankle of the same leg of the subject are known."""
+    if not pose.tracks:
+        return 0.0
+    score = pose.tracks[0].keypoints[:, :, 2]
+    known = (score[:, KNEES] >= KNOWN_SCORE) & (score[:, ANKLES] >= KNOWN_SCORE)
+    return float(known.any(1).sum() / len(pose.frame_index))
+
+
+class Results:
+    """Which answers are right, and tables of them.
+
+    Args:
+        answers: see :func:`tools.pose_answers.answer`.
+        actions: index of the true action of each clip.
+    """
+
+    def __init__(self, answers: Answers, actions: np.ndarray):
+        self.answers, self.actions = answers, actions
+
+    def top1(self, condition: str, arm: str, among: Bool[np.ndarray, " clips"], truth: np.ndarray | None = None) -> str:
+        """Percent right of some clips: mean and deviation over seeds."""
+        given = self.answers[condition, arm]
+        asked = among & (given != NOT_ASKED).all(0)
+        right = (given == (self.actions if truth is None else truth))[:, asked]
+        if not right.size:
+            return "–"
+        seeds = 100 * right.mean(1)
+        return f"{seeds.mean():.1f} ± {seeds.std(ddof=min(1, len(seeds) - 1)):.1f}"
+
+    def beyond_actions(self, arm: str, among: Bool[np.ndarray, " clips"]) -> str:
+        """Percent right of some clips, minus that of all clips of the same actions."""
+        right = (self.answers[UNCHANGED, arm] == self.actions).mean(0)
+        usual = np.array([right[self.actions == action].mean() for action in self.actions])
+        return f"{100 * (right - usual)[among].mean():+.1f}"
+
+    def by_group(self, title: str, groups: Mapping[str, str], clips: Sequence[str]) -> Iterator[str]:
+        """The lines of a table."""
+        yield f"| {title} | clips | " + " | ".join(ARMS) + " | " + " | ".join(f"{arm}, beyond" for arm in ARMS) + " |"
+        yield "|---|---:|" + "---:|" * 2 * len(ARMS)
+        for group in dict.fromkeys(groups.values()):
+            among = np.array([groups.get(clip) == group for clip in clips])
+            cells = [self.top1(UNCHANGED, arm, among) for arm in ARMS]
+            cells += [self.beyond_actions(arm, among) for arm in ARMS]
+            yield f"| {group} | {among.sum()} | " + " | ".join(cells) + " |"
+        yield ""
+
+    def by_action(self, names: Sequence[str]) -> Iterator[str]:
+        """The lines of a table of actions, the worst first, with what is most often answered instead."""
+        yield "| action | clips | " + " | ".join(ARMS) + f" | {KG_CLIP} answers instead |"
+        yield "|---|---:|" + "---:|" * len(ARMS) + "---|"
+        given = self.answers[UNCHANGED, KG_CLIP]
+        for index in sorted(set(self.actions), key=lambda k: (given == k)[:, self.actions == k].mean()):
+            among = self.actions == index
+            counts = np.bincount(given[:, among].ravel(), minlength=len(names)) / given[:, among].size
+            counts[index] = 0
+            other = int(counts.argmax())
+            wrong = f"{names[other]} ({100 * counts[other]:.0f} %)" if counts[other] else "–"
+            cells = [self.top1(UNCHANGED, arm, among) for arm in ARMS]
+            yield f"| {names[index]} | {among.sum()} | " + " | ".join(cells) + f" | {wrong} |"
+        yield ""
+
+
+def page(options: Options, results: Results, dataset: DataSet, poses: Mapping[str, ClipPose]) -> Iterator[str]:
+    """The lines on views, scores and worse keypoints."""
+    clips = list(poses)
+    everything = np.ones(len(clips), bool)
+    yield "## By what is seen"
+    yield ""
+    yield f"Top-1, ± deviation over {options.seeds} seeds. *Beyond*: minus that of all clips of the same actions, as groups"
+    yield "differ in their actions."
+    yield ""
+    yield from results.by_group("all", dict.fromkeys(clips, "all clips"), clips)
+    for title, groups in groupings(clips, poses).items():
+        if groups:
+            yield from results.by_group(title, groups, clips)
+    yield from results.by_action(dataset.actions)
+    yield "## Worse keypoints"
+    yield ""
+    yield "Keypoints of test clips are changed, those of training clips are not."
+    yield f"KG-CLIP with frames alone: {results.top1(UNCHANGED, FRAMES_ALONE, everything)}."
+    yield ""
+    yield f"| keypoints | {POSE_ALONE} | {KG_CLIP} |"
+    yield "|---|---:|---:|"
+    for name in (UNCHANGED, *INTERVENTIONS):
+        cells = [results.top1(name, arm, everything) for arm in (POSE_ALONE, KG_CLIP)]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+    yield ""
+
+
+def two_people_page(
+    results: Results,
+    clips: Sequence[str],
+    looks: Mapping[str, Mapping[str, Beside]],
+    others: Mapping[str, int],
+) -> Iterator[str]:
+    """The lines on two people; ``others`` are the actions of the right clips."""
+    among = np.array([clip in others for clip in clips])
+    truth = np.array([others.get(clip, NOT_ASKED) for clip in clips])
+    yield "## Two people side by side"
+    yield ""
+    yield f"{len(others)} clips, each at the left of one of another action and source. A pose is of whom it is more like in"
+    yield "the keypoints of the clip alone (docs/pose.md#people), and of neither below the likeness of one person."
+    yield "Frames of KG-CLIP are those of the left clip alone: only its pose is disturbed."
+    yield ""
+    summaries = {name: summary([*of.values()]) for name, of in looks.items()}
+    yield "| | " + " | ".join(summaries) + " |"
+    yield "|---|" + "---:|" * len(summaries)
+    for row in next(iter(summaries.values())):
+        yield f"| {row} | " + " | ".join(of[row] for of in summaries.values()) + " |"
+    yield ""
+    yield f"| keypoints of the subject | {POSE_ALONE} | answers the right clip's action | {KG_CLIP} | the right clip's |"
+    yield "|---|---:|---:|---:|---:|"
+    for name in (UNCHANGED, *looks):
+        cells = [results.top1(name, arm, among, of) for arm in (POSE_ALONE, KG_CLIP) for of in (None, truth)]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+    yield ""
+
+
+def main(options: Options) -> None:
+    """Print the page.
+
+    Raises:
+        KgclipError: an input cannot be read, or clips have no keypoints.
+    """
+    commit = git("rev-parse", "--short", "HEAD") or "unknown"
+    dataset = open_dataset(options.data, options.annotations)
+    poses, origin = read_keypoints(options.keypoints)
+    clips = [clip for clip in dataset.clips if clip.id in poses]
+    if len(clips) < len(dataset.clips):
+        raise KgclipError(
+            f"{options.keypoints}: lacks {len(dataset.clips) - len(clips)} clips of {options.data}; annotate them"
+        )
+    poses = {clip.id: poses[clip.id] for clip in clips}
+    pairs = [] if options.pose is None else pair_up(clips, poses, options.pairs)
+    looks = side_by_side_looks(pairs, poses, str(options.pose))
+    conditions = {UNCHANGED: poses} | {name: intervene(poses, change) for name, change in INTERVENTIONS.items()}
+    conditions |= {name: {clip: one.pose for clip, one in of.items()} for name, of in looks.items()}
+    features = FeatureFile(options.features)
+    spec = DataSpec("data", options.data, options.features, options.keypoints, options.annotations, folds=options.folds)
+    with tempfile.TemporaryDirectory() as work:
+        answers = answer(open_data(spec, 0, Path(work)), conditions, options.seeds)
+    results = Results(answers, np.array([dataset.actions.index(str(clip.action)) for clip in clips]))
+    print("# Where pose helps and where it fails\n")
+    print(
+        "Written by `python -m tools.pose_conditions KEYPOINTS DATA --features FILE --annotations FOLDER --pose FILE`"
+    )
+    print(
+        f"with `--folds {options.folds} --seeds {options.seeds} --pairs {options.pairs}`, commit {commit}. Pose alone is a"
+    )
+    print("ridge on pose numbers, as in [pose](pose.md); KG-CLIP reads frames and pose.\n")
+    print("Keypoints: " + ", ".join(f"{key} {value}" for key, value in origin.items() if value) + ".")
+    print(f"Frames: features by {describe(features.encoder)}.\n")
+    print("\n".join(page(options, results, dataset, poses)))
+    if looks:
+        actions = {left.id: dataset.actions.index(str(right.action)) for left, right in pairs}
+        print("\n".join(two_people_page(results, list(poses), looks, actions)))
+
+
+def side_by_side_looks(
+    pairs: Sequence[tuple[Clip, Clip]], poses: Mapping[str, ClipPose], pose: str
+) -> dict[str, dict[str, Beside]]:
+    """What an estimator finds in clips beside black and beside another clip, by the left one's id."""
+    if not pairs:
+        return {}
+    estimator = open_estimator(pose)
+    return {
+        BESIDE_BLACK: {left.id: look(left, None, poses, estimator) for left, _ in pairs},
+        BESIDE_CLIP: {left.id: look(left, right, poses, estimator) for left, right in pairs},
+        NEXT_TO: {left.id: look(left, right, poses, estimator, near=True) for left, right in pairs},
+    }
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Options))
+    except KgclipError as error:
+        print(f"pose_conditions: {error}", file=sys.stderr)
+        sys.exit(2)
