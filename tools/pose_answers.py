@@ -78,8 +78,8 @@ def _ask(setting: Setting, fit: TrainedFit, clips: tuple[str, ...], numbers: Flo
 
 
 def _ridge(setting: Setting, numbers: Mapping[str, Tensor], changed: Float[Tensor, "B S"]) -> Int[np.ndarray, " B"]:
-    clips = setting.prepared.split.train
+    clips = setting.prepared.split.labelled
     train = torch.stack([numbers[clip] for clip in clips]).numpy()
     scaled = standardized(np.concatenate([train, changed.numpy()]), list(range(len(train))))
     ridge = RidgeClassifier(alpha=RIDGE).fit(scaled[: len(train)], setting.labels(clips).numpy())
-    return ridge.predict(scaled[len(train) :])
+    return np.asarray(ridge.predict(scaled[len(train) :]))

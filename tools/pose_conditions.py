@@ -1,4 +1,4 @@
-"""Where pose helps and where it fails: accuracy by view, visible legs and scores, on worse keypoints, and beside others.
+"""Where pose helps and where it fails: accuracy by view, legs and scores, on worse keypoints, and beside others.
 
     python -m tools.pose_conditions ANNOTATIONS/keypoints.parquet DATA --features features.safetensors \
         --annotations ANNOTATIONS --pose movenet.tflite
@@ -7,7 +7,6 @@ Prints docs/generated/pose_conditions.md. Clips that are named as HMDB's (…_u_
 their names say of them.
 """
 
-import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,19 +28,11 @@ from kgclip.errors import KgclipError
 from kgclip.identity import describe
 from kgclip.pose.estimators.estimator import open_estimator
 from kgclip.pose.keypoints import ClipPose, read_keypoints
-from kgclip.pose.skeleton import ANKLES, KNEES, KNOWN_SCORE
 from tools.pose_answers import ARMS, FRAMES_ALONE, NOT_ASKED, POSE_ALONE, UNCHANGED, Answers, answer
+from tools.pose_groups import groupings
 from tools.pose_interventions import INTERVENTIONS, intervene
 from tools.two_people import Beside, look, pair_up, summary
 
-HMDB_NAME = re.compile(r"_([fuhl])_(cm|nm)_np([0-3])_(fr|ba|le|ri)_(bad|med|goo)_\d+$")
-HMDB_LABELS: tuple[tuple[str, Mapping[str, str]], ...] = (
-    ("visible part of the body", {"f": "full body", "u": "upper body", "h": "head", "l": "lower body"}),
-    ("camera", {"nm": "at rest", "cm": "moving"}),
-    ("people, by the name", {"0": "none", "1": "one", "2": "two", "3": "three"}),
-    ("viewpoint", {"fr": "front", "ba": "back", "le": "left", "ri": "right"}),
-    ("quality", {"goo": "good", "med": "medium", "bad": "bad"}),
-)
 BESIDE_BLACK, BESIDE_CLIP, NEXT_TO = "beside a black picture", "beside another clip", "next to another's person"
 
 
@@ -68,41 +59,6 @@ class Options:
     folds: int = 3
     seeds: int = 5
     pairs: int = 60
-
-
-def groupings(clips: Sequence[str], poses: Mapping[str, ClipPose]) -> dict[str, dict[str, str]]:
-    """By title: the group of each clip; clips without HMDB's labels are in no group of those."""
-    named = {clip: match.groups() for clip in clips if (match := HMDB_NAME.search(clip))}
-    tables: dict[str, dict[str, str]] = {}
-    for index, (title, words) in enumerate(HMDB_LABELS):
-        tables[title] = {clip: word for letter, word in words.items() for clip in named if named[clip][index] == letter}
-    scores = {clip: mean_score(poses[clip]) for clip in clips}
-    low, high = np.quantile([*scores.values()], (1 / 3, 2 / 3))
-    names = (f"below {low:.2f}", f"{low:.2f} to {high:.2f}", f"above {high:.2f}")
-    thirds = {clip: int(np.digitize(score, (low, high))) for clip, score in scores.items()}
-    tables["mean score of the keypoints"] = {clip: names[third] for clip, third in _sorted(thirds)}
-    names = ("below 10 %", "10 to 90 %", "above 90 %")
-    legs = {clip: int(np.digitize(share_with_legs(poses[clip]), (0.1, 0.9))) for clip in clips}
-    tables["share of frames with a known leg"] = {clip: names[third] for clip, third in _sorted(legs)}
-    return tables
-
-
-def _sorted(codes: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(codes.items(), key=lambda item: item[1])
-
-
-def mean_score(pose: ClipPose) -> float:
-    """Mean score of the subject's joints; 0 where nobody is seen."""
-    return float(pose.tracks[0].keypoints[:, :, 2].mean()) if pose.tracks else 0.0
-
-
-def share_with_legs(pose: ClipPose) -> float:
-    """Share of the observed frames in which knee and ankle of the same leg of the subject are known."""
-    if not pose.tracks:
-        return 0.0
-    score = pose.tracks[0].keypoints[:, :, 2]
-    known = (score[:, KNEES] >= KNOWN_SCORE) & (score[:, ANKLES] >= KNOWN_SCORE)
-    return float(known.any(1).sum() / len(pose.frame_index))
 
 
 class Results:
@@ -159,14 +115,27 @@ class Results:
         yield ""
 
 
+def head(options: Options, commit: str, origin: Mapping[str, object], encoder: str) -> Iterator[str]:
+    """The title, and what the page was made from."""
+    yield "# Where pose helps and where it fails"
+    yield ""
+    yield "Written by `python -m tools.pose_conditions KEYPOINTS DATA --features FILE --annotations FOLDER --pose FILE"
+    yield f"--folds {options.folds} --seeds {options.seeds} --pairs {options.pairs}`, commit {commit}."
+    yield "Pose alone is a ridge on pose numbers, as in [pose](pose.md); KG-CLIP reads frames and pose."
+    yield ""
+    yield "Keypoints: " + ", ".join(f"{key} {value}" for key, value in origin.items() if value) + "."
+    yield f"Frames: features by {encoder}."
+    yield ""
+
+
 def page(options: Options, results: Results, dataset: DataSet, poses: Mapping[str, ClipPose]) -> Iterator[str]:
     """The lines on views, scores and worse keypoints."""
     clips = list(poses)
     everything = np.ones(len(clips), bool)
     yield "## By what is seen"
     yield ""
-    yield f"Top-1, ± deviation over {options.seeds} seeds. *Beyond*: minus that of all clips of the same actions, as groups"
-    yield "differ in their actions."
+    yield f"Top-1, ± deviation over {options.seeds} seeds. *Beyond*: minus that of all clips of the same actions,"
+    yield "as groups differ in their actions."
     yield ""
     yield from results.by_group("all", dict.fromkeys(clips, "all clips"), clips)
     for title, groups in groupings(clips, poses).items():
@@ -197,9 +166,10 @@ def two_people_page(
     truth = np.array([others.get(clip, NOT_ASKED) for clip in clips])
     yield "## Two people side by side"
     yield ""
-    yield f"{len(others)} clips, each at the left of one of another action and source. A pose is of whom it is more like in"
-    yield "the keypoints of the clip alone (docs/pose.md#people), and of neither below the likeness of one person."
-    yield "Frames of KG-CLIP are those of the left clip alone: only its pose is disturbed."
+    yield f"{len(others)} clips, each at the left of one of another action and source, their frames as they are, or"
+    yield "without what lies between the two people (*next to*). A pose is of whom it is more like among the"
+    yield "keypoints of each clip alone, and of neither below the [likeness](../pose.md#people) of one person."
+    yield "KG-CLIP sees the left clip's own frames: only its pose is disturbed."
     yield ""
     summaries = {name: summary([*of.values()]) for name, of in looks.items()}
     yield "| | " + " | ".join(summaries) + " |"
@@ -207,7 +177,7 @@ def two_people_page(
     for row in next(iter(summaries.values())):
         yield f"| {row} | " + " | ".join(of[row] for of in summaries.values()) + " |"
     yield ""
-    yield f"| keypoints of the subject | {POSE_ALONE} | answers the right clip's action | {KG_CLIP} | the right clip's |"
+    yield f"| keypoints | {POSE_ALONE} | answers the right one's action | {KG_CLIP} | answers the right one's action |"
     yield "|---|---:|---:|---:|---:|"
     for name in (UNCHANGED, *looks):
         cells = [results.top1(name, arm, among, of) for arm in (POSE_ALONE, KG_CLIP) for of in (None, truth)]
@@ -224,31 +194,23 @@ def main(options: Options) -> None:
     commit = git("rev-parse", "--short", "HEAD") or "unknown"
     dataset = open_dataset(options.data, options.annotations)
     poses, origin = read_keypoints(options.keypoints)
-    clips = [clip for clip in dataset.clips if clip.id in poses]
-    if len(clips) < len(dataset.clips):
+    # What folds test: a test part of the data set's own is left out.
+    clips = [clip for clip in dataset.clips if clip.action is not None and clip.part != "test"]
+    missing = [clip.id for clip in clips if clip.id not in poses]
+    if missing:
         raise KgclipError(
-            f"{options.keypoints}: lacks {len(dataset.clips) - len(clips)} clips of {options.data}; annotate them"
+            f"{options.keypoints}: lacks {len(missing)} clips of {options.data}, such as {missing[0]}; annotate them"
         )
     poses = {clip.id: poses[clip.id] for clip in clips}
     pairs = [] if options.pose is None else pair_up(clips, poses, options.pairs)
     looks = side_by_side_looks(pairs, poses, str(options.pose))
     conditions = {UNCHANGED: poses} | {name: intervene(poses, change) for name, change in INTERVENTIONS.items()}
     conditions |= {name: {clip: one.pose for clip, one in of.items()} for name, of in looks.items()}
-    features = FeatureFile(options.features)
     spec = DataSpec("data", options.data, options.features, options.keypoints, options.annotations, folds=options.folds)
     with tempfile.TemporaryDirectory() as work:
         answers = answer(open_data(spec, 0, Path(work)), conditions, options.seeds)
     results = Results(answers, np.array([dataset.actions.index(str(clip.action)) for clip in clips]))
-    print("# Where pose helps and where it fails\n")
-    print(
-        "Written by `python -m tools.pose_conditions KEYPOINTS DATA --features FILE --annotations FOLDER --pose FILE`"
-    )
-    print(
-        f"with `--folds {options.folds} --seeds {options.seeds} --pairs {options.pairs}`, commit {commit}. Pose alone is a"
-    )
-    print("ridge on pose numbers, as in [pose](pose.md); KG-CLIP reads frames and pose.\n")
-    print("Keypoints: " + ", ".join(f"{key} {value}" for key, value in origin.items() if value) + ".")
-    print(f"Frames: features by {describe(features.encoder)}.\n")
+    print("\n".join(head(options, commit, origin, describe(FeatureFile(options.features).encoder))))
     print("\n".join(page(options, results, dataset, poses)))
     if looks:
         actions = {left.id: dataset.actions.index(str(right.action)) for left, right in pairs}

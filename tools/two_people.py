@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import UInt8
@@ -124,7 +125,7 @@ def summary(looks: Sequence[Beside]) -> dict[str, str]:
     found = [set(one.whose) & {LEFT, RIGHT} for one in looks]
     subjects = [set(one.subject) & {LEFT, RIGHT} for one in looks]
     followed = [[name for name in one.whose if name in (LEFT, RIGHT)] for one in looks]
-    jumps = [sum(a != b for a, b in zip(names, names[1:], strict=False)) for names in followed]
+    jumps = [sum(a != b for a, b in pairwise(names)) for names in followed]
     rows = {f"frames: {name}": _percent(frames[name], frames.total()) for name in (LEFT, RIGHT, NEITHER, NOBODY)}
     for title, sets in (("clips: found", found), ("clips: subject is", subjects)):
         for name, of in (("left alone", {LEFT}), ("right alone", {RIGHT}), ("both in turn", {LEFT, RIGHT})):

@@ -173,7 +173,9 @@ class Fitting:
         encoder = backbone_encoder(load_backbone(model.backbone, model.text).to(choose_device(options.device)))
         paths = {clip.id: clip.path for clip in self.dataset.clips}
         num_frames = CACHED_PER_FRAME * options.frames
-        extract_features(encoder, paths, num_frames, options.out / FEATURES, workers=options.workers, progress=progress)
+        extract_features(
+            encoder, paths, num_frames, options.out / FEATURES, workers=options.workers, progress=progress
+        )
 
     def _train(self, config: TrainConfig, say: Callable[[str], None]) -> Checkpoint:
         out = config.out
