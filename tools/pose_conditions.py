@@ -86,7 +86,8 @@ class Results:
         """Percent right of some clips, minus that of all clips of the same actions."""
         right = (self.answers[UNCHANGED, arm] == self.actions).mean(0)
         usual = np.array([right[self.actions == action].mean() for action in self.actions])
-        return f"{100 * (right - usual)[among].mean():+.1f}"
+        # Adding 0 takes the sign off a rounded -0.
+        return f"{round(100 * (right - usual)[among].mean(), 1) + 0.0:+.1f}"
 
     def by_group(self, title: str, groups: Mapping[str, str], clips: Sequence[str]) -> Iterator[str]:
         """The lines of a table."""
@@ -169,7 +170,8 @@ def two_people_page(
     yield f"{len(others)} clips, each at the left of one of another action and source, their frames as they are, or"
     yield "without what lies between the two people (*next to*). A pose is of whom it is more like among the"
     yield "keypoints of each clip alone, and of neither below the [likeness](../pose.md#people) of one person."
-    yield "KG-CLIP sees the left clip's own frames: only its pose is disturbed."
+    yield "KG-CLIP sees the left clip's own frames: only its pose is disturbed. With these frames alone:"
+    yield f"{results.top1(UNCHANGED, FRAMES_ALONE, among)}."
     yield ""
     summaries = {name: summary([*of.values()]) for name, of in looks.items()}
     yield "| | " + " | ".join(summaries) + " |"
