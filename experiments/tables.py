@@ -126,8 +126,8 @@ def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
     cells = outcome.results.unique(["point", "arm", "seed", "fold"])
     return {
         "command": command,
-        "commit": _git("rev-parse", "--short", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "commit": git("rev-parse", "--short", "HEAD"),
+        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
         "data": outcome.results["data"][0],
         "data_hash": list(outcome.data_hashes),
         "seeds": int(cells["seed"].n_unique()),
@@ -141,7 +141,7 @@ def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _git(*words: str) -> str:
+def git(*words: str) -> str:
     """What git says of the source tree; nothing where there is no git or no repository."""
     try:
         done = subprocess.run(

@@ -9,7 +9,8 @@ from kgclip.pose.keypoints import write_keypoints
 from kgclip.pose.rules import RULES
 from tests.pose.test_frames import clip_pose, figure
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "pose.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = (DOCS / "pose.md").read_text(encoding="utf-8")
 
 
 def test_every_rule_has_its_row():
@@ -25,3 +26,12 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
     exec(compile(code, "docs/pose.md", "exec"), names)
     assert names["numbers"].shape == (2, len(names["names"]))
+
+
+def test_where_pose_fails_is_as_measured():
+    """Each percentage of the section stands on the generated page."""
+    measured = (DOCS / "generated" / "pose_conditions.md").read_text(encoding="utf-8")
+    section = PAGE.split("## Where pose fails")[1]
+    figures = re.findall(r"\b\d+\.\d\b", section)
+    assert len(figures) > 10
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}\b", measured)] == []
