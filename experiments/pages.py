@@ -33,10 +33,14 @@ _BLOCK = re.compile(rf"<!-- results: ([a-z-]+) -->\n.*?{END}", re.DOTALL)
 # Experiments that are shown arm by arm, all data sets side by side, and their metrics.
 SIDE_BY_SIDE = {
     "unseen": ("novel_top1", "generalized_harmonic_mean"),
+    "pose-unseen": ("novel_top1",),
     "controls": ("top1",),
     "ablation": ("top1",),
     "fine-tuning": ("top1",),
 }
+
+# Experiments of many points, whose arms are shown with their means alone.
+ARM_BY_ARM = ("few-labels", "pose")
 
 
 @dataclass(frozen=True)
@@ -136,14 +140,17 @@ def side_by_side(results: Sequence[Kept], preset: str) -> str:
     return f"Differences: minus {experiment.against}.\n\n{table(header, lines)}"
 
 
-def few_labels(results: Sequence[Kept]) -> str:
-    """Means of all arms with few labels, the data sets below each other."""
+def arm_by_arm(results: Sequence[Kept], preset: str) -> str:
+    """Means of all arms of an experiment at every point, the data sets below each other."""
     parts = []
-    for kept in (kept for kept in results if kept.preset == "few-labels"):
-        points = [point.name for point in PRESETS[kept.preset].points]
+    for kept in (kept for kept in results if kept.preset == preset):
+        points = [point.name for point in PRESETS[preset].points]
         of = {point: kept.rows("top1", point) for point in points}
         arms = dict.fromkeys(arm for rows in of.values() for arm in rows)
         lines = [[arm, *(mean_of(rows.get(arm)) for rows in of.values())] for arm in arms]
+        best = [(rows, strongest(rows)) for rows in of.values()]
+        named = [f"{difference_of(rows.get(name or ''), turned=True)} ({name})" for rows, name in best]
+        lines.append(["KG-CLIP minus strongest without graph", *named])
         parts.append(table((f"{title(kept.data)}, top-1, %", *points), lines))
     return "\n\n".join(parts) or NOTHING
 
@@ -177,7 +184,7 @@ def blocks(results: Sequence[Kept], page: Path) -> dict[str, str]:
     return {
         "overview": overview(results),
         "readme": readme(results),
-        "few-labels": few_labels(results),
+        **{preset: arm_by_arm(results, preset) for preset in ARM_BY_ARM},
         **{preset: side_by_side(results, preset) for preset in SIDE_BY_SIDE},
         "runs": runs(results, page),
     }

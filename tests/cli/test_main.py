@@ -331,7 +331,7 @@ def test_json_is_alone_on_stdout(
     out = tmp_path / "results"
     report = value("evaluate", kg_model, "--data", figures, "--features", synthetic_features, "--out", out)
     assert {"top1", "top5", "num_clips", "parts"} <= set(report)
-    assert set(report["parts"]) == {"mm", "tri", "path"}
+    assert set(report["parts"]) == {"mm", "tri", "pose", "path"}
     assert json.loads((out / "report.json").read_text()) == report
     assert (out / "confusion.png").read_bytes().startswith(b"\x89PNG")
     several = value("evaluate", kg_model, "--data", figures, "--features", synthetic_features, "--frames", 1, 2, 4)

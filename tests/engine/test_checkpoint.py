@@ -16,7 +16,7 @@ from kgclip.engine.predict import Recognizer
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 
-FILES = ["config.json", "graph.parquet", "model.safetensors", "split.json"]
+FILES = ["config.json", "graph.parquet", "left_out.json", "model.safetensors", "split.json"]
 
 
 def test_saving_and_loading_changes_nothing(kg_model: Path, kg_checkpoint: Checkpoint, tmp_path: Path):

@@ -35,7 +35,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Setting], tuple[
     def capture(arm: str, setting: Setting) -> tuple[TrainConfig, Prepared]:
         calls: list[Any] = []
 
-        def train(config: TrainConfig, *, prepared: Prepared, show_progress: bool) -> None:
+        def train(config: TrainConfig, *, prepared: Prepared, poses: None, show_progress: bool) -> None:
             calls.append((config, prepared))
             raise CapturedError
 

@@ -107,11 +107,11 @@ def solve(
         mm, tri = gradient(embeddings, names)
     rows = _judged(performs, targets.sources)
     output = mm if tri is None else 0.5 * (mm + tri)
+    if path.readable:
+        path.fit_weight(path_weight, output, path(shares))
     if said is not None and known is not None:
         model.pose_weight.fill_(best_pose_weight(output, said, performs, rows & known))
         output = output + model.pose_weight * said
-    if path.readable:
-        path.fit_weight(path_weight, output, path(shares))
     if trained is not None:
         return SolvedModel(model, None)
     defined = ~performs.any(dim=0)

@@ -13,8 +13,8 @@ from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_scale, 
 
 # How much the movements count, body part by body part, beside looks.
 MOVEMENTS_WEIGHT = 3.0
-# How much poses count beside frames: joints say more of an action than pictures of a few clips do.
-POSE_WEIGHT = 1.5
+# The same beside frames and poses: movements are then read off the joints that the poses show already.
+MOVEMENTS_WEIGHT_BESIDE_POSES = 1.5
 ROUNDS = 4
 # Clips that the graph's definition of an action counts for; of an action without one, the average shares count as one.
 DEFINITION_CLIPS = 10.0
@@ -57,8 +57,10 @@ def complete_labels(
     statistics = powered_statistics(embeddings, embeddings.shape[1])
     center, scale = statistics_scales(statistics)
     looks = looks_of((statistics - center) / scale, performs)
+    weight = MOVEMENTS_WEIGHT
     if pose is not None:
         looks = looks + looks_of_poses(pose, performs)
+        weight = MOVEMENTS_WEIGHT_BESIDE_POSES
     parts = torch.from_numpy(part_index(movements)).to(looks.device)
     states = with_rest(shows, parts)
     definitions = edges["consists_of"][has_clips]
@@ -69,7 +71,7 @@ def complete_labels(
     completed = performs.clone()
     for _ in range(ROUNDS):
         said = z_score(left_out_likelihood(completed, states, prior, counts))
-        total = (looks + MOVEMENTS_WEIGHT * said)[unlabeled]
+        total = (looks + weight * said)[unlabeled]
         completed[unlabeled] = balanced(total, expected)
     everything = edges["performs"].clone()
     everything[:, has_clips] = completed
@@ -91,12 +93,12 @@ def looks_of(x: Float[Tensor, "N S"], performs: Float[Tensor, "N K"]) -> Float[T
 
 
 def looks_of_poses(numbers: Float[Tensor, "N S"], performs: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-    """As :func:`looks_of`, times POSE_WEIGHT, on pose numbers; zeros for clips without a pose."""
+    """As :func:`looks_of`, on pose numbers; zeros for clips without a pose."""
     known = has_pose(numbers)
     looks = torch.zeros_like(performs)
     if performs[known].any():
         mine = numbers[known]
-        looks[known] = POSE_WEIGHT * looks_of(standardized(mine, *known_scales(mine)), performs[known])
+        looks[known] = looks_of(standardized(mine, *known_scales(mine)), performs[known])
     return looks
 
 
