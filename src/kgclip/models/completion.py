@@ -57,10 +57,10 @@ def complete_labels(
     statistics = powered_statistics(embeddings, embeddings.shape[1])
     center, scale = statistics_scales(statistics)
     looks = looks_of((statistics - center) / scale, performs)
-    weight = MOVEMENTS_WEIGHT
+    weight = looks.new_full((len(looks), 1), MOVEMENTS_WEIGHT)
     if pose is not None:
         looks = looks + looks_of_poses(pose, performs)
-        weight = MOVEMENTS_WEIGHT_BESIDE_POSES
+        weight[has_pose(pose)] = MOVEMENTS_WEIGHT_BESIDE_POSES
     parts = torch.from_numpy(part_index(movements)).to(looks.device)
     states = with_rest(shows, parts)
     definitions = edges["consists_of"][has_clips]
