@@ -13,6 +13,7 @@ from kgclip.engine.edit import Definition, redefined, with_new_action
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
+from kgclip.pose.annotate import PoseSource
 
 SQUAT = "squat: left leg bend, right leg bend"
 
@@ -112,3 +113,32 @@ def test_what_cannot_be_added_is_refused(kg_checkpoint: Checkpoint, text: str, m
 def test_a_model_that_reads_no_movements_has_no_definitions(clip_only_model: Path):
     with pytest.raises(KgclipError, match="reads no movements"):
         redefined(Checkpoint.load(clip_only_model), [Definition("push up", ("left leg bend",))], [])
+
+
+def test_an_action_is_added_to_a_model_that_reads_pose(
+    tiny_config: Callable[..., TrainConfig], figures: Path, tmp_path: Path
+):
+    """By clips of it: the frames' and the pose's stream both learn it, and the other actions stay."""
+    keypoints = figures / "keypoints.parquet"
+    config = tiny_config(tmp_path / "m", keypoints=keypoints)
+    checkpoint = train(config, show_progress=False)
+    source = PoseSource(str(keypoints))
+    action = checkpoint.actions[5].replace(" ", "_")
+    clips = sorted((figures / "train_videos" / action).rglob("*.mp4"))
+    definition = Definition.parse("new one: left leg bend, right leg bend", "add-action")
+    larger = with_new_action(checkpoint, definition, clips[:3], source)
+    video = clip(figures, action)
+    before = {row.action: row for row in Recognizer(checkpoint, pose=source).predict(video).actions}
+    after = {row.action: row for row in Recognizer(larger, pose=source).predict(video).actions}
+    assert len(after) == len(before) + 1
+    for name, row in before.items():
+        assert after[name].score == pytest.approx(row.score, abs=1e-3)
+    added = after["new one"]
+    assert added.s_pose is not None
+    assert added.s_pose > sorted(row.s_pose or 0 for row in after.values())[len(after) // 2]
+    larger.save(tmp_path / "larger")
+    again = Recognizer(Checkpoint.load(tmp_path / "larger"), pose=source).predict(video)
+    assert {row.action: row.score for row in again.actions}["new one"] == pytest.approx(added.score, abs=1e-4)
+    changed = redefined(checkpoint, [Definition(checkpoint.actions[0], (checkpoint.movements[0],))], [])
+    assert changed.model.pose is checkpoint.model.pose
+    assert changed.model.pose_weight == checkpoint.model.pose_weight

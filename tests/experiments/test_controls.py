@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from experiments.controls import shuffle_consists_of, shuffle_shows
+from experiments.controls import shuffle_consists_of, shuffle_shows, with_shipped
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.kg.build import project
 from kgclip.kg.graph import Edge, KnowledgeGraph
+from kgclip.kg.shipped import find_shipped
 
 ACTIONS = ("bow", "clap", "row", "written")
 SETS = {
@@ -108,3 +109,18 @@ def test_one_action_cannot_be_shuffled():
         shuffle_consists_of(alone, 0)
     with pytest.raises(KgclipError, match="nothing can be shuffled"):
         shuffle_shows(alone, 0)
+
+
+def test_actions_without_a_clip_get_the_definition_that_ships_and_others_keep_theirs():
+    edges = [
+        Edge("v", "performs", "clap"),
+        Edge("v", "shows", "left hand hold", 0.5),
+        Edge("clap", "consists_of", "left hand hold", 0.5),
+        Edge("squat", "consists_of", "head nod", 1.0),
+    ]
+    graph = with_shipped(KnowledgeGraph.from_edges(edges), 0)
+    of = {name: {e.tail: e.support for e in graph.edges("consists_of") if e.head == name} for name in ("clap", "squat")}
+    assert of["clap"] == {"left hand hold": 0.5}
+    shipped = find_shipped("squat")
+    assert shipped is not None
+    assert of["squat"] == pytest.approx(dict(shipped.shares))

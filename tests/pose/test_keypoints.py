@@ -8,7 +8,7 @@ import pytest
 
 from kgclip.errors import KgclipError
 from kgclip.files import write_table
-from kgclip.pose.keypoints import CONTENT, VERSION, ClipPose, Track, read_keypoints, write_keypoints
+from kgclip.pose.keypoints import CONTENT, VERSION, ClipPose, Track, pose_of, read_keypoints, write_keypoints
 from tests.pose.figures import figure
 
 ORIGIN = {"pose": "movenet.tflite", "every": 4}
@@ -85,3 +85,12 @@ def test_other_files_are_refused(tmp_path: Path):
     write_table(table.drop_columns(["person"]), tmp_path / "k.parquet", header)
     with pytest.raises(KgclipError, match="its columns are not those of keypoints"):
         read_keypoints(tmp_path / "k.parquet")
+
+
+def test_a_pose_is_found_by_id_or_by_a_file_name_that_one_clip_has():
+    poses = {name: pose(num_frames=1) for name in ("golf/a", "golf/b", "x/b")}
+    assert pose_of(poses, "golf/b") is poses["golf/b"]
+    assert pose_of(poses, "a") is poses["golf/a"]
+    assert pose_of(poses, "other/a") is poses["golf/a"]
+    assert pose_of(poses, "b") is None
+    assert pose_of(poses, "c") is None
