@@ -100,7 +100,11 @@ _EXPERIMENTS = (
             "KG-CLIP without path",
             KG_CLIP,
         ),
-        (*(_labels(percent) for percent in (10, 20)), *(_data(percent) for percent in (10, 20, 100))),
+        (
+            *(_labels(percent) for percent in (10, 20)),
+            *(_data(percent) for percent in (10, 20, 100)),
+            *(Point(f"T = {frames}", test_frames=(frames,)) for frames in (1, 4)),
+        ),
         against=KG_CLIP,
         seeds=5,
         pose=True,

@@ -18,10 +18,20 @@ HMDB_LABELS: tuple[tuple[str, Mapping[str, str]], ...] = (
 )
 
 
-def groupings(clips: Sequence[str], poses: Mapping[str, ClipPose]) -> dict[str, dict[str, str]]:
-    """By title: the group of each clip; clips without HMDB's labels are in no group of those."""
+def groupings(
+    clips: Sequence[str], poses: Mapping[str, ClipPose], given: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """By title: the group of each clip; clips without HMDB's labels are in no group of those.
+
+    Args:
+        clips: ids.
+        poses: of these clips.
+        given: where the data set's own part states come from, by clip.
+    """
     named = {clip: match.groups() for clip in clips if (match := HMDB_NAME.search(clip))}
     tables: dict[str, dict[str, str]] = {}
+    if given:
+        tables["joints that the given states come from"] = {clip: given[clip] for clip in clips}
     for index, (title, words) in enumerate(HMDB_LABELS):
         tables[title] = {clip: word for letter, word in words.items() for clip in named if named[clip][index] == letter}
     scores = {clip: mean_score(poses[clip]) for clip in clips}
