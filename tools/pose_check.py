@@ -19,11 +19,11 @@ from sklearn.linear_model import RidgeClassifier
 from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import group_folds
-from kgclip.data.tables import read_table
 from kgclip.pose.keypoints import ClipPose, read_keypoints
 from kgclip.pose.motion import GRID_RATE
 from kgclip.pose.numbers import clip_numbers
 from kgclip.pose.states import LEFT_OUT, PARTS, STATES, read_states
+from tools.pose_groups import given_joints
 
 NUM_FOLDS, SEEDS, RIDGE = 5, (0, 1, 2), 300.0
 LARGEST_DEVIATION = 4.0
@@ -115,11 +115,7 @@ def main(keypoints: Path, data: Path) -> None:
     """Print the tables."""
     dataset = open_dataset(data)
     poses, origin = read_keypoints(keypoints)
-    labels = data / "train_labels.csv"
-    rows = read_table(labels) if labels.is_file() else []
-    groups = dict.fromkeys(poses, "all clips") | {
-        row["video"]: f"joints by {row['pose_source']}" for row in rows if "pose_source" in row
-    }
+    groups = dict.fromkeys(poses, "all clips") | given_joints(data)
     print("# How good poses are\n")
     print("Written by `python -m tools.pose_check`; what it counts stands in docs/pose.md.\n")
     print("Keypoints: " + ", ".join(f"{key} {value}" for key, value in origin.items() if value) + ".\n")

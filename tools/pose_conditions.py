@@ -29,7 +29,7 @@ from kgclip.identity import describe
 from kgclip.pose.estimators.estimator import open_estimator
 from kgclip.pose.keypoints import ClipPose, read_keypoints
 from tools.pose_answers import ARMS, FRAMES_ALONE, NOT_ASKED, POSE_ALONE, UNCHANGED, Answers, answer
-from tools.pose_groups import groupings
+from tools.pose_groups import given_joints, groupings
 from tools.pose_interventions import INTERVENTIONS, intervene
 from tools.two_people import Beside, look, pair_up, summary
 
@@ -139,7 +139,7 @@ def page(options: Options, results: Results, dataset: DataSet, poses: Mapping[st
     yield "as groups differ in their actions."
     yield ""
     yield from results.by_group("all", dict.fromkeys(clips, "all clips"), clips)
-    for title, groups in groupings(clips, poses).items():
+    for title, groups in groupings(clips, poses, given_joints(options.data)).items():
         if groups:
             yield from results.by_group(title, groups, clips)
     yield from results.by_action(dataset.actions)

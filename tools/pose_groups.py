@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from kgclip.data.tables import read_table
 from kgclip.pose.keypoints import ClipPose
 from kgclip.pose.skeleton import ANKLES, KNEES, KNOWN_SCORE
 
@@ -42,6 +44,13 @@ def groupings(
     names = ("below 10 %", "10 to 90 %", "above 90 %")
     tables["share of frames with a known leg"] = _binned(legs, (0.1, 0.9), names)
     return tables
+
+
+def given_joints(data: Path) -> dict[str, str]:
+    """Where the part states of a data set come from, by clip: the column `pose_source` of `train_labels.csv`, if any."""
+    labels = data / "train_labels.csv"
+    rows = read_table(labels) if labels.is_file() else []
+    return {row["video"]: f"joints by {row['pose_source']}" for row in rows if "pose_source" in row}
 
 
 def _binned(values: Mapping[str, float], edges: Sequence[float], names: Sequence[str]) -> dict[str, str]:

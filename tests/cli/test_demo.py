@@ -1,6 +1,7 @@
 """The demonstration in small."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,16 @@ def test_demo_leaves_a_summary_and_a_page(tmp_path: Path, capsys: pytest.Capture
     assert "http://" not in page
     assert "https://" not in page
     clips = sorted((out / "figures" / "test_videos").rglob("*.mp4"), key=lambda file: file.stem)
-    assert run(["predict", str(out / "kg-clip"), *map(str, clips), "--json"]) == 0
+    pose = str(out / "figures" / "keypoints.parquet")
+    assert run(["predict", str(out / "kg-clip-pose"), *map(str, clips), "--keypoints", pose, "--json"]) == 0
     results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     right = [on_disk(result["actions"][0]["action"]) in Path(result["file"]).parts for result in results]
     for result in (results[right.index(True)], results[right.index(False)]):
         assert result["triplets"]
         assert all(row["movement"] in page for row in result["triplets"])
+    links = re.findall(r'href="(pages/[^"]+)"', page)
+    assert len(links) == 2 + kinds
+    assert all((out / link).is_file() for link in links)
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [MARKER]
     graph, stored = (KnowledgeGraph.load(out / name) for name in ("graph.parquet", "kg-clip/graph.parquet"))
     assert graph.hash == stored.hash

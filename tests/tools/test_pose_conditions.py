@@ -60,7 +60,9 @@ def test_groups_are_read_off_names_scores_and_legs():
     poses = {clip: clip_pose(figure(6)) for clip in clips}
     poses["mine"] = clip_pose()
     poses[clips[0]].tracks[0].keypoints[1:, 13:, 2] = 0.2
-    groups = groupings(clips, poses)
+    assert "joints that the given states come from" not in groupings(clips, poses, {})
+    groups = groupings(clips, poses, dict.fromkeys(clips, "joints by hand"))
+    assert set(groups["joints that the given states come from"].values()) == {"joints by hand"}
     assert groups["visible part of the body"] == {clips[0]: "upper body", clips[1]: "full body"}
     assert groups["camera"] == {clips[0]: "moving", clips[1]: "at rest"}
     assert groups["viewpoint"] == {clips[0]: "back", clips[1]: "front"}

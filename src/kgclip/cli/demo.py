@@ -42,11 +42,15 @@ def demo(argv: Sequence[str]) -> int:
         return 0
     few, unseen = summary["few_labels"], summary["unseen"]
     rows = [
-        ("labels on 20 % of the clips, movements on all", few["clip_only"]["top1"], few["kg_clip"]["top1"]),
-        ("all action labels", summary["clip_only"]["top1"], summary["kg_clip"]["top1"]),
+        (
+            "labels on 20 % of the clips, movements on all",
+            *(few[arm]["top1"] for arm in ("clip_only", "kg_clip")),
+            None,
+        ),
+        ("all action labels", *(summary[arm]["top1"] for arm in ("clip_only", "kg_clip", "kg_clip_pose"))),
     ]
     title = f"top-1 on the same {summary['num_test_clips']} test clips"
-    print_table(title, ("training", "CLIP only", "KG-CLIP"), rows)
+    print_table(title, ("training", "CLIP only", "KG-CLIP", "with poses"), rows)
     count = len(unseen["actions"])
     rows = [
         (f"all {unseen['num_actions']} actions", unseen["chance"], unseen["top1"]),

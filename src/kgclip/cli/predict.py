@@ -52,7 +52,9 @@ class PredictCommand:
     encoder_weights: Path | None = None
     """file given to that encoder"""
     pose: str | None = None
-    """for a model that reads pose: its estimator, or keypoints of the clips, or none; default: the one in its folder"""
+    """for a model that reads pose: its estimator, or none to do without; default: the one in its folder"""
+    keypoints: Path | None = None
+    """keypoints of the clips in place of an estimator: keypoints.parquet, or a layout of docs/pose.md"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
     html: Path | None = None
@@ -125,15 +127,20 @@ def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
     from kgclip.engine.predict import Recognizer
 
     device = choose_device(command.device)
+    if command.pose is not None and command.keypoints is not None:
+        raise KgclipError("--keypoints: stand in place of an estimator; leave out --pose or --keypoints")
+    if command.keypoints is not None and not command.keypoints.exists():
+        raise KgclipError(f"--keypoints {command.keypoints}: no such file or folder; expected keypoints (docs/pose.md)")
     if command.encoder is None and command.encoder_weights is not None:
         raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     if command.backbone is None:
         encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
-        return Recognizer.from_pretrained(command.paths[0], encoder=encoder, pose=command.pose, device=device)
+        pose = command.pose if command.keypoints is None else str(command.keypoints)
+        return Recognizer.from_pretrained(command.paths[0], encoder=encoder, pose=pose, device=device)
     if not actions:
         raise KgclipError(f"--backbone {command.backbone}: knows no actions; name them with --actions")
-    if command.pose is not None:
-        raise KgclipError("--pose: is for a trained model; leave out --backbone or --pose")
+    if command.pose is not None or command.keypoints is not None:
+        raise KgclipError("--pose, --keypoints: are for a trained model; leave them out, or --backbone")
     if command.encoder is not None:
         raise KgclipError("--encoder: makes features for a trained model; leave out --backbone or --encoder")
     return Recognizer.from_names(command.backbone, actions, device=device)

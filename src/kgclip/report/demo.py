@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kgclip.data.splits import SplitOptions, make_split
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.evaluate import evaluate, open_evaluation
+from kgclip.engine.explanation import Explanation
 from kgclip.engine.extract import extract_features
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.prepare import graph_of_split
@@ -23,6 +25,9 @@ from kgclip.errors import KgclipError
 from kgclip.files import write_json
 from kgclip.kg.inspect import graph_stats, lint
 from kgclip.models.backbones.registry import load_backbone
+from kgclip.pose.annotate import PoseSource
+from kgclip.pose.keypoints import KEYPOINTS_FILE
+from kgclip.report.explanation_page import write_explanation
 from kgclip.report.page import write_page
 from kgclip.report.unseen import DEFINITIONS_FILE, SPLIT_FILE, hold_out, measure_unseen
 from kgclip.synthetic.dataset import SyntheticOptions, generate
@@ -33,10 +38,13 @@ FEW_LABELS = 0.2
 CACHED_FRAMES = 16
 TEST_FRAMES = (1, 2, 4, 8, 16)
 UNSEEN = "unseen-kg-clip"
-ARMS = ("clip-only", "kg-clip", "few-labels-clip-only", "few-labels-kg-clip", UNSEEN)
+POSE = "kg-clip-pose"
+ARMS = ("clip-only", "kg-clip", POSE, "few-labels-clip-only", "few-labels-kg-clip", UNSEEN)
 # The marker says that a folder is a demonstration's; what it may remove is named here.
 MARKER, PART = ".kgclip-demo", ".features.safetensors.kgclip-part"
-RESULTS = ("summary.json", "report.html")
+RESULTS = ("summary.json", "report.html", "pages")
+# Errors of the figures' keypoints, as a share of the picture's height: about those of a good estimator.
+KEYPOINT_NOISE = 0.01
 WRITTEN = ("figures", "features.safetensors", PART, "graph.parquet", DEFINITIONS_FILE, SPLIT_FILE, *RESULTS, *ARMS)
 
 
@@ -61,7 +69,7 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     """Make clips, build the graph, train with and without it, compare, explain, and write the page.
 
     Leaves ``summary.json``, ``report.html``, the data set (``figures``), the graph, the definitions of the actions that
-    one model never sees, and the five models in ``out``.
+    one model never sees, the six models and the pages of the explained clips in ``out``.
 
     Raises:
         KgclipError: ``out`` holds something that is not an earlier demonstration.
@@ -71,7 +79,10 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     data, features = out / "figures", out / "features.safetensors"
     log.info("1/5 drawing figures")
     figures = SyntheticOptions(
-        train_per_action=options.train_per_action, test_per_action=options.test_per_action, seed=options.seed
+        train_per_action=options.train_per_action,
+        test_per_action=options.test_per_action,
+        seed=options.seed,
+        keypoint_noise=KEYPOINT_NOISE,
     )
     generate(data, figures, workers=options.workers)
     base = TrainConfig(data=data, out=out / "kg-clip", features=features, seed=options.seed, workers=options.workers)
@@ -83,16 +94,18 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
     extract_features(
         backbone_encoder(load_backbone("synthetic")), paths, CACHED_FRAMES, features, workers=options.workers
     )
-    log.info("4/5 training with and without the graph, with all labels and with few")
+    log.info("4/5 training with and without the graph, with poses, with all labels and with few")
     arms = {name: _run_arm(config, name) for name, config in _arms(base, out).items()}
     unseen, blind = _run_unseen(dataclasses.replace(base, out=out / UNSEEN), out)
     log.info("5/5 explaining right and wrong predictions and writing the page")
-    examples = _examples(arms["kg_clip"]["checkpoint"], data)
-    of_unseen = _examples(blind, data, unseen["actions"])
+    taken: set[str] = set()
+    explain = partial(_examples, data=data, pages=out / "pages", taken=taken)
+    examples, of_unseen = explain(arms["kg_clip_pose"]["checkpoint"]), explain(blind, actions=unseen["actions"])
     reports = {name: arm["report"] for name, arm in arms.items()}
     summary = {
         "clip_only": {"top1": reports["clip_only"]["top1"]},
         "kg_clip": {"top1": reports["kg_clip"]["top1"]},
+        "kg_clip_pose": {"top1": reports["kg_clip_pose"]["top1"]},
         "few_labels": {
             "clip_only": {"top1": reports["few_labels_clip_only"]["top1"]},
             "kg_clip": {"top1": reports["few_labels_kg_clip"]["top1"]},
@@ -140,7 +153,7 @@ def _build_graph(config: TrainConfig, file: Path) -> dict[str, Any]:
 
 
 def _arms(base: TrainConfig, out: Path) -> dict[str, TrainConfig]:
-    """Four runs on the same clips and budget: with and without the graph, with all labels and with few."""
+    """Five runs on the same clips: with and without the graph, with poses too, with all labels and with few."""
     # The graph of few labels is another one, which training builds.
     few = dataclasses.replace(
         base,
@@ -151,6 +164,7 @@ def _arms(base: TrainConfig, out: Path) -> dict[str, TrainConfig]:
     return {
         "clip_only": without_graph(dataclasses.replace(base, graph=None, out=out / "clip-only")),
         "kg_clip": base,
+        "kg_clip_pose": dataclasses.replace(base, out=out / POSE, keypoints=base.data / KEYPOINTS_FILE),
         "few_labels_clip_only": without_graph(dataclasses.replace(few, out=out / "few-labels-clip-only")),
         "few_labels_kg_clip": few,
     }
@@ -158,7 +172,7 @@ def _arms(base: TrainConfig, out: Path) -> dict[str, TrainConfig]:
 
 def _run_arm(config: TrainConfig, name: str) -> dict[str, Any]:
     checkpoint = train(config, show_progress=False)
-    evaluation = open_evaluation(checkpoint, config.data, "test", config.features)
+    evaluation = open_evaluation(checkpoint, config.data, "test", config.features, config.keypoints)
     reports = {frames: evaluate(checkpoint, evaluation, frames=frames)[0] for frames in TEST_FRAMES}
     report = reports[config.frames]
     log.info("    %-22s test top-1 %.3f on %d clips", name.replace("_", " "), report["top1"], report["num_clips"])
@@ -175,21 +189,30 @@ def _run_unseen(config: TrainConfig, out: Path) -> tuple[dict[str, Any], Checkpo
     return report, checkpoint
 
 
-def _examples(checkpoint: Checkpoint, data: Path, actions: Collection[str] | None = None) -> list[dict[str, Any]]:
+def _examples(
+    checkpoint: Checkpoint, data: Path, pages: Path, taken: set[str], actions: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """The first test clip by name that is recognized, and the first that is not, where there are such.
 
     Args:
         checkpoint: predicts.
         data: with the clips.
+        pages: folder of the pages that explain them.
+        taken: names of pages that are there.
         actions: whose clips are looked at; None for all.
     """
-    recognizer = Recognizer(checkpoint)
-    examples: dict[bool, dict[str, Any]] = {}
+    pose = None if checkpoint.pose is None else PoseSource(str(data / KEYPOINTS_FILE))
+    recognizer = Recognizer(checkpoint, pose=pose)
+    examples: dict[bool, tuple[Explanation, str]] = {}
     test = set(checkpoint.split.test)
     clips = [c for c in open_dataset(data).clips if c.id in test and (actions is None or c.action in actions)]
     for clip in sorted(clips, key=lambda clip: clip.id):
-        result: dict[str, Any] = {**recognizer.predict(clip.path), "truth": clip.action}
-        examples.setdefault(result["actions"][0]["action"] == clip.action, result)
+        result = recognizer.predict(clip.path)
+        examples.setdefault(result.actions[0].action == clip.action, (result, str(clip.action)))
         if len(examples) == 2:
             break
-    return [examples[right] for right in (True, False) if right in examples]
+    chosen = [examples[right] for right in (True, False) if right in examples]
+    return [
+        {**result, "truth": truth, "page": f"{pages.name}/{write_explanation(pages, result, taken).name}"}
+        for result, truth in chosen
+    ]

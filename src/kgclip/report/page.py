@@ -15,6 +15,7 @@ TEMPLATE = "demo.html.j2"
 ARMS = {
     "clip_only": "CLIP only",
     "kg_clip": "KG-CLIP",
+    "kg_clip_pose": "KG-CLIP, poses read too",
     "few_labels_clip_only": "CLIP only, 20 % of the labels",
     "few_labels_kg_clip": "KG-CLIP, 20 % of the labels",
 }
@@ -35,7 +36,7 @@ def write_page(
         summary: what ``summary.json`` holds.
         graph: counts and findings.
         reports: evaluation of each arm, with ``top1_by_frames``: its accuracy by frames in the test.
-        examples: predictions, each with its ``truth``: of clips of unseen actions, and of any clips.
+        examples: predictions, each with its ``truth`` and the ``page`` that explains it: of clips of unseen actions, and of any clips.
         actions: names, in the order of the confusion matrix.
     """
     from jinja2 import Environment
