@@ -47,7 +47,7 @@ def groupings(
 
 
 def given_joints(data: Path) -> dict[str, str]:
-    """Where the part states of a data set come from, by clip: the column `pose_source` of `train_labels.csv`, if any."""
+    """Where the part states of a data set come from, by clip: `pose_source` in `train_labels.csv`, if any."""
     labels = data / "train_labels.csv"
     rows = read_table(labels) if labels.is_file() else []
     return {row["video"]: f"joints by {row['pose_source']}" for row in rows if "pose_source" in row}

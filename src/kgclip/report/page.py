@@ -36,7 +36,8 @@ def write_page(
         summary: what ``summary.json`` holds.
         graph: counts and findings.
         reports: evaluation of each arm, with ``top1_by_frames``: its accuracy by frames in the test.
-        examples: predictions, each with its ``truth`` and the ``page`` that explains it: of clips of unseen actions, and of any clips.
+        examples: predictions, each with its ``truth`` and the ``page`` that explains it: of clips of unseen actions,
+            and of any clips.
         actions: names, in the order of the confusion matrix.
     """
     from jinja2 import Environment
