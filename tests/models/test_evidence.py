@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kgclip.models import evidence
-from kgclip.models.evidence import COVARIANCE_FLOOR, DEFINED_OFFSET, PathEvidence, path_weights
+from kgclip.models.evidence import COVARIANCE_FLOOR, DEFINED_OFFSET, TAKEN, PathEvidence, path_weights
 
 DEFINITIONS = torch.tensor([[0.5, 0.0, 0.25, 0.0, 1.0, 0.0], [0.0] * 6, [0.1, 0.9, 0.0, 0.3, 0.0, 0.7]])
 SHOWN = torch.rand(12, 6, generator=torch.Generator().manual_seed(4))
@@ -123,7 +123,7 @@ def defined() -> tuple[PathEvidence, Tensor]:
     path = fitted(torch.cat([DEFINITIONS, DEFINITIONS[:1].flip(1)]))
     output = random(40, 4, seed=1) * 0.3 + 2
     output[:, 3] = -99
-    path.fit_defined(DEFINED, output)
+    path.fit_defined(DEFINED, output, torch.full((40, 4), -9.0))
     return path, output
 
 
@@ -139,10 +139,29 @@ def test_a_defined_action_has_the_unit_of_the_others(defined: tuple[PathEvidence
     assert path.gain[:3].tolist() == path.offset[:3].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("loud", [0.5, 5.0])
+def test_a_defined_action_takes_at_most_a_tenth_of_the_clips_of_others(loud: float):
+    path = fitted(torch.cat([DEFINITIONS, DEFINITIONS[:1].flip(1)]))
+    output, evidence = random(200, 4, seed=1), loud * random(200, 4, seed=2)
+    path.fit_weight(0.5, output, evidence)
+    path.fit_defined(DEFINED, output, evidence)
+
+    def taken() -> float:
+        total = path.with_defined(output, evidence) + path.weight * evidence
+        return float((total.argmax(dim=1) == 3).float().mean())
+
+    assert taken() <= TAKEN + 1 / 200
+    if loud > 1:
+        assert path.shift > 0
+        path.shift.zero_()
+        path.set_defined(DEFINED)
+        assert taken() > 2 * TAKEN
+
+
 def test_where_every_action_is_defined_alone_the_path_ranks_them():
     path = fitted()
     evidence, nothing = path(READ), torch.zeros(12, 3)
-    path.fit_defined(torch.ones(3, dtype=torch.bool), nothing)
+    path.fit_defined(torch.ones(3, dtype=torch.bool), nothing, evidence)
     torch.testing.assert_close(path.with_defined(nothing, evidence), evidence + DEFINED_OFFSET)
 
 

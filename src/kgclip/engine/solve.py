@@ -116,7 +116,8 @@ def solve(
         return SolvedModel(model, None)
     defined = ~performs.any(dim=0)
     if path.readable:
-        path.fit_defined(defined, output)
+        judged = rows if rows.any() else torch.ones_like(rows)
+        path.fit_defined(defined, output[judged], path(shares)[judged])
     return _calibrated(model, model.join(mm, tri, shares, said), performs, rows)
 
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 COVARIANCE_FLOOR = 0.02
 # What an action known by its definition alone gets on top of the mean, in deviations of S_output.
 DEFINED_OFFSET = 0.5
+# Share of the left-out clips of other actions that these may take.
+TAKEN = 0.1
 # A movement is looked for in windows of this many of a clip's frames, since many are visible only over time.
 WINDOW = 4
 # A movement counts as seen where at least this share of the left-out clips that read as much show it. Beside these
@@ -77,6 +79,7 @@ class PathEvidence(nn.Module):
         gain, offset: what brings their path evidence to the unit of the others' S_output.
         read_covariance: of the shares as read from training clips whose sources were left out.
         unit: mean and deviation of S_output of the actions with clips, over training clips.
+        shift: what the others get less, so that they take few of these clips.
         seen_from: share of each movement, as read, from which on it counts as seen; infinite where that is not known.
     """
 
@@ -89,6 +92,7 @@ class PathEvidence(nn.Module):
     offset: Tensor
     read_covariance: Tensor
     unit: Tensor
+    shift: Tensor
     seen_from: Tensor
 
     def __init__(self, num_actions: int, num_movements: int):
@@ -102,6 +106,7 @@ class PathEvidence(nn.Module):
         self.register_buffer("offset", torch.zeros(num_actions))
         self.register_buffer("read_covariance", torch.zeros(num_movements, num_movements))
         self.register_buffer("unit", torch.tensor([0.0, 1.0]))
+        self.register_buffer("shift", torch.zeros(()))
         self.register_buffer("seen_from", torch.full((num_movements,), torch.inf))
 
     @property
@@ -153,28 +158,37 @@ class PathEvidence(nn.Module):
         spreads = [values.std(dim=1, correction=0).mean() for values in (output, path)]
         self.weight.copy_(weight * spreads[0] / spreads[1].clamp(min=1e-6))
 
-    def fit_defined(self, defined: Bool[Tensor, " K"], output: Float[Tensor, "N K"]) -> None:
+    def fit_defined(
+        self, defined: Bool[Tensor, " K"], output: Float[Tensor, "N K"], path: Float[Tensor, "N K"]
+    ) -> None:
         """Bring the path evidence of actions without clips to the unit of the others.
 
         It gets the mean and the deviation that S_output of the other actions has over training clips, and
         DEFINED_OFFSET deviations more: S_output of an action with clips is higher for them. Where there are no others,
-        mean and deviation are 0 and 1.
+        mean and deviation are 0 and 1. It gets less where it would take more than a share TAKEN of these clips, which
+        are clips of the others.
 
         Args:
             defined: actions known by their definition alone.
-            output: S_output of training clips whose sources the fit did not see.
+            output, path: S_output and S_path of training clips whose sources the fit did not see.
         """
+        self.shift.zero_()
         if not defined.all():
             others = output[:, ~defined]
             self.unit.copy_(torch.stack([others.mean(), others.std(correction=0)]))
         self.set_defined(defined)
+        if defined.any() and not defined.all() and len(output):
+            total = self.with_defined(output, path) + self.weight * path
+            ahead = total[:, defined].amax(dim=1) - total[:, ~defined].amax(dim=1)
+            self.shift.copy_(ahead.quantile(1 - TAKEN).clamp(min=0))
+            self.set_defined(defined)
 
     def set_defined(self, defined: Bool[Tensor, " K"]) -> None:
         """Say which actions are known by their definition alone, in the unit of the others as it was learned."""
         mean, spread = self.unit
         self.defined.copy_(defined)
         self.gain.copy_(torch.where(defined, spread, 0.0))
-        self.offset.copy_(torch.where(defined, mean + DEFINED_OFFSET * spread, 0.0))
+        self.offset.copy_(torch.where(defined, mean + DEFINED_OFFSET * spread - self.shift, 0.0))
 
     def with_definitions(self, definitions: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) -> "PathEvidence":
         """The same evidence for actions of other definitions, or for more actions at the end.
@@ -184,7 +198,7 @@ class PathEvidence(nn.Module):
             shown: shares of the movements in the annotated training clips.
         """
         other = PathEvidence(*definitions.shape).to(definitions.device)
-        for name in ("baseline", "weight", "read_covariance", "unit", "seen_from"):
+        for name in ("baseline", "weight", "read_covariance", "unit", "shift", "seen_from"):
             getattr(other, name).copy_(getattr(self, name))
         known = len(self.definitions)
         changed = torch.ones(len(definitions), dtype=torch.bool, device=definitions.device)
