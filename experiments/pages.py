@@ -62,6 +62,9 @@ CONDITIONS = (
     *(Condition(f"{n} % of the clips", "little-data", f"data {n} %") for n in (10, 20)),
     Condition("all clips and labels", "little-data", "data 100 %", in_readme=True),
     *(Condition(f"T = {n}", "few-frames", "trained with 8 frames", n) for n in (1, 2, 4, 16)),
+    *(Condition(f"labels on {n} %", "pose", f"labels on {n} %", in_readme=n == 10) for n in (10, 20)),
+    *(Condition(f"{n} % of the clips", "pose", f"data {n} %", in_readme=n == 10) for n in (10, 20)),
+    Condition("all clips and labels", "pose", "data 100 %", in_readme=True),
 )
 
 
