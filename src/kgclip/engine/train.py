@@ -31,6 +31,7 @@ from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP, embed_texts, unsolved_model
 from kgclip.models.tuning import merge_lora, set_trainable
+from kgclip.pose.keypoints import KEYPOINTS_FILE
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,9 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
     state.check_identity()
+    beside = None if config.annotations is None else config.annotations / KEYPOINTS_FILE
+    if poses is None and beside is not None and beside.is_file() and config.model.head == "closed_form":
+        log.info("%s: keypoints lie beside the annotations; add --keypoints to read pose too", beside)
     run = new_run(config, prepared, folder, poses=poses, show_progress=show_progress)
     if config.keep_going:
         run = run.of_readable_clips()

@@ -25,6 +25,7 @@ function model(e) {
     p: x.map(v => v / n)
   }
 }
+const LK = A.some(a => a.s_pose != null) ? "looks and pose" : "looks";
 const looks = a => a.appearance + (a.s_pose ?? 0),
   con = (m, k) => (m.evidence - m.baseline) * m.weights[k],
   // A model for which no threshold was chosen never says "unknown".

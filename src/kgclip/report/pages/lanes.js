@@ -128,6 +128,9 @@ function lane(m) {
   }, sg(c))))
 }
 
+if (M.some(m => m.source === "pose")) $("how").textContent =
+  "a written rule held on the joints; of a movement that no rule reads, four of five training clips that were read as clearly show it";
+
 function lanes() {
   const order = M.slice().sort((a, b) => con(b, 0) - con(a, 0));
   put("tl", h("div", {

@@ -120,7 +120,7 @@ function graph() {
   ak.forEach((k, j) => {
     const n = node(ax, y(j, ak.length), aw, A[k].action + (small ? "" : `  ${pct(A[k].probability)}`), Q.filter(
         e => e.k === k).map(e => e.l.m.name).join("\u0001"), `${A[k].action}, ${pct(A[k].probability)}`, () =>
-      `${cap(A[k].action)}: ${pct(A[k].probability)}\nmovements add ${sg(R.S[k] - looks(A[k]))}, looks ${looks(A[k]).toFixed(3)}`,
+      `${cap(A[k].action)}: ${pct(A[k].probability)}\nmovements add ${sg(R.S[k] - looks(A[k]))}, ${LK} ${looks(A[k]).toFixed(3)}`,
       hotA(k), ah[j]);
     n.dataset.a = k;
     nodes.push(n)

@@ -27,7 +27,7 @@ function sums() {
     }
   })), h("p", {
     class: "eq"
-  }, h("b", {}, sum.toFixed(3)), " = ", app.toFixed(3), " from looks (grey) ", mv < 0 ? "− " : "+ ", h("b", {
+  }, h("b", {}, sum.toFixed(3)), " = ", app.toFixed(3), ` from ${LK} (grey) `, mv < 0 ? "− " : "+ ", h("b", {
     class: "for"
   }, Math.abs(mv).toFixed(3)), " from movements, which are:"), rows.map(([n, v, m]) => h("div", {
     class: "dv",
@@ -93,7 +93,7 @@ function duel() {
   put("duel", h("p", {
       class: "eq"
     }, `${cap(W)} leads `, sel, " by ", h("b", {}, lead.toFixed(3)),
-    `: looks ${sg(la)}, movements ${sg(lead-la)}.`), h("div", {
+    `: ${LK} ${sg(la)}, movements ${sg(lead-la)}.`), h("div", {
     class: "bf bh"
   }, h("span", {}), h("span", {
     class: "for num"
