@@ -92,7 +92,7 @@ def test_a_source_that_never_comes_back_is_given_up():
     ):
         list(read_live("camera", source, SOON))
     assert source.opened == 1 + SOON.attempts
-    with pytest.raises(KgclipError, match="camera: gave no frame for 0.2 s; check the address"):
+    with pytest.raises(KgclipError, match=r"camera: gave no frame for 0\.2 s; check the address"):
         list(read_live("camera", Source(["stall"]), SOON))
 
 
@@ -129,5 +129,5 @@ def test_a_stream_over_the_network_is_read_and_opened_again(encode: Callable[...
 def test_an_address_that_does_not_answer_is_one_sentence():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(KgclipError, match="gave no frame|dropped"):
+        with pytest.raises(KgclipError, match=r"gave no frame|dropped"):
             next(read_live(address, connection(address, 5.0, SOON), SOON))

@@ -67,7 +67,7 @@ class _Reader:
                     return
                 self._put(frame)
             self._put(None)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whoever takes frames gets it
             self._put(error)
 
     def _put(self, item: StreamFrame | Exception | None) -> None:
