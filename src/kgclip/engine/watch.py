@@ -131,6 +131,7 @@ class Watcher:
     Attributes:
         plan: where windows lie, and how many frames a second the film is to give.
         rule: when spans start and end.
+        watched_s: up to where the film was read.
 
     Raises:
         KgclipError: an option cannot be.
@@ -170,6 +171,7 @@ class Watcher:
         )
         # What windows said at their middles: the newest that a frame has passed is said of it.
         self._labels: deque[tuple[float, str | None, float]] = deque()
+        self.watched_s = 0.0
         self._people: People = np.empty((0, 17, 3), np.float32)
 
     def spans(self, frames: Iterable[PosedFrame]) -> Iterator[ActionSpan]:
@@ -184,6 +186,7 @@ class Watcher:
                 for span in finder.add(window):
                     yield self._explained(span)
                 self._label(window, finder.action)
+                self.watched_s = window.end_s
             for span in finder.close():
                 yield self._explained(span)
 

@@ -1,0 +1,205 @@
+"""How well actions are found in long films, against a sliding argmax and against a model without the graph.
+
+    python -m experiments.localization --work WORK --out docs/generated/localization.md
+
+A film joins test clips of actions that the model knows, each once and in any order, with gaps between them: test clips
+of actions that it was never shown. Which actions these are is drawn by the seed; both models are trained on the others.
+"""
+
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+
+from experiments.data import open_data
+from experiments.detection import Stretch, boundary_error_s, mean_average_precision
+from experiments.hold_out import draw_novel
+from experiments.protocol import DataSpec
+from experiments.tables import table
+from kgclip.compare import mean_and_interval
+from kgclip.config import ModelConfig, TrainConfig, without_graph
+from kgclip.data.clip import Clip
+from kgclip.data.dataset import DataSet, open_dataset
+from kgclip.data.splits import Split, SplitOptions, make_split
+from kgclip.engine.film_pose import PosedFrame
+from kgclip.engine.predict import Recognizer
+from kgclip.engine.spans import SpanRule
+from kgclip.engine.train import train
+from kgclip.engine.watch import Watcher
+from kgclip.files import atomic_path
+from kgclip.video.decode import open_video
+from kgclip.video.encode import writing_frames
+from kgclip.video.stream import read_film
+
+# A quarter of the actions is never shown to the model.
+GAP_ACTIONS = 0.25
+OVERLAPS = (0.3, 0.5, 0.7)
+# Every window is given its first action: no threshold, no gaps closed, nothing dropped.
+ARGMAX = SpanRule(enter=0.0, leave=0.0, merge_s=-1.0, least_s=0.0)
+WATCHED, BASELINE = "`kgclip watch`", "sliding argmax, CLIP only"
+_STREAM = 11
+"""Of random numbers, of its own."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """Measure how well actions are found in films that are joined from test clips."""
+
+    out: Path
+    """file to write"""
+    work: Path = Path("work")
+    """folder for figures and features, which are made once"""
+    data: Path | None = None
+    """a data set with part annotations and a test part; default: synthetic figures, others for each seed"""
+    backbone: str = "synthetic"
+    """what encodes frames"""
+    seeds: int = 5
+    """films, each with its models"""
+    clips_per_action: int = 2
+    """clips of each known action in a film"""
+    threads: int = 2
+    """of torch"""
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film and the truth about it."""
+
+    path: Path
+    actions: tuple[Stretch, ...]
+    num_frames: int
+    duration_s: float
+
+
+def make_film(path: Path, clips: list[Clip], known: set[str]) -> Film:
+    """Join clips, each in its own frame rate; those of known actions are what is to be found."""
+    at_s, count, actions = 0.0, 0, []
+    with writing_frames(path, 25.0) as writer:
+        for clip in clips:
+            with open_video(clip.path) as video:
+                indices = np.arange(video.num_frames)
+                for image, time_s in zip(video.read(indices), video.times_s(indices), strict=True):
+                    writer.write(image, at_s + float(time_s))
+                if clip.action in known:
+                    actions.append(Stretch(str(clip.action), at_s, at_s + video.duration_s))
+                at_s, count = at_s + video.duration_s, count + video.num_frames
+    return Film(path, tuple(actions), count, at_s)
+
+
+def draw_clips(dataset: DataSet, split: Split, gap: tuple[str, ...], each: int, seed: int) -> list[Clip]:
+    """Test clips of known actions in a drawn order, each after a clip of an action that the model does not know."""
+    rng = np.random.default_rng([seed, _STREAM])
+    test = [dataset.by_id[clip] for clip in split.test]
+    test = [test[i] for i in rng.permutation(len(test))]
+    others = [clip for clip in test if clip.action in gap]
+    shown = [
+        clip
+        for action in sorted({str(clip.action) for clip in test} - set(gap))
+        for clip in [clip for clip in test if clip.action == action][:each]
+    ]
+    shown = [shown[i] for i in rng.permutation(len(shown))]
+    return [clip for i, mine in enumerate(shown) for clip in (others[i % len(others)], mine)]
+
+
+def find(recognizer: Recognizer, film: Film, rule: SpanRule | None = None) -> tuple[list[Stretch], float]:
+    """What is found in a film by a rule (None: the model's own), and how many seconds it took."""
+    watcher = Watcher(recognizer, name=film.path.name)
+    watcher.rule = rule or watcher.rule
+    started = time.monotonic()
+    frames = (PosedFrame(frame.image, frame.time_s) for frame in read_film(film.path, watcher.plan.rate))
+    found = [Stretch(s.action, s.start_s, s.end_s, s.probability) for s in watcher.spans(frames)]
+    return found, time.monotonic() - started
+
+
+def measure_seed(command: Command, seed: int, scratch: Path) -> dict[str, dict[str, float]]:
+    """The figures of one film by way of finding; of `kgclip watch` also its speed."""
+    spec = DataSpec("films", command.data, backbone=command.backbone)
+    data = open_data(spec, seed, command.work)
+    dataset = open_dataset(data.root)
+    gap = draw_novel(tuple(dataset.actions), GAP_ACTIONS, seed)
+    split = make_split(dataset, SplitOptions(seed=seed), validate=False)
+    shown = {clip.id for clip in dataset.clips if clip.action not in gap}
+    train_ids, labeled = (tuple(c for c in ids if c in shown) for ids in (split.train, split.labelled))
+    file = scratch / "split.json"
+    Split(train_ids, (), split.test, labeled).save(file)
+    config = TrainConfig(
+        data=data.root,
+        out=scratch / "kg",
+        features=data.features,
+        seed=seed,
+        workers=1,
+        device="cpu",
+        model=ModelConfig(command.backbone),
+        split=SplitOptions(file=file, seed=seed),
+    )
+    known = {str(dataset.by_id[clip].action) for clip in labeled}
+    film = make_film(scratch / "film.mp4", draw_clips(dataset, split, gap, command.clips_per_action, seed), known)
+    results: dict[str, dict[str, float]] = {}
+    plain = without_graph(replace(config, out=scratch / "plain"))
+    for name, run in (("KG-CLIP", config), ("CLIP only", plain)):
+        train(run, show_progress=False)
+        recognizer = Recognizer.from_pretrained(run.out)
+        ways = {WATCHED if run is config else f"hysteresis, {name}": None, f"sliding argmax, {name}": ARGMAX}
+        for way, rule in ways.items():
+            found, wall_s = find(recognizer, film, rule)
+            error_s, matched = boundary_error_s(found, film.actions, 0.5)
+            results[way] = {f"mAP at {least}": mean_average_precision(found, film.actions, least) for least in OVERLAPS}
+            results[way] |= {"boundary_s": error_s, "matched": matched, "spans": len(found) / len(film.actions)}
+            results[way] |= {"frames_per_s": film.num_frames / wall_s, "times": film.duration_s / wall_s}
+    return results
+
+
+def page(command: Command, results: list[dict[str, dict[str, float]]]) -> str:
+    """The figures as a table in Markdown."""
+
+    def values(way: str, key: str) -> list[float]:
+        return [seed[way][key] for seed in results]
+
+    def text(numbers: list[float], digits: int = 3, sign: str = "") -> str:
+        mean, half = mean_and_interval(numbers)
+        return f"{mean:{sign}.{digits}f} ± {half:.{digits}f}"
+
+    metrics = [f"mAP at {least}" for least in OVERLAPS]
+    ways = sorted(results[0], key=list(results[0]).index)
+    header = ("", *metrics, "boundary error, s", "found", "spans for each true one")
+    rows = [[way, *(text(values(way, key)) for key in (*metrics, "boundary_s", "matched", "spans"))] for way in ways]
+    pairs = [[a - b for a, b in zip(values(WATCHED, m), values(BASELINE, m), strict=True)] for m in metrics]
+    rows.append([f"{WATCHED} minus {BASELINE}", *(text(pair, sign="+") for pair in pairs), "", "", ""])
+    clips = command.clips_per_action
+    return (
+        f"Films joined from test clips, one of each of {len(results)} seeds with models of its own: {clips} clips of "
+        f"each action that the model knows, in drawn order, and before each a clip of an action that it was never shown "
+        f"(a quarter of the actions, drawn). Mean ± 95 % interval over seeds. *Boundary error* and *found* are of spans "
+        "that overlap a true one of their action by at least half: mean distance of starts and ends, and the share of "
+        "true spans. A sliding argmax gives every window its first action; windows are the same for all.\n\n"
+        f"{table(header, rows)}\n\n"
+        f"Speed of {WATCHED} with {command.threads} threads, decoding included: {text(values(WATCHED, 'frames_per_s'), 0)} "
+        f"frames of the film a second, {text(values(WATCHED, 'times'), 1)} times as fast as it plays.\n\n"
+        f"Data: {'synthetic figures' if command.data is None else command.data.name}, backbone {command.backbone}; "
+        "`python -m experiments.localization`.\n"
+    )
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    command = tyro.cli(Command, args=argv)
+    torch.set_num_threads(command.threads)
+    results = []
+    for seed in range(command.seeds):
+        with tempfile.TemporaryDirectory(prefix="kgclip-films-") as scratch:
+            results.append(measure_seed(command, seed, Path(scratch)))
+        print(f"seed {seed}: {results[-1]}", file=sys.stderr, flush=True)
+    text = page(command, results)
+    with atomic_path(command.out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
