@@ -65,8 +65,27 @@ def mean_average_precision(found: Sequence[Stretch], true: Sequence[Stretch], le
     return float(np.mean(values))
 
 
-def boundary_error_s(found: Sequence[Stretch], true: Sequence[Stretch], least: float) -> tuple[float, float]:
-    """Mean distance of starts and ends of matched stretches in seconds (NaN of none), and the share of true ones matched."""
+@dataclass(frozen=True)
+class Matches:
+    """What is found of films at one overlap.
+
+    Attributes:
+        boundary_error_s: mean distance of starts and ends of matched stretches in seconds; NaN of none.
+        recall: share of the true stretches that are matched.
+        f1: harmonic mean of recall and the share of found stretches that are matched.
+    """
+
+    boundary_error_s: float
+    recall: float
+    f1: float
+
+
+def matches_at(found: Sequence[Stretch], true: Sequence[Stretch], least: float) -> Matches:
+    """Errors and counts of the stretches that match at an overlap."""
     pairs = [(f, t) for f, t in zip(found, matched(found, true, least), strict=True) if t is not None]
     errors = [abs(f.start_s - t.start_s) / 2 + abs(f.end_s - t.end_s) / 2 for f, t in pairs]
-    return (float(np.mean(errors)) if errors else np.nan), len(pairs) / len(true)
+    return Matches(
+        float(np.mean(errors)) if errors else np.nan,
+        len(pairs) / len(true),
+        2 * len(pairs) / (len(found) + len(true)),
+    )

@@ -28,6 +28,12 @@ def test_at_the_ends_of_a_film_spans_reach_as_far_as_their_windows():
     assert found(HIGH, HIGH) == [(0, 0.0, 3.0, 0.7)]
 
 
+def test_a_film_shorter_than_the_shortest_span_may_be_one():
+    strict = SpanRule(0.6, 0.4, 1.0, 9.0)
+    assert found(HIGH, BEST, rule=strict) == [(0, 0.0, 3.0, 0.9)]
+    assert found(HIGH, BEST, NONE, NONE, rule=strict) == []
+
+
 def test_another_action_ends_a_span():
     assert found(BEST, BEST, BEST, OTHER, OTHER, NONE) == [(0, 0.0, 3.5, 0.9), (1, 3.5, 5.5, 0.8)]
 

@@ -60,13 +60,13 @@ class WatchCommand:
     actions: str | None = None
     """the actions to choose from: names with commas between, or a text file with one a line; default: the model's"""
     window_s: float | None = None
-    """seconds that are looked at together; default: as long as the training clips usually were"""
+    """seconds that are looked at together; default: 0.7 of the usual training clip"""
     step_s: float | None = None
     """seconds from one window to the next; default: an eighth of a window"""
     enter: float | None = None
     """probability from which on an action starts; default: the model's threshold of "unknown" """
     leave: float | None = None
-    """probability below which it ends; default: 0.7 of --enter"""
+    """probability below which it ends; default: half of --enter"""
     encoder: str | None = None
     """for a model that takes features: their encoder, FILE.py:NAME"""
     encoder_weights: Path | None = None

@@ -78,6 +78,7 @@ class SpanFinder(Generic[T]):
 
     def __init__(self, rule: SpanRule):
         self._rule = rule
+        self._first: Window[T] | None = None
         self._last: Window[T] | None = None
         self._open: Span[T] | None = None
         # A span that has ended and may go on.
@@ -93,7 +94,7 @@ class SpanFinder(Generic[T]):
         top = int(window.probability.argmax())
         enters = float(window.probability[top]) >= self._rule.enter
         edge_s = window.start_s if self._last is None else (self._last.center_s + window.center_s) / 2
-        self._last = window
+        self._first, self._last = self._first or window, window
         span = self._open
         if span is not None:
             if window.probability[span.action] >= self._rule.leave and not (enters and top != span.action):
@@ -113,7 +114,7 @@ class SpanFinder(Generic[T]):
         if self._open is not None and self._last is not None:
             yield from self._end(self._last.end_s)
         yield from self._settle()
-        self._last = None
+        self._first = self._last = None
 
     def _end(self, end_s: float) -> Iterator[Span[T]]:
         span, before, self._open = self._open, self._ended, None
@@ -136,7 +137,10 @@ class SpanFinder(Generic[T]):
         return near and before is not None and before.action == span.action
 
     def _settle(self) -> Iterator[Span[T]]:
-        """Give the span that has ended, if it is long enough."""
+        """Give the span that has ended, if it is long enough, or all there is."""
         span, self._ended = self._ended, None
-        if span is not None and span.end_s - span.start_s >= self._rule.least_s:
+        if span is None or self._first is None or self._last is None:
+            return
+        is_all = span.start_s == self._first.start_s and span.end_s == self._last.end_s
+        if is_all or span.end_s - span.start_s >= self._rule.least_s:
             yield span

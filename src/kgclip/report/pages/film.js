@@ -26,7 +26,7 @@ put("how",
   ` and ends where it falls below ${pct(D.rule.leave)}. Press a span to see it.`);
 if (F.video) V.src = F.video;
 else V.closest(".stage").hidden = true;
-const go = x => {
+const go = (x, play = true) => {
   document.querySelectorAll("[data-n]").forEach(n => n.classList.toggle("on", S[n.dataset.n] === x));
   put("one", h("p", {}, h("b", {
       class: "act"
@@ -38,7 +38,7 @@ const go = x => {
     }, sg(m[1]))))) : null, !F.video && plain((F.link || "").replace(/%/g, "")) ? h("a", {
       href: F.link + "#t=" + x.start_s
     }, "Open the film there") : null);
-  if (F.video) {
+  if (F.video && play) {
     V.currentTime = x.start_s;
     V.play().catch(() => {});
     end = x.end_s
@@ -52,9 +52,6 @@ V.addEventListener("timeupdate", () => {
   }
   document.querySelectorAll(".lanes").forEach(n => n.style.setProperty("--p", (V.currentTime - n.dataset.a) / n.dataset.w))
 });
-put("one", h("p", {
-  class: "sub"
-}, S.length ? "Press a span below." : "There is none."));
 // ---- parts: a long film is folded, and a part is drawn when it is opened
 const LEN = [60, 120, 300, 600, 1800, 3600, 14400].find(x => dur / x <= 24) || dur / 24,
   parts = dur <= 90 ? [
@@ -132,6 +129,10 @@ put("parts", parts.map((p, i) => {
   if (list.length && !S.some(x => x.start_s < p[0])) d.open = true;
   return d
 }));
+if (S.length) go(S[0], false);
+else put("one", h("p", {
+  class: "sub"
+}, "There is none."));
 provenance([
   ["Model", D.provenance.model],
   ["Graph", D.provenance.graph],
