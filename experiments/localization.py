@@ -28,9 +28,10 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import Split, SplitOptions, make_split
 from kgclip.engine.film_pose import PosedFrame
 from kgclip.engine.predict import Recognizer
-from kgclip.engine.spans import SpanRule
+from kgclip.engine.spans import SpanFinder, SpanRule
 from kgclip.engine.train import train
 from kgclip.engine.watch import Watcher, WatchOptions
+from kgclip.engine.windows import FilmWindow, FilmWindows, WindowContent
 from kgclip.files import atomic_path
 from kgclip.video.decode import open_video
 from kgclip.video.encode import writing_frames
@@ -42,14 +43,17 @@ OVERLAPS = (0.3, 0.5, 0.7)
 # Every window is given its first action: no threshold, no gaps closed, nothing dropped.
 ARGMAX = SpanRule(enter=0.0, leave=0.0, merge_s=-1.0, least_s=0.0)
 WATCHED, LOWER, BASELINE = "`kgclip watch`", "`kgclip watch --enter 0.25`", "sliding argmax, CLIP only"
-# Way of finding → whether by the model with the graph, options, and the rule that takes the place of theirs.
-WAYS: dict[str, tuple[bool, WatchOptions, SpanRule | None]] = {
-    WATCHED: (True, WatchOptions(), None),
-    LOWER: (True, WatchOptions(enter=0.25), None),
-    "sliding argmax, KG-CLIP": (True, WatchOptions(), ARGMAX),
-    "hysteresis, CLIP only": (False, WatchOptions(), None),
-    "hysteresis from 0.25 on, CLIP only": (False, WatchOptions(enter=0.25), None),
-    BASELINE: (False, WatchOptions(), ARGMAX),
+SPEED = "speed"
+SPEED_DIGITS = {"frames a second": 0, "frames a processor second": 0, "times": 1}
+# Way of finding → whether by the model with the graph, and from which probability on: None from its threshold of
+# "unknown", 0 a sliding argmax.
+WAYS: dict[str, tuple[bool, float | None]] = {
+    WATCHED: (True, None),
+    LOWER: (True, 0.25),
+    "sliding argmax, KG-CLIP": (True, 0.0),
+    "hysteresis, CLIP only": (False, None),
+    "hysteresis from 0.25 on, CLIP only": (False, 0.25),
+    BASELINE: (False, 0.0),
 }
 _STREAM = 11
 """Of random numbers, of its own."""
@@ -115,16 +119,33 @@ def draw_clips(dataset: DataSet, split: Split, gap: tuple[str, ...], each: int, 
     return [clip for i, mine in enumerate(shown) for clip in (others[i % len(others)], mine)]
 
 
-def find(
-    recognizer: Recognizer, film: Film, options: WatchOptions, rule: SpanRule | None
-) -> tuple[list[Stretch], float]:
-    """What is found in a film by a rule (None: that of the options), and how many seconds it took."""
-    watcher = Watcher(recognizer, options, name=film.path.name)
-    watcher.rule = rule or watcher.rule
-    started = time.monotonic()
+def read_windows(recognizer: Recognizer, film: Film) -> list[FilmWindow]:
+    """The windows of a film, which all ways of finding share."""
+    plan = Watcher(recognizer).plan
+    frames = (PosedFrame(frame.image, frame.time_s) for frame in read_film(film.path, plan.rate))
+    return list(FilmWindows(recognizer, plan, None, None, lambda frame: None).of(frames))
+
+
+def find(recognizer: Recognizer, windows: list[FilmWindow], rule: SpanRule) -> list[Stretch]:
+    """What a rule makes of the windows of a film."""
+    finder = SpanFinder[WindowContent](rule)
+    spans = [*(span for window in windows for span in finder.add(window)), *finder.close()]
+    names = recognizer.checkpoint.actions
+    return [Stretch(names[span.action], span.start_s, span.end_s, span.probability) for span in spans]
+
+
+def speed(recognizer: Recognizer, film: Film) -> dict[str, float]:
+    """How fast a film is watched: decoding, encoding, windows, and the explanation of each span."""
+    watcher, started, busy = Watcher(recognizer, name=film.path.name), time.monotonic(), time.process_time()
     frames = (PosedFrame(frame.image, frame.time_s) for frame in read_film(film.path, watcher.plan.rate))
-    found = [Stretch(s.action, s.start_s, s.end_s, s.probability) for s in watcher.spans(frames)]
-    return found, time.monotonic() - started
+    for _ in watcher.spans(frames):
+        pass
+    wall_s, busy_s = time.monotonic() - started, time.process_time() - busy
+    return {
+        "frames a second": film.num_frames / wall_s,
+        "frames a processor second": film.num_frames / busy_s,
+        "times": film.duration_s / wall_s,
+    }
 
 
 def measure_seed(command: Command, seed: int, scratch: Path) -> dict[str, dict[str, float]]:
@@ -153,13 +174,17 @@ def measure_seed(command: Command, seed: int, scratch: Path) -> dict[str, dict[s
     for graph, run in ((True, config), (False, without_graph(replace(config, out=scratch / "plain")))):
         train(run, show_progress=False)
         recognizer = Recognizer.from_pretrained(run.out)
-        for way, (with_graph, options, rule) in WAYS.items():
+        windows = read_windows(recognizer, film)
+        for way, (with_graph, enter) in WAYS.items():
             if with_graph == graph:
-                results[way] = measure(film, *find(recognizer, film, options, rule))
+                rule = ARGMAX if enter == 0 else Watcher(recognizer, WatchOptions(enter=enter)).rule
+                results[way] = measure(film, find(recognizer, windows, rule))
+        if graph:
+            results[SPEED] = speed(recognizer, film)
     return results
 
 
-def measure(film: Film, found: list[Stretch], wall_s: float) -> dict[str, float]:
+def measure(film: Film, found: list[Stretch]) -> dict[str, float]:
     """The figures of what was found in a film."""
     matches = matches_at(found, film.actions, 0.5)
     return {f"mAP at {least}": mean_average_precision(found, film.actions, least) for least in OVERLAPS} | {
@@ -167,8 +192,6 @@ def measure(film: Film, found: list[Stretch], wall_s: float) -> dict[str, float]
         "boundary error, s": matches.boundary_error_s,
         "found": matches.recall,
         "spans a true one": len(found) / len(film.actions),
-        "frames a second": film.num_frames / wall_s,
-        "times": film.duration_s / wall_s,
     }
 
 
@@ -182,24 +205,25 @@ def page(command: Command, results: list[dict[str, dict[str, float]]]) -> str:
         mean, half = mean_and_interval(numbers)
         return f"{mean:{sign}.{digits}f} ± {half:.{digits}f}"
 
-    shown = [key for key in results[0][WATCHED] if key not in ("frames a second", "times")]
+    shown = list(results[0][WATCHED])
     rows = [[way, *(text(values(way, key)) for key in shown)] for way in WAYS]
     for way in (WATCHED, LOWER):
         pairs = [[a - b for a, b in zip(values(way, key), values(BASELINE, key), strict=True)] for key in shown]
         rows.append([f"{way} minus {BASELINE}", *(text(pair, sign="+") for pair in pairs)])
-    speed = f"{text(values(WATCHED, 'frames a second'), 0)} frames of the film a second, "
-    speed += f"{text(values(WATCHED, 'times'), 1)} times as fast as it plays"
+    numbers = [text(values(SPEED, key), digits) for key, digits in SPEED_DIGITS.items()]
     where = "synthetic figures" if command.data is None else command.data.name
     return (
-        f"Films joined from test clips, {len(results)} of them, each with models of its own: {command.clips_per_action} "
-        "clips of each action that the model knows, in drawn order, and before each a clip of an action that it was "
-        "never shown (a quarter of the actions, drawn). Mean ± 95 % interval over films.\n\n"
+        f"Films joined from test clips, {len(results)} of them, each with models of its own: "
+        f"{command.clips_per_action} clips of each action that the model knows, in drawn order, and before each a clip "
+        "of an action that it was never shown (a quarter of the actions, drawn). Mean ± 95 % interval over films.\n\n"
         "A sliding argmax gives every window its first action; windows are the same for all. mAP ranks spans by "
         "probability and asks little of the last ones; F1 counts every false span. *Boundary error* (mean distance of "
-        "starts and ends) and *found* (share of the true spans) are of spans that overlap a true one of their action by "
-        "half at least.\n\n"
+        "starts and ends) and *found* (share of the true spans) are of spans that overlap a true one of their action "
+        "by half at least.\n\n"
         f"{table(('', *shown), rows)}\n\n"
-        f"Speed of {WATCHED} with {command.threads} threads, decoding included: {speed}.\n\n"
+        f"Speed of {WATCHED}, decoding and explanations included, {command.threads} threads of torch: {numbers[0]} "
+        f"frames of the film a second, {numbers[2]} times as fast as it plays; {numbers[1]} frames a second of "
+        "processor time.\n\n"
         f"Data: {where}, backbone {command.backbone}; `python -m experiments.localization`.\n"
     )
 
