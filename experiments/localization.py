@@ -26,6 +26,7 @@ from kgclip.config import ModelConfig, TrainConfig, without_graph
 from kgclip.data.clip import Clip
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import Split, SplitOptions, make_split
+from kgclip.data.wording import count_of
 from kgclip.engine.film_pose import PosedFrame
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.spans import SpanFinder, SpanRule
@@ -221,9 +222,9 @@ def page(command: Command, results: list[dict[str, dict[str, float]]]) -> str:
         "starts and ends) and *found* (share of the true spans) are of spans that overlap a true one of their action "
         "by half at least.\n\n"
         f"{table(('', *shown), rows)}\n\n"
-        f"Speed of {WATCHED}, decoding and explanations included, {command.threads} threads of torch: {numbers[0]} "
-        f"frames of the film a second, {numbers[2]} times as fast as it plays; {numbers[1]} frames a second of "
-        "processor time.\n\n"
+        f"Speed of {WATCHED}, decoding and explanations included, with {count_of(command.threads, 'thread')}: "
+        f"{numbers[0]} frames of the film a second, {numbers[2]} times as fast as it plays; {numbers[1]} frames "
+        "a second of processor time.\n\n"
         f"Data: {where}, backbone {command.backbone}; `python -m experiments.localization`.\n"
     )
 

@@ -11,7 +11,7 @@ import pytest
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.watch import ActionSpan, Shown, SpanMovement, Watcher
 from kgclip.report.annotated import LEFT, annotated
-from kgclip.report.film_page import MOST_PICTURES, film_page
+from kgclip.report.film_page import MOST_PICTURES, FilmPage
 from kgclip.report.subtitles import writing_subtitles
 
 MOVEMENT = SpanMovement("left leg bend", 0.4, 0.5, 0.1, ((1.0, 1.5),))
@@ -68,6 +68,13 @@ def test_a_long_film_is_linked_and_its_page_stays_small(watcher: Watcher, figure
     live = data_of(film_page(watcher, [], None, tmp_path))
     assert live["film"]["link"] is None
     assert live["spans"] == []
+
+
+def film_page(watcher: Watcher, spans: list[ActionSpan], file: Path | None, folder: Path) -> str:
+    page = FilmPage()
+    for each in spans:
+        page.add(each)
+    return page.text(watcher, file, folder)
 
 
 @pytest.mark.parametrize("vtt", [False, True])

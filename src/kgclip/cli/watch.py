@@ -149,11 +149,12 @@ class FilmOutputs:
     """Everything that spans and frames are written to; files of one film are whole once `stack` has ended."""
 
     def __init__(self, command: WatchCommand, stack: ExitStack):
+        from kgclip.report.film_page import FilmPage
         from kgclip.report.subtitles import writing_subtitles
         from kgclip.video.encode import writing_frames
 
         self._takers: list[Callable[[ActionSpan], None]] = []
-        self._spans: list[ActionSpan] = []
+        self._page = None if command.html is None else FilmPage()
         if command.jsonl != STDOUT:
             self._takers.append(lambda span: print(describe(span), flush=True))
         if command.jsonl is not None:
@@ -166,8 +167,8 @@ class FilmOutputs:
         self._video = None
         if command.video is not None:
             self._video = stack.enter_context(writing_frames(command.video, VIDEO_RATE))
-        if command.html is not None:
-            self._takers.append(self._spans.append)
+        if self._page is not None:
+            self._takers.append(self._page.add)
 
     def take(self, span: "ActionSpan") -> None:
         """Write a span."""
@@ -183,12 +184,11 @@ class FilmOutputs:
 
     def write_page(self, command: WatchCommand, watcher: "Watcher") -> None:
         """Write the page of all spans, if one is asked for."""
-        if command.html is not None:
-            from kgclip.report.film_page import write_film_page
-            from kgclip.video.stream import is_live
+        from kgclip.video.stream import is_live
 
+        if self._page is not None and command.html is not None:
             file = None if is_live(command.source) else Path(command.source)
-            write_film_page(command.html, watcher, self._spans, file)
+            self._page.write(command.html, watcher, file)
 
 
 def describe(span: "ActionSpan") -> str:
