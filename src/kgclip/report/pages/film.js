@@ -25,7 +25,7 @@ put("how",
   `An action starts where its probability in ${sec(D.rule.window_s)} s of film reaches ${pct(D.rule.enter)}` +
   ` and ends where it falls below ${pct(D.rule.leave)}. Press a span to see it.`);
 if (F.video) V.src = F.video;
-else V.closest(".stage").hidden = true;
+else V.closest(".a7").hidden = true;
 const go = (x, play = true) => {
   document.querySelectorAll("[data-n]").forEach(n => n.classList.toggle("on", S[n.dataset.n] === x));
   put("one", h("p", {}, h("b", {
