@@ -14,6 +14,7 @@ PAGES = (
     "docs/data.md",
     "docs/explanation.md",
     "docs/video.md",
+    "docs/watch.md",
     "docs/synthetic.md",
     "docs/metrics.md",
     "docs/experiments.md",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kgclip.errors import KgclipError
-from kgclip.video.encode import write_video
+from kgclip.video.encode import write_video, writing_frames
 
 
 def _frames(count: int) -> np.ndarray:
@@ -38,3 +38,17 @@ def test_what_h264_cannot_hold_is_refused(tmp_path: Path, shape: tuple[int, ...]
     with pytest.raises(KgclipError, match="expected at least one and even sizes"):
         write_video(tmp_path / "clip.mp4", np.zeros(shape, dtype=np.uint8), 25)
     assert not list(tmp_path.iterdir())
+
+
+def test_frames_are_written_as_they_come_at_their_times(tmp_path: Path):
+    times = [0.0, 0.1, 0.1, 2.0, 2.04]
+    frames = [*_frames(4), np.zeros((32, 32, 3), np.uint8)]
+    with writing_frames(tmp_path / "film.mp4", 12.5) as writer:
+        for image, time_s in zip(frames, times, strict=True):
+            writer.write(image, time_s)
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        read = [(float(frame.time or 0), frame.width) for frame in container.decode(video=0)]
+    assert read == [(pytest.approx(time_s, abs=2e-3), 64) for time_s in times]
+    with pytest.raises(KgclipError, match="got no frame"), writing_frames(tmp_path / "none.mp4", 25.0):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]

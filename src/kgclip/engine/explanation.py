@@ -228,11 +228,11 @@ class Explanation(Mapping[str, Any]):
                 "threshold_from": None if unknown is None else str(unknown),
                 "reasons": [asdict(reason) for reason in self.reasons],
                 "rival": None if rival is None else {"action": self.actions[1].action, **asdict(rival)},
-                "changes": [_rounded(asdict(change)) for change in self.changes],
+                "changes": [rounded(asdict(change)) for change in self.changes],
             },
-            "actions": [_rounded(asdict(row)) for row in self.actions],
+            "actions": [rounded(asdict(row)) for row in self.actions],
             "movements": [_movement_json(m) for m in self.movements],
-            "triplets": _rounded(self.summary()["triplets"]),
+            "triplets": rounded(self.summary()["triplets"]),
             "fusion": {"temperature": _number(self.temperature), "others": self.num_others},
             "provenance": self.provenance
             | {"frames_read": len(clip.times_s), "frame_times_s": [_number(time) for time in clip.times_s]},
@@ -275,10 +275,10 @@ def _number(value: float) -> float:
     return round(value, DECIMALS)
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Plain JSON values with numbers of that many decimals."""
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return _number(value) if isinstance(value, float) else value

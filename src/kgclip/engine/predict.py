@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from kgclip.config import ModelConfig, PromptConfig, TrainConfig
@@ -135,17 +135,47 @@ class Recognizer:
     def _explain(
         self, file: str, clip: ClipFrames, top: int, actions: Sequence[str], pose: ClipPose | None
     ) -> Explanation:
-        chosen = self._chosen(actions)
-        features = self.encoder.encode(clip.images).to(self.device).float()
-        numbers = None if pose is None else numbers_of([pose]).to(self.device)
-        score = self.model(features[None], numbers)
-        windows = None if score.path is None else read_windows(self.model, features)
+        features = self.encoder.encode(clip.images)
         height, width = clip.images.shape[1:3]
         times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())
         facts = ClipFacts(clip.fps, clip.num_frames, clip.duration_s, width, height, times, indices)
+        return self.explain_features(file, facts, features, top=top, actions=actions, pose=pose)
+
+    @torch.no_grad()
+    def explain_features(
+        self,
+        file: str,
+        facts: ClipFacts,
+        features: Float[Tensor, "T F"],
+        *,
+        top: int = 5,
+        actions: Sequence[str] = (),
+        pose: ClipPose | None = None,
+    ) -> Explanation:
+        """As :meth:`predict`, of frames that are encoded already."""
+        chosen, given = self.candidates(actions), features.to(self.device).float()
+        score = self.model(given[None], self.pose_numbers(pose))
+        windows = None if score.path is None else read_windows(self.model, given)
         return explain(self.checkpoint, file, facts, score, windows, chosen, top, pose)
 
-    def _chosen(self, actions: Sequence[str]) -> Bool[Tensor, " K"] | None:
+    @torch.no_grad()
+    def probabilities(
+        self, features: Float[Tensor, "T F"], chosen: Bool[Tensor, " K"] | None = None, pose: ClipPose | None = None
+    ) -> Float[Tensor, " K"]:
+        """The stated probability of each action for frames that are encoded already, on the CPU."""
+        score = self.model(features.to(self.device).float()[None], self.pose_numbers(pose))
+        return self.model.probability(score, chosen)[0].cpu()
+
+    def pose_numbers(self, pose: ClipPose | None) -> Float[Tensor, "1 S"] | None:
+        """The numbers of one clip's pose, as the model takes them."""
+        return None if pose is None else numbers_of([pose]).to(self.device)
+
+    def candidates(self, actions: Sequence[str]) -> Bool[Tensor, " K"] | None:
+        """Which actions are to be chosen from; None for all, where none is named.
+
+        Raises:
+            KgclipError: one is none of the model's.
+        """
         if not actions:
             return None
         known = self.checkpoint.actions

@@ -32,6 +32,7 @@ from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP, embed_texts, unsolved_model
 from kgclip.models.tuning import merge_lora, set_trainable
 from kgclip.pose.keypoints import KEYPOINTS_FILE
+from kgclip.video.frames import typical_duration_s
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ def _train(
         "labeled_clips": len(final.split.labelled),
         "val_clips": len(prepared.split.val),
         "left_out_top1": solved.left_out_top1,
+        "clip_s": typical_duration_s([final.dataset.by_id[clip].path for clip in final.split.train]),
         "torch": torch.__version__,
         "wall_s": round(time.monotonic() - started, 2),
     }

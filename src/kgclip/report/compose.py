@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from kgclip.files import atomic_path
 
-Kind = Literal["explanation", "evaluation"]
+Kind = Literal["explanation", "evaluation", "film"]
 
-# What each page runs, in this order: the first is shared by both.
+# What each page runs, in this order: the first is shared by all.
 SCRIPTS: dict[Kind, tuple[str, ...]] = {
     "explanation": ("page", "explanation", "clip", "lanes", "score", "paths", "whatif"),
     "evaluation": ("page", "evaluation", "matrix", "plots"),
+    "film": ("page", "film"),
 }
 # A browser that keeps to it loads nothing from anywhere and runs nothing but what is in the page.
 POLICY = (

@@ -11,7 +11,9 @@ from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from kgclip.errors import KgclipError
 
@@ -72,19 +74,7 @@ class VideoFile:
 
     def __init__(self, path: Path, container: InputContainer):
         self.path, self.container, self.num_decoded = path, container, 0
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            kinds = sorted({s.type for s in container.streams} - {"video"})
-            raise KgclipError(f"{path}: holds no video, only {' and '.join(kinds) or 'pictures'}; give a video file")
-        self.stream, self.codec = streams[0], streams[0].codec_context
-        if self.codec is None or not self.codec.width:
-            raise KgclipError(f"{path}: its video cannot be decoded by this FFmpeg; convert it to H.264")
-        short, long = sorted((self.codec.width, self.codec.height))
-        if short * long > MAX_PIXELS or long > MAX_ASPECT * short:
-            raise KgclipError(
-                f"{path}: has frames of {self.codec.width}x{self.codec.height}, expected at most {MAX_PIXELS:,} pixels "
-                f"and sides up to 1:{MAX_ASPECT}; scale or crop it"
-            )
+        self.stream, self.codec = video_stream(str(path), container)
         self.codec.thread_count = 1  # more would hold frames back
         self.codec.options = {"max_pixels": str(MAX_PIXELS)}  # where the size changes on the way
 
@@ -112,6 +102,28 @@ class VideoFile:
             for packet in chain(again.packets(), (None,)):
                 yield from again.decode(packet)
             self.num_decoded += again.num_decoded
+
+
+def video_stream(name: str, container: InputContainer) -> tuple[VideoStream, VideoCodecContext]:
+    """The first stream of moving pictures in what was opened, and its decoder.
+
+    Raises:
+        KgclipError: there is none, it cannot be decoded, or its frames are too large.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        kinds = sorted({s.type for s in container.streams} - {"video"})
+        raise KgclipError(f"{name}: holds no video, only {' and '.join(kinds) or 'pictures'}; give a video file")
+    codec = streams[0].codec_context
+    if codec is None or not codec.width:
+        raise KgclipError(f"{name}: its video cannot be decoded by this FFmpeg; convert it to H.264")
+    short, long = sorted((codec.width, codec.height))
+    if short * long > MAX_PIXELS or long > MAX_ASPECT * short:
+        raise KgclipError(
+            f"{name}: has frames of {codec.width}x{codec.height}, expected at most {MAX_PIXELS:,} pixels "
+            f"and sides up to 1:{MAX_ASPECT}; scale or crop it"
+        )
+    return streams[0], codec
 
 
 def _check_file(path: Path) -> None:

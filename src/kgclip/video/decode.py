@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from av.packet import Packet
-from av.video.frame import PictureType, VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.frame import PictureType
 from jaxtyping import Float64, UInt8
 
 from kgclip.errors import KgclipError
@@ -20,6 +19,7 @@ from kgclip.video.container import VideoFile, one_sentence, open_file
 from kgclip.video.index import FrameIndex, IndexFaultError, Run
 from kgclip.video.indexing import index_file, index_from_packets
 from kgclip.video.orientation import Orientation
+from kgclip.video.pictures import Pictures
 from kgclip.video.truncation import check_length
 
 # Their decoders, told so packet by packet, leave out frames that no other frame is predicted from.
@@ -86,9 +86,8 @@ class Video:
     def __init__(self, file: VideoFile, threads: int = 1, index: FrameIndex | None = None):
         self.file = file
         self._threads = threads
-        self._reformatter = VideoReformatter()  # shared by all frames: setting one up costs more than decoding a frame
-        self._orientation: Orientation | None = None
-        self._size = file.codec.width, file.codec.height
+        # Of the size the file promises, even where it changes on the way.
+        self._pictures = Pictures(file.codec.width, file.codec.height)
         self._index = index or index_file(file)
         self.num_frames = self._index.num_frames if self._index else sum(1 for _ in file.decode_all())
         if self.num_frames == 0:
@@ -98,7 +97,7 @@ class Video:
     def info(self) -> VideoInfo:
         """Length, rate, size and rotation; decodes the first frame, which `num_frames` alone does not."""
         height, width = self.read([0]).shape[1:3]
-        orientation = self._orientation or Orientation()
+        orientation = self._pictures.orientation or Orientation()
         return VideoInfo(self.num_frames, self.duration_s, self.fps, width, height, orientation.rotation_deg)
 
     @cached_property
@@ -196,7 +195,7 @@ class Video:
                     if frame.pts == index.key_stamps[gop] and frame.pict_type in (PictureType.P, PictureType.B):
                         raise IndexFaultError  # the container marks key frames that are none
                     if frame.pts in missing and not frame.is_corrupt:
-                        pictures[missing.pop(frame.pts)] = self._picture(frame)
+                        pictures[missing.pop(frame.pts)] = self._pictures.of(frame)
                 if packet is None and missing:
                     raise IndexFaultError
 
@@ -219,19 +218,10 @@ class Video:
         for index, frame in enumerate(self.file.decode_all()):
             num_frames += 1
             if index in keep:
-                pictures[index] = self._picture(frame)
+                pictures[index] = self._pictures.of(frame)
         if num_frames != self.num_frames:
             raise KgclipError(
                 f"{self.file.path}: is damaged, {num_frames} of its {self.num_frames} frames can be decoded and not "
                 "all of those wanted; re-encode or drop it"
             )
         return pictures
-
-    def _picture(self, frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
-        """A decoded frame as RGB, upright, in the size the file promises even where it changes on the way."""
-        if self._orientation is None:
-            self._orientation = Orientation.of(frame)
-        width, height = self._size
-        # One thread: starting more, which FFmpeg does unless told, takes longer than converting a small frame.
-        rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
-        return self._orientation.apply(rgb.to_ndarray())

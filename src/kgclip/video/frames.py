@@ -1,8 +1,9 @@
 """The one road from a video file to the frames of a clip, for prediction, evaluation, training, features and pages."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,8 @@ from jaxtyping import Float64, Int64, UInt8
 from kgclip.errors import KgclipError
 from kgclip.video.decode import open_video
 from kgclip.video.sampling import segment_indices
+
+MOST_PROBED = 32
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ def read_clip(path: Path, num_frames: int, *, rng: np.random.Generator | None = 
         indices = segment_indices(video.num_frames, num_frames, rng=rng)
         images, times_s = video.read(indices), video.times_s(indices)
         return ClipFrames(images, indices, times_s, video.duration_s, video.fps, video.num_frames)
+
+
+def typical_duration_s(paths: Sequence[Path]) -> float | None:
+    """The median length of clips, by at most MOST_PROBED of them; None where none can be read."""
+    found = []
+    for path in paths[:: max(1, len(paths) // MOST_PROBED)]:
+        with suppress(KgclipError), open_video(path) as video:
+            found.append(video.duration_s)
+    return float(np.median(found)) if found else None
 
 
 def read_clips(

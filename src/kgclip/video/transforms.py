@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
@@ -30,6 +31,17 @@ def preprocess(
     resized = _resize(frames, size)
     top, left = (size[0] - image_size) // 2, (size[1] - image_size) // 2
     return _normalize(resized[:, :, top : top + image_size, left : left + image_size], mean, std)
+
+
+def shrunk(image: UInt8[np.ndarray, "_ _ 3"], width: int) -> UInt8[np.ndarray, "H W 3"]:
+    """A picture of even sides and at most that width."""
+    scale = min(1.0, width / image.shape[1])
+    size = tuple(max(2, 2 * round(scale * side / 2)) for side in image.shape[:2])
+    if size == image.shape[:2]:
+        return image
+    pixels = torch.from_numpy(np.ascontiguousarray(image))[None].permute(0, 3, 1, 2)
+    resized = interpolate(pixels, size, mode="bilinear", antialias=True)
+    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 
 def augment(

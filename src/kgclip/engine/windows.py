@@ -1,0 +1,164 @@
+"""The windows of a film: a buffer of frames, each encoded once, from which every window takes its own."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from kgclip.engine.film_pose import PosedFrame, pose_between, pose_of_frames
+from kgclip.engine.predict import Recognizer
+from kgclip.engine.spans import Window
+from kgclip.pose.keypoints import ClipPose
+from kgclip.pose.skeleton import People
+from kgclip.video.sampling import segment_indices
+from kgclip.video.stream import Pace
+from kgclip.video.transforms import shrunk
+
+PICTURE_WIDTH = 640
+"""Of frames that are held to be shown, in pixels."""
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """How windows lie in a film.
+
+    Attributes:
+        window_s, step_s: length, and the distance from one to the next, in seconds.
+        frames: T, that each is read at.
+        rate: frames a second that the film gives.
+        batch: frames that are encoded together; with 1, live video is read without delay.
+        pictures: whether frames are held as pictures.
+    """
+
+    window_s: float
+    step_s: float
+    frames: int
+    rate: float
+    batch: int = 8
+    pictures: bool = False
+
+
+class HeldFrame(NamedTuple):
+    """A frame in the buffer.
+
+    Attributes:
+        time_s: presentation time.
+        size: width and height in pixels.
+        features: None where no window needs them.
+        people: None where they were not looked for.
+        picture: at most PICTURE_WIDTH pixels wide; None where none are held.
+    """
+
+    time_s: float
+    size: tuple[int, int]
+    features: Float[Tensor, " F"] | None
+    people: People | None
+    picture: UInt8[np.ndarray, "H W 3"] | None
+
+
+class WindowContent(NamedTuple):
+    """What a window was read from: frames, their times, the pose, and the frame in the middle."""
+
+    features: Float[Tensor, "T F"]
+    times_s: tuple[float, ...]
+    pose: ClipPose | None
+    middle: HeldFrame
+
+
+FilmWindow = Window[WindowContent]
+
+
+class FilmWindows:
+    """Reads windows of one film; of its frames no more are held than a window and a batch have.
+
+    Args:
+        recognizer: reads windows.
+        plan: where they lie.
+        chosen: the candidates; None are all actions.
+        pose: of the whole film, where its keypoints are brought; else frames bring their people.
+        leaves: is given every frame once the windows around it are read, in order of time.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        plan: WindowPlan,
+        chosen: Bool[Tensor, " K"] | None,
+        pose: ClipPose | None,
+        leaves: Callable[[HeldFrame], None],
+    ):
+        self.recognizer, self.plan = recognizer, plan
+        self._chosen, self._pose, self._leaves = chosen, pose, leaves
+
+    def of(self, stretch: Iterable[PosedFrame]) -> Iterator[FilmWindow]:
+        """The windows of frames without a gap between them: from the first on, a step apart, and one at the end."""
+        plan = self.plan
+        held: deque[HeldFrame] = deque()
+        start_s, number = None, 0
+        for frame in self._encoded(stretch):
+            start_s = frame.time_s if start_s is None else start_s
+            while frame.time_s >= (at_s := start_s + number * plan.step_s) + plan.window_s - 1e-6:
+                yield from self._window(held, at_s, at_s + plan.window_s)
+                number += 1
+                while held and held[0].time_s < at_s:
+                    self._leaves(held.popleft())
+            held.append(frame)
+        if start_s is None:
+            return
+        end_s = held[-1].time_s + 1 / plan.rate
+        read_to_s = start_s + (number - 1) * plan.step_s + plan.window_s
+        if not number or end_s - read_to_s > plan.step_s / 2:
+            yield from self._window(held, max(start_s, end_s - plan.window_s), end_s)
+        for frame in held:
+            self._leaves(frame)
+
+    def _encoded(self, stretch: Iterable[PosedFrame]) -> Iterator[HeldFrame]:
+        """The frames with the features of those that windows need."""
+        pace, frames = Pace(self.plan.frames / self.plan.window_s), iter(stretch)
+        while batch := list(islice(frames, self.plan.batch)):
+            due = [pace.due(frame.time_s) for frame in batch]
+            images = [frame.image for frame, is_due in zip(batch, due, strict=True) if is_due]
+            features = iter(self.recognizer.encoder.encode(np.stack(images)) if images else ())
+            for frame, is_due in zip(batch, due, strict=True):
+                height, width = frame.image.shape[:2]
+                picture = shrunk(frame.image, PICTURE_WIDTH) if self.plan.pictures else None
+                features_of = next(features) if is_due else None
+                yield HeldFrame(frame.time_s, (width, height), features_of, frame.people, picture)
+
+    def _window(self, held: Sequence[HeldFrame], start_s: float, end_s: float) -> Iterator[FilmWindow]:
+        """The window of these frames; none where no frame of it was encoded, as a source may give few."""
+        inside = [frame for frame in held if start_s - 1e-6 <= frame.time_s < end_s - 1e-6]
+        encoded = [frame for frame in inside if frame.features is not None]
+        if not encoded:
+            return
+        read = [encoded[i] for i in segment_indices(len(encoded), self.plan.frames).tolist()]
+        features = torch.stack([frame.features for frame in read if frame.features is not None])
+        if self._pose is None:
+            people = [(frame.time_s, frame.people) for frame in inside if frame.people is not None]
+            pose = pose_of_frames(people, *read[0].size)
+        else:
+            pose = pose_between(self._pose, start_s, end_s)
+        content = WindowContent(features, tuple(frame.time_s for frame in read), pose, read[len(read) // 2])
+        yield Window(start_s, end_s, self.recognizer.probabilities(features, self._chosen, pose), content)
+
+
+def stretches(frames: Iterable[PosedFrame], most_s: float) -> Iterator[Iterator[PosedFrame]]:
+    """Frames cut where more than that time passes between two of them, or where their size changes."""
+    number, before = 0, None
+
+    def number_of(frame: PosedFrame) -> int:
+        nonlocal number, before
+        now = frame.time_s, frame.image.shape
+        if before is not None and (now[0] - before[0] > most_s or now[1] != before[1]):
+            number += 1
+        before = now
+        return number
+
+    for _, stretch in groupby(frames, number_of):
+        yield stretch
