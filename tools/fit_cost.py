@@ -92,7 +92,7 @@ def page(costs: Sequence[Cost], options: Options) -> list[str]:
         "# What fitting costs",
         "",
         f"Written by `python -m tools.fit_cost`, commit {commit}: `kgclip fit` on {ACTIONS} actions, backbone",
-        f"{options.backbone}, {poses} poses, two processes; each row a new process. Memory is that of the largest process,",
+        f"{options.backbone}, {poses} poses, two processes; each row a new process. Memory is of the largest process,",
         "and so far the largest of all rows.",
         "",
         "| clips | seconds | CPU seconds | a clip more, CPU s | memory, MiB |",
