@@ -148,3 +148,22 @@ def test_the_configuration_says_how_the_model_was_made(
     assert kg_checkpoint.config == tiny_config(kg_model)
     assert kg_checkpoint.summary["epochs"] == 0
     assert kg_checkpoint.summary["train_clips"] == len(kg_checkpoint.split.train)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        ("left_out.json", None, [1]),
+        ("left_out.json", None, [{"clip": "a"}]),
+        ("config.json", "unknown", {"x": 1}),
+        ("config.json", "pose", {"landmarks": 3}),
+    ],
+)
+def test_what_training_did_not_write_is_refused(
+    file: str, key: str | None, value: object, kg_model: Path, tmp_path: Path
+):
+    shutil.copytree(kg_model, tmp_path / "model")
+    path = tmp_path / "model" / file
+    path.write_text(json.dumps(value if key is None else json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(KgclipError, match=r"not as training wrote it|holds the weights of another model"):
+        Checkpoint.load(tmp_path / "model")

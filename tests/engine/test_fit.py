@@ -141,6 +141,27 @@ def test_an_action_without_clips_is_learned_from_its_definition(fitted: FitOptio
     assert torch.isfinite(checkpoint.model.path.weights[k]).all()
 
 
+def test_one_action_is_refused_before_anything_is_done(clips: Path, tmp_path: Path):
+    one = tmp_path / "clips"
+    one.mkdir()
+    (one / "golf").symlink_to(next(clips.iterdir()))
+    options = FitOptions(one, tmp_path / "out", backbone="synthetic", device="cpu")
+    with pytest.raises(KgclipError, match="shows 1 action, at least 2 are needed to choose between"):
+        Fitting.open(options, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("theirs", ["notes.txt", "model/thesis.txt", "features.safetensors model/thesis.txt"])
+def test_a_folder_of_something_else_is_left_alone(theirs: str, clips: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    for name in theirs.split():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("years of work")
+    with pytest.raises(KgclipError, match="exists and is no folder that `kgclip fit` wrote; choose another --out"):
+        Fitting.open(FitOptions(clips, out, backbone="synthetic", device="cpu"), progress=False)
+    assert all((out / name).read_text() == "years of work" for name in theirs.split())
+
+
 def test_clips_that_cannot_be_read_are_named_before_anything_is_done(clips: Path, tmp_path: Path):
     broken = tmp_path / "clips"
     for folder in sorted(clips.iterdir())[:2]:

@@ -138,9 +138,14 @@ class Checkpoint:
         load_weights(model, folder / MODEL_FILE)
         # What the features were made by, also where the weights here have been halved or features are ready-made.
         model.backbone.image_identity = stored["identity"]["image"]
-        unknown = None if stored["unknown"] is None else Threshold(**stored["unknown"])
-        pose = stored["pose"] and stored["pose"]["origin"]
-        left_out = tuple(LeftOutClip.from_json(clip) for clip in read_json(folder / LEFT_OUT_FILE))
+        try:
+            unknown = None if stored["unknown"] is None else Threshold(**stored["unknown"])
+            pose = stored["pose"] and dict(stored["pose"]["origin"])
+            left_out = tuple(LeftOutClip.from_json(clip) for clip in read_json(folder / LEFT_OUT_FILE))
+        except (KeyError, TypeError, ValueError) as error:
+            raise KgclipError(
+                f"{folder}: {CONFIG_FILE} or {LEFT_OUT_FILE} is not as training wrote it; restore it or train again"
+            ) from error
         return cls(model.eval(), config, actions, graph, split, stored["summary"], unknown, pose, left_out)
 
 

@@ -11,7 +11,8 @@ from kgclip.data.annotations import read_observations
 from kgclip.data.check import check_dataset
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import SplitOptions
-from kgclip.engine.checkpoint import Checkpoint, choose_device
+from kgclip.data.wording import count_of
+from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device
 from kgclip.engine.dry_run import peak_memory, seconds_of
 from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.extract import extract_features
@@ -103,12 +104,19 @@ class Fitting:
             KgclipError: no clip can be used, or an option does not fit.
         """
         choose_device(options.device)
+        _check_out(options.out)
         dataset = open_dataset(options.clips, options.annotations, options.source_pattern)
         with_definitions(KnowledgeGraph.from_edges([]), options.definitions, dataset)
         findings = check_dataset(dataset, workers=options.workers, progress=progress)
         errors = [finding for finding in findings if finding.severity == "error"]
         if errors:
             raise KgclipError(f"{options.clips}: {errors[0].message}; see `kgclip data check {options.clips}`")
+        labeled = {clip.action for clip in dataset.clips if clip.action is not None}
+        if len(labeled) < 2:
+            raise KgclipError(
+                f"{options.clips}: shows {count_of(len(labeled), 'action')}, at least 2 are needed to choose between; "
+                "add a folder of clips of another action"
+            )
         return cls(options, _config(options, dataset), dataset, tuple(findings))
 
     def estimate(self) -> FitEstimate:
@@ -199,6 +207,20 @@ class Fitting:
             raise
         shutil.rmtree(before, ignore_errors=True)
         return checkpoint
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a folder that holds something else: what an earlier run left in it is replaced.
+
+    Raises:
+        KgclipError: it does, or it is a file.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    model = out / MODEL
+    begun = out.is_dir() and any((out / name).exists() for name in (ANNOTATIONS, FEATURES, f".{FEATURES}.kgclip-part"))
+    if not begun or (model.exists() and not (model / CONFIG_FILE).is_file()):
+        raise KgclipError(f"{out}: exists and is no folder that `kgclip fit` wrote; choose another --out")
 
 
 def _config(options: FitOptions, dataset: DataSet) -> TrainConfig:
