@@ -2,7 +2,7 @@
 
 from experiments.baselines import PIPELINE
 from experiments.controls import BOUNDS, CONTROLS, DEFINITIONS_GIVEN, SHIPPED_DEFINITIONS
-from experiments.family import ABLATION, CLIP_ONLY, FINE_TUNED, GRAPH, KG_CLIP, PAPER
+from experiments.family import ABLATION, CLIP_ONLY, FINE_TUNED, FINE_TUNED_PARTS, GRAPH, KG_CLIP, PAPER
 from experiments.movement_baselines import MOVEMENTS
 from experiments.pose_baselines import POSE_BASELINES
 from experiments.protocol import Experiment, Point
@@ -81,10 +81,19 @@ _EXPERIMENTS = (
     ),
     Experiment(
         "fine-tuning",
-        "The paper's design and its parts one by one, the whole of a small image tower trained",
+        "With and without the graph, the whole of a small image tower trained or frozen",
         tuple(FINE_TUNED),
-        (_FEW, _ALL),
-        against="CLIP only, fine-tuned",
+        (_FEW,),
+        against="CLIP only, tower fine-tuned",
+        seeds=5,
+        pixels=True,
+    ),
+    Experiment(
+        "fine-tuning-parts",
+        "The paper's design and its parts one by one, the whole of a small image tower trained",
+        (f"{PAPER}, fine-tuned", *FINE_TUNED_PARTS),
+        (_FEW,),
+        against=f"{PAPER}, fine-tuned",
         seeds=5,
         pixels=True,
     ),

@@ -11,7 +11,7 @@ import torch
 from experiments import family
 from experiments.arms import ARMS
 from experiments.controls import CONTROLS
-from experiments.family import ABLATION, FINE_TUNED, GRAPH, PAPER
+from experiments.family import ABLATION, FINE_TUNED, FINE_TUNED_PARTS, GRAPH, PAPER
 from experiments.presets import PRESETS
 from experiments.setting import Setting
 from kgclip.config import OptimConfig, TrainConfig
@@ -69,7 +69,7 @@ def setting(synthetic: Make) -> Setting:
         (f"{PAPER}, no ε", {"epsilon": "none"}),
         (f"{PAPER}, matrix", {"subspace": "matrix"}),
         (f"{PAPER}, fine-tuned", {"pooling": "mean", "tuning": "full"}),
-        ("CLIP only, fine-tuned", {"graph": False, "tuning": "full"}),
+        ("CLIP only, mean pooling, fine-tuned", {"graph": False, "tuning": "full"}),
     ],
 )
 def test_an_arm_changes_the_model_as_its_name_says(arm: str, expected: dict, setting: Setting, captured):
@@ -86,12 +86,14 @@ def test_arms_train_by_gradient_where_they_say_so(setting: Setting, captured):
     assert captured(f"{PAPER}, margin loss", setting)[0].loss.margin == 1.0
     assert captured(PAPER, setting)[0].path_weight == 0
     assert captured("KG-CLIP, tower fine-tuned", setting)[0].model.head == "closed_form"
+    assert captured("KG-CLIP, tower frozen", setting)[0].model.tuning == "frozen"
 
 
 def test_no_two_arms_are_the_same(setting: Setting, captured):
     seen = {}
     parts = [arm for arm in GRAPH if "without S_" in arm or "alone" in arm]
-    for arm in [*(arm for arm in GRAPH if arm not in parts), *CONTROLS, *ABLATION, *FINE_TUNED]:
+    towers = [arm for arm in (*FINE_TUNED, *FINE_TUNED_PARTS) if "frozen" not in arm]  # as the setting's others are
+    for arm in [*(arm for arm in GRAPH if arm not in parts), *CONTROLS, *ABLATION, *towers]:
         config, prepared = captured(arm, setting)
         key = (config, prepared.graph.hash)
         assert key not in seen, (arm, seen.get(key))
