@@ -4,12 +4,13 @@
 
 *Deletion* takes away what speaks for the answer, the strongest first, and follows the probability of the answer: the
 sooner it falls, the smaller the area under the curve. *Insertion* starts with nothing and puts the strongest back
-first: the larger, the better. Deleting in an order is inserting in its reverse.
+first: the larger, the better. Deleting in an order is inserting in its reverse. Of a model that reads pose, joints are
+taken away in place of frames.
 """
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,8 +24,12 @@ from kgclip.data.loader import in_order
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, frames_source, open_evaluation
 from kgclip.engine.explain import window_rows
+from kgclip.engine.pose_reading import joints_of, read_by_rule
+from kgclip.engine.poses import numbers_of
 from kgclip.files import atomic_path
 from kgclip.models.kgclip import KGCLIP, Score, frame_embeddings
+from kgclip.pose.keypoints import ClipPose
+from kgclip.pose.skeleton import JOINTS, NUM_JOINTS
 from kgclip.report.intervals import NOTE, Bootstrap
 
 RANDOM_ORDERS = 10
@@ -47,6 +52,8 @@ class Command:
     """file to write"""
     features: Path | None = None
     """cached features in place of pixels"""
+    keypoints: Path | None = None
+    """of the clips, for a model that reads pose"""
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,15 @@ def measure(curve: Curve, importance: Float[Tensor, "B Q"], bootstrap: Bootstrap
     return Faithfulness(*(bootstrap.mean(value) for value in values))
 
 
-def movement_curve(model: KGCLIP, embeddings: Float[Tensor, "B T F"], answer: Int[Tensor, " B"]) -> Curve:
+def movement_curve(model: KGCLIP, score: Score, answer: Int[Tensor, " B"]) -> Curve:
     """Movements are taken away by giving them the share of the average clip, which is evidence for nothing."""
-    score = model(embeddings)
 
     def curve(order: Int[Tensor, "B M"]) -> Float[Tensor, "B V"]:
         rank = order.argsort(dim=1)
         steps = torch.linspace(0, order.shape[1], STEPS + 1).round().long().unique()
         kept = [torch.where(rank < step, model.path.baseline, score.shares) for step in steps]
-        return torch.stack([_probability(model, model.join(score.mm, score.tri, s), answer) for s in kept], dim=1)
+        scores = (model.join(score.mm, score.tri, shares, score.pose) for shares in kept)
+        return torch.stack([_probability(model, one, answer) for one in scores], dim=1)
 
     return curve
 
@@ -107,11 +114,41 @@ def frame_curve(model: KGCLIP, embeddings: Float[Tensor, "B T F"], answer: Int[T
     return curve
 
 
-def movement_importance(
-    model: KGCLIP, embeddings: Float[Tensor, "B T F"], answer: Int[Tensor, " B"]
-) -> Float[Tensor, "B M"]:
+def joint_curve(
+    model: KGCLIP, embeddings: Float[Tensor, "B T F"], poses: Sequence[ClipPose], answer: Int[Tensor, " B"]
+) -> Curve:
+    """Joints are taken away from all frames, as an estimator that is unsure of them gives them; frames stay."""
+
+    def curve(order: Int[Tensor, "B J"]) -> Float[Tensor, "B V"]:
+        points = []
+        for count in range(NUM_JOINTS + 1):
+            numbers = numbers_of([without(pose, row[:count]) for pose, row in zip(poses, order.tolist(), strict=True)])
+            points.append(_probability(model, model(embeddings, numbers), answer))
+        return torch.stack(points, dim=1)
+
+    return curve
+
+
+def without(pose: ClipPose, joints: Sequence[int]) -> ClipPose:
+    """A pose whose subject's joints have no score."""
+    keypoints = pose.tracks[0].keypoints.copy()
+    keypoints[:, list(joints), 2] = 0
+    return replace(pose, tracks=(replace(pose.tracks[0], keypoints=keypoints), *pose.tracks[1:]))
+
+
+def movement_importance(model: KGCLIP, score: Score, answer: Int[Tensor, " B"]) -> Float[Tensor, "B M"]:
     """Contribution of each movement to the answer's score."""
-    return (model(embeddings).shares - model.path.baseline) * model.movement_weights()[answer]
+    return (score.shares - model.path.baseline) * model.movement_weights()[answer]
+
+
+def joint_importance(adds: Float[Tensor, "B M"], movements: Sequence[str]) -> Float[Tensor, "B J"]:
+    """Contribution of the movements that an explanation says were read from a joint, spread over their joints."""
+    of = torch.zeros(len(movements), NUM_JOINTS)
+    for m, name in enumerate(movements):
+        rule = read_by_rule(name)
+        joints = [] if rule is None else [JOINTS.index(joint) for joint in joints_of(rule)]
+        of[m, joints] = 1 / max(1, len(joints))
+    return adds @ of
 
 
 def frame_importance(
@@ -120,7 +157,7 @@ def frame_importance(
     """What the windows that a frame lies in read for the answer, on average."""
     sums, counts = torch.zeros(embeddings.shape[:2]), torch.zeros(embeddings.shape[1])
     for first, last in window_rows(embeddings.shape[1]):
-        adds = movement_importance(model, embeddings[:, first : last + 1], answer).sum(dim=1)
+        adds = movement_importance(model, model(embeddings[:, first : last + 1]), answer).sum(dim=1)
         sums[:, first : last + 1] += adds[:, None]
         counts[first : last + 1] += 1
     return sums / counts.clamp(min=1)
@@ -130,19 +167,36 @@ def _probability(model: KGCLIP, score: Score, answer: Int[Tensor, " B"]) -> Floa
     return model.probability(score).gather(1, answer[:, None])[:, 0]
 
 
+def with_somebody(evaluation: Evaluation) -> Evaluation:
+    """The clips in which an estimator saw a subject, where pose is read."""
+    if evaluation.poses is None:
+        return evaluation
+    poses = [evaluation.poses.of(clip) for clip in evaluation.clips]
+    rows = [row for row, pose in enumerate(poses) if pose is not None and pose.tracks]
+    clips, sources, paths = (
+        tuple(values[row] for row in rows) for values in (evaluation.clips, evaluation.sources, evaluation.paths)
+    )
+    return replace(evaluation, clips=clips, sources=sources, paths=paths, labels=evaluation.labels[rows])
+
+
 @torch.no_grad()
 def faithfulness(checkpoint: Checkpoint, evaluation: Evaluation) -> dict[str, Faithfulness]:
-    """Of movements and of frames, on all clips of an evaluation."""
+    """Of movements, and of frames or joints, on all clips of an evaluation."""
     model = checkpoint.model.cpu().eval()
     source = frames_source(checkpoint, evaluation, checkpoint.config.frames, workers=0)
     batches = source.batches(in_order(len(source), 16))
     embeddings = torch.cat([frame_embeddings(model.backbone, batch.frames) for batch in batches])
-    answer, bootstrap = model(embeddings).total.argmax(dim=1), Bootstrap(evaluation.sources)
-    given = (model, embeddings, answer)
-    return {
-        "movements": measure(movement_curve(*given), movement_importance(*given), bootstrap),
-        "frames": measure(frame_curve(*given), frame_importance(*given), bootstrap),
-    }
+    bootstrap, poses = Bootstrap(evaluation.sources), evaluation.poses
+    score = model(embeddings, evaluation.numbers)
+    answer = score.total.argmax(dim=1)
+    adds = movement_importance(model, score, answer)
+    if poses is None:
+        second = {"frames": (frame_curve(model, embeddings, answer), frame_importance(model, embeddings, answer))}
+    else:
+        of = [pose for clip in evaluation.clips if (pose := poses.of(clip)) is not None]
+        second = {"joints": (joint_curve(model, embeddings, of, answer), joint_importance(adds, checkpoint.movements))}
+    items = {"movements": (movement_curve(model, score, answer), adds)} | second
+    return {name: measure(*item, bootstrap) for name, item in items.items()}
 
 
 def page(command: Command, checkpoint: Checkpoint, evaluation: Evaluation, found: dict[str, Faithfulness]) -> str:
@@ -169,7 +223,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     command = tyro.cli(Command, args=argv)
     checkpoint = Checkpoint.load(command.model)
-    evaluation = open_evaluation(checkpoint, command.data, None, command.features)
+    evaluation = with_somebody(open_evaluation(checkpoint, command.data, None, command.features, command.keypoints))
     text = page(command, checkpoint, evaluation, faithfulness(checkpoint, evaluation))
     with atomic_path(command.out) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,5 +1,7 @@
 """Deletion and insertion curves, by hand and on a model."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from experiments.faithfulness import faithfulness, frame_curve, main, measure, movement_curve
+from experiments.faithfulness import (
+    faithfulness,
+    frame_curve,
+    joint_importance,
+    main,
+    measure,
+    movement_curve,
+    with_somebody,
+    without,
+)
+from kgclip.config import TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import open_evaluation
+from kgclip.engine.poses import Poses
+from kgclip.engine.train import train
+from kgclip.pose.keypoints import read_keypoints
+from kgclip.pose.skeleton import JOINTS
 from kgclip.report.intervals import Bootstrap
 
 
@@ -37,10 +53,10 @@ def test_curves_start_with_all_and_end_with_nothing(kg_checkpoint: Checkpoint):
         answer = score.total.argmax(dim=1)
         p = model.probability(score).max(dim=1).values
         count = len(kg_checkpoint.movements)
-        points = movement_curve(model, embeddings, answer)(torch.arange(count).expand(3, -1))
+        points = movement_curve(model, score, answer)(torch.arange(count).expand(3, -1))
         torch.testing.assert_close(points[:, 0], p)
-        without = model.join(score.mm, score.tri, model.path.baseline.expand(3, -1))
-        torch.testing.assert_close(points[:, -1], model.probability(without).gather(1, answer[:, None])[:, 0])
+        empty = model.join(score.mm, score.tri, model.path.baseline.expand(3, -1))
+        torch.testing.assert_close(points[:, -1], model.probability(empty).gather(1, answer[:, None])[:, 0])
         frames = frame_curve(model, embeddings, answer)(torch.tensor([[3, 0, 1, 2]] * 3))
         assert frames.shape == (3, 4)
         torch.testing.assert_close(frames[:, 0], p)
@@ -59,3 +75,47 @@ def test_the_command_writes_a_table(
     text = out.read_text()
     assert "24 clips of" in text
     assert f"{found['frames'].deletion[0]:.3f} (" in text
+
+
+def test_joints_are_taken_away_where_the_model_reads_pose(
+    tiny_config: Callable[..., TrainConfig], figures: Path, synthetic_features: Path, tmp_path: Path
+):
+    keypoints = figures / "keypoints.parquet"
+    checkpoint = train(tiny_config(tmp_path / "posed", keypoints=keypoints), show_progress=False)
+    whole = open_evaluation(checkpoint, figures, features=synthetic_features, keypoints=keypoints)
+    few = replace(
+        whole, clips=whole.clips[:8], sources=whole.sources[:8], paths=whole.paths[:8], labels=whole.labels[:8]
+    )
+    found = faithfulness(checkpoint, with_somebody(few))
+    assert set(found) == {"movements", "joints"}
+    assert found["joints"].deletion[0] < found["joints"].insertion[0]
+
+
+def test_a_joint_that_is_taken_away_has_no_score_and_the_others_stay(figures: Path):
+    pose = next(iter(read_keypoints(figures / "keypoints.parquet")[0].values()))
+    left = without(pose, [9, 0])
+    assert (left.tracks[0].keypoints[:, [0, 9], 2] == 0).all()
+    others = [joint for joint in range(17) if joint not in (0, 9)]
+    assert (left.tracks[0].keypoints[:, others] == pose.tracks[0].keypoints[:, others]).all()
+    assert (pose.tracks[0].keypoints[:, [0, 9], 2] > 0).any()
+
+
+def test_contributions_are_spread_over_the_joints_that_an_explanation_names():
+    adds = torch.tensor([[0.6, -0.2, 5.0]])
+    importance = joint_importance(adds, ["left arm raise", "left hand lift", "left hand hold bar"])[0]
+    assert importance.sum() == pytest.approx(0.4)
+    assert importance[JOINTS.index("left elbow")] == pytest.approx(0.2)
+    assert importance[JOINTS.index("left wrist")] == pytest.approx(0.1)
+
+
+def test_clips_without_anybody_are_left_out(
+    kg_checkpoint: Checkpoint, figures: Path, synthetic_features: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = open_evaluation(kg_checkpoint, figures, features=synthetic_features)
+    assert with_somebody(whole) is whole
+    poses = Poses(figures / "keypoints.parquet")
+    nobody = whole.clips[3]
+    poses.clips[nobody] = replace(poses.clips[nobody], tracks=())
+    left = with_somebody(replace(whole, poses=poses))
+    assert left.clips == tuple(clip for clip in whole.clips if clip != nobody)
+    assert len(left.labels) == len(left.paths) == len(left.clips)
