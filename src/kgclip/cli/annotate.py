@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tyro.conf import Positional
 
@@ -42,6 +43,8 @@ class AnnotateCommand:
     """who is annotated: subject, all, or a number from 1, as in keypoints.parquet (1 is the subject)"""
     workers: int = 2
     """processes that look at clips"""
+    engine: Literal["local", "ray"] = "local"
+    """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
 
 
 def annotate(argv: Sequence[str]) -> int:
@@ -61,7 +64,15 @@ def annotate(argv: Sequence[str]) -> int:
     clips = _clips(command.clips)
     source = work.PoseSource(command.pose, command.detector, every)
     with progress_bar("Annotating", len(clips), "clips") as advance:
-        poses = work.annotate(clips, command.out, source, people=people, workers=command.workers, advance=advance)
+        poses = work.annotate(
+            clips,
+            command.out,
+            source,
+            people=people,
+            workers=command.workers,
+            engine=command.engine,
+            advance=advance,
+        )
     nobody = sum(not pose.tracks for pose in poses.values())
     print(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
     return 0

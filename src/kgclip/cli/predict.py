@@ -1,8 +1,9 @@
 """`kgclip predict`."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ from kgclip.errors import KgclipError
 
 if TYPE_CHECKING:
     from kgclip.engine.explanation import Explanation, MovementReading
+    from kgclip.engine.predict import Recognizer
 
 # Movements that add less are not printed one by one.
 LEAST_SHOWN = 0.005
@@ -57,6 +59,8 @@ class PredictCommand:
     """keypoints of the clips in place of an estimator: keypoints.parquet, or a layout of docs/pose.md"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
+    engine: Literal["local", "ray"] = "local"
+    """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
     html: Path | None = None
     """folder for one page a clip, each a single file with its video that explains the prediction"""
     json: Switch = False
@@ -87,7 +91,7 @@ def predict(argv: Sequence[str]) -> int:
     failed, pages = False, set[str]()
     # On a terminal the results themselves show the progress.
     with progress_bar("recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
-        for result in recognizer.predict_many(videos, **options):
+        for result in _results(command, recognizer, videos, options):
             failed |= isinstance(result, dict)
             if command.json:
                 print_json(result if isinstance(result, dict) else result.to_json())
@@ -97,6 +101,41 @@ def predict(argv: Sequence[str]) -> int:
                 _write_page(command.html, result, pages)
             advance(1)
     return 2 if failed else 0
+
+
+def _results(
+    command: PredictCommand, recognizer: "Recognizer", videos: Sequence[Path], options: dict[str, Any]
+) -> Iterator["Explanation | dict[str, str]"]:
+    """Predictions by this process, or by those of a cluster."""
+    if command.engine == "local":
+        yield from recognizer.predict_many(videos, **options)
+        return
+    from kgclip.cluster import map_on_ray
+
+    work = partial(_predict_file, command=_absolute(command), options=options)
+    found = map_on_ray(work, [video.absolute() for video in videos], place="--engine ray")
+    for video, result in zip(videos, found, strict=True):
+        if isinstance(result, KgclipError):
+            yield {"file": str(video), "error": str(result)}
+        else:
+            yield result | {"file": str(video)} if isinstance(result, dict) else replace(result, file=str(video))
+
+
+def _absolute(command: PredictCommand) -> PredictCommand:
+    """The same for processes that work in another folder."""
+    paths = {name: value.absolute() for name, value in vars(command).items() if isinstance(value, Path)}
+    texts = {
+        name: str(Path(value).absolute())
+        for name in ("backbone", "encoder", "pose")
+        if (value := getattr(command, name)) is not None and Path(value.rpartition(".py:")[0] or value).exists()
+    }
+    return replace(command, paths=tuple(path.absolute() for path in command.paths), **paths, **texts)
+
+
+def _predict_file(path: Path, command: PredictCommand, options: dict[str, Any]) -> "Explanation | dict[str, str]":
+    """What one process of a cluster does."""
+    recognizer = _recognizer_of_process(command, options.get("actions", ()))
+    return next(recognizer.predict_many([path], **options))
 
 
 def _write_page(folder: Path, explanation: "Explanation", taken: set[str]) -> None:
@@ -121,7 +160,12 @@ def action_names(given: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
+@lru_cache(maxsize=1)
+def _recognizer_of_process(command: PredictCommand, actions: tuple[str, ...]) -> "Recognizer":
+    return _recognizer(command, actions)
+
+
+def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> "Recognizer":
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.encoder import load_encoder
     from kgclip.engine.predict import Recognizer
