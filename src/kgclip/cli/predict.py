@@ -38,7 +38,8 @@ class PredictCommand:
     """
 
     paths: Positional[tuple[Path, ...]]
-    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders"""
+    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders; film.mp4#t=12,15 is a
+    part of a file, from 12 to 15 s"""
     actions: str | None = None
     """the actions to choose from: names with commas between, or a text file with one a line; default: the model's"""
     backbone: str | None = None

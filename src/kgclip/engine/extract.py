@@ -11,6 +11,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import lock
 from kgclip.identity import describe, is_same
 from kgclip.progress import progress_bar
+from kgclip.video.cut import VideoPath
 from kgclip.video.frames import read_clips
 
 
@@ -31,7 +32,7 @@ class Extraction:
 
 def extract_features(
     encoder: FrameEncoder,
-    paths: Mapping[str, Path],
+    paths: Mapping[str, VideoPath],
     num_frames: int,
     out: Path,
     *,
@@ -82,7 +83,7 @@ def extract_features(
         return Extraction(len(writer.lengths), len(writer.lengths) - before, skipped)
 
 
-def _already(encoder: FrameEncoder, paths: Mapping[str, Path], num_frames: int, out: Path) -> Extraction:
+def _already(encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, out: Path) -> Extraction:
     """What is in the file, if this run would write the same.
 
     Raises:
