@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,9 @@ def test_frames_and_times_are_those_of_the_cut(film, large_file_bytes, read_numb
 def test_neighboring_cuts_share_the_frames_out(film, read_numbers):
     # 0.44 s is frame 11, written as it may be rounded.
     times = [0.0, 0.4404, 1.0, 2.4]
-    cuts = [Cut(film, start, end) for start, end in zip(times, times[1:], strict=False)]
+    cuts = [Cut(film, start, end) for start, end in pairwise(times)]
     numbers = [read_numbers(read_frames(cut, range(probe(cut).num_frames))) for cut in cuts]
-    assert sum(numbers, []) == list(range(60))
+    assert [number for part in numbers for number in part] == list(range(60))
     assert [len(part) for part in numbers] == [11, 14, 35]
 
 

@@ -138,8 +138,10 @@ def _pose(person: dict[str, Any]) -> Pose:
         joints = np.array(person["pose_keypoints_2d"], np.float32).reshape(-1, 3)
         return joints[list(OPENPOSE_ORDER.get(len(joints), range(NUM_JOINTS)))]
     if "keypoint_scores" in person:
-        positions = np.array(person["keypoints"], np.float32).reshape(-1, 2)
-        joints = np.column_stack([positions, np.array(person["keypoint_scores"], np.float32)])
+        scores = np.array(person["keypoint_scores"], np.float32)
+        # Scores may come besides COCO's flags, which are then the third number of a joint.
+        positions = np.array(person["keypoints"], np.float32).reshape(len(scores), -1)[:, :2]
+        joints = np.column_stack([positions, scores])
     else:
         joints = np.array(person["keypoints"], np.float32).reshape(-1, 3)
         if joints[:, 2].max() == 2:  # COCO's flags of visibility: 1 is hidden, 2 is seen
