@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
@@ -100,7 +101,7 @@ def write_cvat(path: Path, clip: str, frames: Mapping[int, Iterable[PartState]])
             seen[each.person, each.part] += 1
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"
-    step = math.gcd(*(second - first for first, second in zip(numbers, numbers[1:], strict=False))) or 1
+    step = math.gcd(*(second - first for first, second in pairwise(numbers))) or 1
     _write_task(SubElement(root, "meta"), clip, numbers, step, tracks)
     for position, ((_, part, _), states) in enumerate(sorted(tracks.items())):
         label = part.replace(" ", "_")
@@ -125,9 +126,7 @@ def _frame_numbers(path: Path, task: Element) -> range:
     except ValueError as error:
         raise KgclipError(f"{path}: has frame numbers that are none ({error}); export the task again") from None
     if not (0 <= first <= last < 10**7 and stride > 0):
-        raise KgclipError(
-            f"{path}: has frames {first} to {last} in steps of {stride}; expected a video, export it again"
-        )
+        raise KgclipError(f"{path}: has frames {first} to {last} in steps of {stride}; export the task again")
     return range(first, last + 1, stride)
 
 
@@ -171,9 +170,7 @@ def _part_state(where: str, part: str, shape: _Shape) -> PartState:
         for names in (STATE, OBJECT, PERSON)
     )
     if not state or state == "__undefined__":
-        raise KgclipError(
-            f"{where}: has no state; give the label the attribute {STATE[0]}, with 'none' for no movement"
-        )
+        raise KgclipError(f"{where}: has no state; give the label an attribute {STATE[0]}, 'none' for no movement")
     if person and not person.isdecimal():
         raise KgclipError(f"{where}: has {person!r} for a person; expected a number from 1")
     return PartState(int(person or 1), part, state, None if item in _UNDEFINED else item, shape.box)
@@ -202,13 +199,9 @@ def _write_task(
         attributes = SubElement(label, "attributes")
         for name, mutable, default in ((STATE[0], True, "none"), (OBJECT[0], True, "none"), (PERSON[0], False, "1")):
             attribute = SubElement(attributes, "attribute")
-            for key, value in (
-                ("name", name),
-                ("mutable", mutable),
-                ("input_type", "text"),
-                ("default_value", default),
-            ):
-                SubElement(attribute, key).text = str(value)
+            facts = {"name": name, "mutable": str(mutable), "input_type": "text", "default_value": default}
+            for key, value in facts.items():
+                SubElement(attribute, key).text = value
     SubElement(task, "source").text = f"{clip.rsplit('/', 1)[-1]}.mp4"
 
 

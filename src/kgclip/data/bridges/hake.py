@@ -73,8 +73,8 @@ def _of_image(where: str, image: Mapping[str, Any]) -> Iterator[tuple[int, str, 
     ]
     if not lists or len(active) != len(PARTS):
         raise KgclipError(
-            f"{where}: has {sum(map(len, flags.values()))} states of {len(active)} parts; expected 76 or 93 of 10, as in "
-            "HAKE's lists"
+            f"{where}: has {sum(map(len, flags.values()))} states of {len(active)} parts; expected 76 or 93 of 10, as "
+            "in HAKE's lists"
         )
     for part, is_active in zip(PARTS, active, strict=True):
         states = lists[0][part.split()[-1]]
@@ -99,8 +99,8 @@ def _of_instances(
                 words = list(states[PARTS[part].split()[-1]].items()) if 0 <= part < len(PARTS) else []
                 if not 0 <= position < len(words):
                     raise KgclipError(
-                        f"{where}: has state {position} of part {part}, which a list of {num_states} states lacks; give "
-                        "the other --states"
+                        f"{where}: has state {position} of part {part}, which a list of {num_states} states lacks; "
+                        "give the other --states"
                     )
                 yield person, PARTS[part], *words[position]
     except (KeyError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""HAKE's part states (Li et al., PaStaNet, CVPR 2020, arXiv 2004.00945) and the states of this project that say the same.
+"""HAKE's part states (Li et al., PaStaNet, CVPR 2020, arXiv 2004.00945), and the states here that say the same.
 
 The states of a part are in the order of HAKE's lists, whose positions its annotations hold. None: no state says it.
 """

@@ -65,7 +65,7 @@ def file_name(video: str) -> str:
 
 
 def locate(video: str, base: Path, videos: Path | None) -> Path | None:
-    """Where a film is that a file in the folder ``base`` names: as named, by name beside it, or by name in ``videos``."""
+    """Where a film is that a file in the folder ``base`` names: as it says, or by name beside it or in ``videos``."""
     named = unquote(urlsplit(video).path) if video.startswith("file:") else video
     name = file_name(video)
     folders = [ListedFiles(base if videos is None else videos)]

@@ -95,7 +95,7 @@ def _write_elan(source: Path, options: BridgeOptions) -> list[str]:
         return _in_folder(options.out, films, elan.write_eaf)
     if len(films) > 1:
         raise KgclipError(
-            f"--out {options.out}: {source} has intervals of {len(films)} films, and an ELAN file is of one; name a folder"
+            f"--out {options.out}: {source} has {len(films)} films, and an ELAN file is of one; name a folder"
         )
     elan.write_eaf(options.out, next(iter(films.values())))
     return [f"{options.out}: {count_of(sum(map(len, films.values())), 'interval')}"]
@@ -174,14 +174,15 @@ def _write_cvat(source: Path, options: BridgeOptions) -> list[str]:
 
 
 def _read_coco(files: tuple[Path, ...], options: BridgeOptions) -> list[str]:
-    if len(files) > 1:
-        raise KgclipError(f"{files[1]}: is a second file; import COCO keypoints one file at a time")
+    file, *more = files
+    if more:
+        raise KgclipError(f"{more[0]}: is a second file; import COCO keypoints one file at a time")
     if options.data is None:
-        raise KgclipError(f"{files[0]}: has no times of frames; give the data set of its clips with --data")
+        raise KgclipError(f"{file}: has no times of frames; give the data set of its clips with --data")
     if options.out.suffix != ".parquet":
         raise KgclipError(f"--out {options.out}: becomes a file of keypoints; give it a name that ends in .parquet")
     clips: dict[str, VideoPath] = {clip.id: clip.path for clip in open_dataset(options.data).clips}
-    return coco.read_coco(files[0], clips, options.out)
+    return coco.read_coco(file, clips, options.out)
 
 
 def _write_coco(source: Path, options: BridgeOptions) -> list[str]:
