@@ -14,61 +14,7 @@ from kgclip.data.bridges.boris import read_boris, write_boris
 from kgclip.data.bridges.intervals import Interval
 from kgclip.errors import KgclipError
 from kgclip.video.encode import write_video
-
-# As BORIS 8 exports aggregated events.
-AGGREGATED = """Observation id,Observation date,Description,Observation type,Source,Time offset (s),Coding duration,\
-Media duration (s),FPS (frame/s),Subject,Observation duration by subject by observation,Behavior,Behavioral category,\
-Behavior type,Start (s),Stop (s),Duration (s),Media file name,Image index start,Image index stop,Image file path start,\
-Image file path stop,Comment start,Comment stop
-gym,2024-05-02 10:21:00,,Media file,player #1:films/gym.mp4,0.0,60.0,60.0,25.0,No focal subject,60.0,push up,,STATE,\
-1.200,3.450,2.250,films/gym.mp4,30,86,NA,NA,,
-gym,2024-05-02 10:21:00,,Media file,player #1:films/gym.mp4,0.0,60.0,60.0,25.0,Anna,60.0,looks up,,POINT,2.000,2.000,0,\
-films/gym.mp4,50,50,NA,NA,,
-"""
-# As BORIS 7 does.
-OLDER = """Observation id\tObservation date\tDescription\tMedia file\tTotal length\tFPS\tSubject\tBehavior\t\
-Behavioral category\tModifiers\tBehavior type\tStart (s)\tStop (s)\tDuration (s)\tComment start\tComment stop
-6008\t2021-12-06 13:26:24\t\tT:/Videos/6008.mp4\t1381.010\t29.97\tNo focal subject\tlunge\t\t\tSTATE\t689.000\t\
-750.421\t61.421\t\t
-"""
-# As BORIS 8 exports events one by one.
-TABULAR = """Observation id,Observation date,Description,Observation duration,Observation type,Source,Time offset (s),\
-Subject,Observation duration by subject by observation,Behavior,Behavioral category,Behavior type,Time,Media file name,\
-Image index,Image file path,Comment
-gym,2024-05-02,,60.0,Media file,player #1:gym.mp4,0.0,Anna,60.0,push up,,START,1.2,gym.mp4,30,NA,
-gym,2024-05-02,,60.0,Media file,player #1:gym.mp4,0.0,Ben,60.0,push up,,START,1.5,gym.mp4,38,NA,
-gym,2024-05-02,,60.0,Media file,player #1:gym.mp4,0.0,Anna,60.0,looks up,,POINT,2.0,gym.mp4,50,NA,
-gym,2024-05-02,,60.0,Media file,player #1:gym.mp4,0.0,Anna,60.0,push up,,STOP,3.45,gym.mp4,86,NA,
-gym,2024-05-02,,60.0,Media file,player #1:gym.mp4,0.0,Ben,60.0,push up,,STOP,4,gym.mp4,100,NA,
-"""
-# As BORIS saves it, with less in it.
-PROJECT: dict[str, Any] = {
-    "time_format": "hh:mm:ss",
-    "project_name": "gym",
-    "project_format_version": "7.0",
-    "subjects_conf": {"0": {"key": "1", "name": "Anna", "description": ""}},
-    "behaviors_conf": {
-        "0": {"type": "State event", "key": "p", "code": "push up", "modifiers": "", "excluded": "", "coding map": ""},
-        "1": {"type": "Point event", "key": "l", "code": "looks up", "modifiers": "", "excluded": "", "coding map": ""},
-    },
-    "observations": {
-        "gym": {
-            "file": {"1": ["films/gym.mp4"], "2": [], "3": []},
-            "type": "MEDIA",
-            "date": "2024-05-02T10:21:00",
-            "time offset": 0.0,
-            "events": [
-                [4.0, "Anna", "push up", "", "", 100],
-                [1.2, "Anna", "push up", "", "", 30],
-                [2.0, "Anna", "looks up", "", "", 50],
-                [9.5, "Anna", "push up", "", "", 237],
-                [7.5, "Anna", "push up", "", "", 187],
-            ],
-            "media_info": {"length": {"films/gym.mp4": 60.0}, "fps": {"films/gym.mp4": 25.0}},
-        },
-        "live": {"file": [], "type": "LIVE", "time offset": 0.0, "events": [[1.0, "", "push up", "", ""]]},
-    },
-}
+from tests.data.bridges.examples import AGGREGATED, OLDER, PROJECT, TABULAR
 
 
 def written(folder: Path, name: str, content: Any) -> Path:

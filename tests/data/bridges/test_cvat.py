@@ -12,67 +12,7 @@ from kgclip.data.bridges.part_frames import PartState, read_clips, write_clips
 from kgclip.data.dataset import open_dataset
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import PARTS
-
-# As CVAT 2 exports a task of 6 frames.
-XML = """<?xml version="1.0" encoding="utf-8"?>
-<annotations>
-  <version>1.1</version>
-  <meta>
-    <task>
-      <id>31</id>
-      <name>gym task</name>
-      <size>6</size>
-      <mode>interpolation</mode>
-      <overlap>5</overlap>
-      <bugtracker></bugtracker>
-      <created>2024-05-02 10:21:00.123456+00:00</created>
-      <subset>Train</subset>
-      <start_frame>0</start_frame>
-      <stop_frame>5</stop_frame>
-      <frame_filter></frame_filter>
-      <segments><segment><id>31</id><start>0</start><stop>5</stop><url>http://localhost/api/jobs/31</url></segment></segments>
-      <owner><username>anna</username><email></email></owner>
-      <labels>
-        <label>
-          <name>left_hand</name><color>#ff6037</color><type>rectangle</type>
-          <attributes>
-            <attribute><name>state</name><mutable>True</mutable><input_type>select</input_type>
-              <default_value>none</default_value><values>none
-hold
-wave</values></attribute>
-          </attributes>
-        </label>
-      </labels>
-      <original_size><width>320</width><height>240</height></original_size>
-      <source>gym.v2.mp4</source>
-    </task>
-    <dumped>2024-05-03 08:00:00.000000+00:00</dumped>
-  </meta>
-  <track id="0" label="left_hand" source="manual">
-    <box frame="0" keyframe="1" outside="0" occluded="0" xtl="10.00" ytl="20.00" xbr="30.00" ybr="40.00" z_order="0">
-      <attribute name="state">hold</attribute>
-      <attribute name="object">little_ball</attribute>
-      <attribute name="person">2</attribute>
-    </box>
-    <box frame="2" keyframe="1" outside="0" occluded="0" xtl="14.00" ytl="20.00" xbr="34.00" ybr="40.00" z_order="0">
-      <attribute name="state">wave</attribute>
-      <attribute name="object">none</attribute>
-      <attribute name="person">2</attribute>
-    </box>
-    <box frame="4" keyframe="1" outside="1" occluded="0" xtl="14.00" ytl="20.00" xbr="34.00" ybr="40.00" z_order="0">
-      <attribute name="state">wave</attribute>
-    </box>
-  </track>
-  <track id="1" label="hip" source="manual">
-    <box frame="4" keyframe="1" outside="0" occluded="0" xtl="0" ytl="0" xbr="9" ybr="9" z_order="0">
-      <attribute name="verb">bend</attribute>
-    </box>
-  </track>
-  <track id="2" label="car" source="manual">
-    <box frame="0" keyframe="1" outside="0" occluded="0" xtl="0" ytl="0" xbr="9" ybr="9" z_order="0"/>
-  </track>
-</annotations>
-"""
+from tests.data.bridges.examples import XML
 
 
 @pytest.fixture

@@ -9,51 +9,8 @@ from hypothesis import strategies as st
 from kgclip.data.bridges.elan import read_eaf, write_eaf
 from kgclip.data.bridges.intervals import Interval
 from kgclip.errors import KgclipError
+from tests.data.bridges.examples import EAF
 
-# As ELAN 6.4 writes it.
-EAF = """<?xml version="1.0" encoding="UTF-8"?>
-<ANNOTATION_DOCUMENT AUTHOR="" DATE="2024-05-02T10:21:00+01:00" FORMAT="3.0" VERSION="3.0"
-    xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
-    xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
-    <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
-        <MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/me/gym.wav" MIME_TYPE="audio/x-wav" RELATIVE_MEDIA_URL="./gym.wav"/>
-        <MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/me/gym.mp4" MIME_TYPE="video/mp4" RELATIVE_MEDIA_URL="./gym.mp4"/>
-        <PROPERTY NAME="URN">urn:nl-mpi-tools-elan-eaf:3c694e92-cd6e-4ab3-b541-1078d2427462</PROPERTY>
-        <PROPERTY NAME="lastUsedAnnotationId">4</PROPERTY>
-    </HEADER>
-    <TIME_ORDER>
-        <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="1200"/>
-        <TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="3450"/>
-        <TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="3450"/>
-        <TIME_SLOT TIME_SLOT_ID="ts4"/>
-        <TIME_SLOT TIME_SLOT_ID="ts5" TIME_VALUE="5000"/>
-    </TIME_ORDER>
-    <TIER LINGUISTIC_TYPE_REF="default-lt" PARTICIPANT="P1" TIER_ID="action">
-        <ANNOTATION>
-            <ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
-                <ANNOTATION_VALUE>push up</ANNOTATION_VALUE>
-            </ALIGNABLE_ANNOTATION>
-        </ANNOTATION>
-        <ANNOTATION>
-            <ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts5">
-                <ANNOTATION_VALUE>lunge &amp; turn</ANNOTATION_VALUE>
-            </ALIGNABLE_ANNOTATION>
-        </ANNOTATION>
-    </TIER>
-    <TIER LINGUISTIC_TYPE_REF="note" PARENT_REF="action" TIER_ID="note">
-        <ANNOTATION>
-            <REF_ANNOTATION ANNOTATION_ID="a3" ANNOTATION_REF="a1">
-                <ANNOTATION_VALUE>slow</ANNOTATION_VALUE>
-            </REF_ANNOTATION>
-        </ANNOTATION>
-    </TIER>
-    {more}
-    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="default-lt" TIME_ALIGNABLE="true"/>
-    <LINGUISTIC_TYPE CONSTRAINTS="Symbolic_Association" GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="note"
-        TIME_ALIGNABLE="false"/>
-    <CONSTRAINT DESCRIPTION="1-1 association with a parent annotation" STEREOTYPE="Symbolic_Association"/>
-</ANNOTATION_DOCUMENT>
-"""
 UNALIGNED = """<TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID="steps"><ANNOTATION>
 <ALIGNABLE_ANNOTATION ANNOTATION_ID="a4" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4">
 <ANNOTATION_VALUE>down</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>"""

@@ -12,56 +12,7 @@ from hypothesis import strategies as st
 from kgclip.data.bridges.intervals import Interval
 from kgclip.data.bridges.label_studio import read_tasks, write_tasks
 from kgclip.errors import KgclipError
-
-# As Label Studio 1.13 exports it (JSON).
-TASKS: list[dict[str, Any]] = [
-    {
-        "id": 12,
-        "annotations": [
-            {
-                "id": 7,
-                "completed_by": 1,
-                "result": [
-                    {
-                        "value": {"ranges": [{"start": 1, "end": 50}], "timelinelabels": ["push up"]},
-                        "id": "Zx81a",
-                        "from_name": "videoLabels",
-                        "to_name": "video",
-                        "type": "timelinelabels",
-                        "origin": "manual",
-                    },
-                    {
-                        "value": {"ranges": [{"start": 76, "end": 100}], "timelinelabels": ["lunge"]},
-                        "id": "bQ3",
-                        "from_name": "videoLabels",
-                        "to_name": "video",
-                        "type": "timelinelabels",
-                        "origin": "manual",
-                    },
-                    {
-                        "value": {"choices": ["indoors"]},
-                        "id": "c1",
-                        "from_name": "place",
-                        "to_name": "video",
-                        "type": "choices",
-                    },
-                ],
-                "was_cancelled": False,
-                "ground_truth": False,
-                "created_at": "2024-06-01T09:12:13.000000Z",
-                "lead_time": 33.1,
-            }
-        ],
-        "file_upload": "3f2a1b9c-gym.mp4",
-        "drafts": [],
-        "predictions": [],
-        "data": {"title": "first", "video": "/data/upload/4/3f2a1b9c-gym.mp4"},
-        "meta": {},
-        "created_at": "2024-06-01T09:10:00.000000Z",
-        "project": 4,
-    },
-    {"id": 13, "annotations": [], "data": {"video": "/data/upload/4/0a0a0a0a-empty.mp4"}},
-]
+from tests.data.bridges.examples import TASKS
 
 
 def read(folder: Path, tasks: Any, fps: float = 25.0) -> list[Interval]:
