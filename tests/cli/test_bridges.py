@@ -4,35 +4,20 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from kgclip.cli.main import run
-from kgclip.data.bridges.coco import write_coco
 from kgclip.data.bridges.registry import Bridge, BridgeOptions, register_bridge
 from kgclip.data.dataset import open_dataset
-from kgclip.pose.keypoints import ClipPose, Track, read_keypoints
-from kgclip.video.encode import write_video
-from tests.data.bridges.examples import AGGREGATED, EAF, PROJECT, TASKS, XML
-from tests.data.bridges.test_hake import image
-from tests.pose.figures import figure
+from kgclip.pose.keypoints import read_keypoints
+from tests.data.bridges.examples import write_examples
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files of all formats, and the film that most of them are about: six seconds."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "films").mkdir()
-    write_video(tmp_path / "films/gym.mp4", np.zeros((150, 64, 64, 3), np.uint8), 25)
-    (tmp_path / "gym.eaf").write_text(EAF.replace("{more}", ""))
-    (tmp_path / "gym.boris").write_text(json.dumps(PROJECT))
-    (tmp_path / "gym.csv").write_text(AGGREGATED)
-    (tmp_path / "project.json").write_text(json.dumps(TASKS))
-    (tmp_path / "annotations.xml").write_text(XML)
-    (tmp_path / "hake.json").write_text(json.dumps({"HICO_1.jpg": image("left hand", hand=("hold", "touch"))}))
-    pose = ClipPose(np.arange(6, dtype=np.int32), np.arange(6) / 25, 64, 64, (Track(np.arange(6), figure(6)),))
-    write_coco(tmp_path / "keypoints.json", {"gym": pose})
-    (tmp_path / "spans.jsonl").write_text('{"start_s": 1.0, "end_s": 2.0, "action": "lunge"}\n')
+    write_examples(tmp_path)
     return tmp_path
 
 
@@ -111,9 +96,7 @@ def test_parts_and_keypoints(folder, capsys):
     assert "left out what no state of this project says: hand: touch (1 time)" in capsys.readouterr().out
     humans = json.loads(Path("hake/HICO_1/img_00001.json").read_text())["humans"]
     assert humans == [{"number": 1, "parts": {"left_hand": {"name": "left_hand", "verb": "hold"}}}]
-    Path("list.csv").write_text("video,label\nfilms/gym.mp4,x\n")
-    (folder / "c").mkdir()
-    assert run(["data", "import", "coco", "keypoints.json", "--data", "list.csv", "--out", "c/k.parquet"]) == 0
+    assert run(["data", "import", "coco", "keypoints.json", "--data", "clips.csv", "--out", "c/k.parquet"]) == 0
     poses, _ = read_keypoints(Path("c/k.parquet"))
     assert list(poses) == ["films/gym"]
     assert run(["data", "export", "coco", "c/k.parquet", "--out", "c/k.json"]) == 0

@@ -1,6 +1,16 @@
 """Small files as annotation tools write them."""
 
+import json
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from kgclip.data.bridges.coco import write_coco
+from kgclip.data.bridges.hake_states import PARTS, STATES_76, STATES_93
+from kgclip.pose.keypoints import ClipPose, Track
+from kgclip.video.encode import write_video
+from tests.pose.figures import figure
 
 # As ELAN 6.4 writes it.
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
@@ -209,3 +219,31 @@ wave</values></attribute>
   </track>
 </annotations>
 """
+
+
+def _flags(kind: str, *states: str, count: int = 76) -> list[int]:
+    names = list((STATES_76 if count == 76 else STATES_93)[kind])
+    return [int(name in states) for name in names]
+
+
+def hake_image(*active: str, count: int = 76, **states: tuple[str, ...]) -> dict[str, Any]:
+    """One image of a file by image: parts that act, and states by kind of part."""
+    lists = {f"{kind}_list": _flags(kind, *states.get(kind, ("no_interaction",)), count=count) for kind in STATES_76}
+    return {"hoi_id": [490], "parts_list": [int(part in active) for part in PARTS], **lists}
+
+
+def write_examples(folder: Path) -> None:
+    """Write a file of each format, and the film that most of them are about: six seconds."""
+    (folder / "films").mkdir()
+    write_video(folder / "films/gym.mp4", np.zeros((150, 64, 64, 3), np.uint8), 25)
+    (folder / "clips.csv").write_text("video,label\nfilms/gym.mp4,lunge\n")
+    (folder / "gym.eaf").write_text(EAF.replace("{more}", ""))
+    (folder / "gym.boris").write_text(json.dumps(PROJECT))
+    (folder / "gym.csv").write_text(AGGREGATED)
+    (folder / "project.json").write_text(json.dumps(TASKS))
+    (folder / "annotations.xml").write_text(XML)
+    image = hake_image("left hand", hand=("hold", "touch"))
+    (folder / "hake.json").write_text(json.dumps({"HICO_1.jpg": image}))
+    pose = ClipPose(np.arange(6, dtype=np.int32), np.arange(6) / 25, 64, 64, (Track(np.arange(6), figure(6)),))
+    write_coco(folder / "keypoints.json", {"gym": pose})
+    (folder / "spans.jsonl").write_text('{"start_s": 1.0, "end_s": 2.0, "action": "lunge"}\n')

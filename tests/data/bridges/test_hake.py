@@ -11,16 +11,7 @@ from kgclip.data.bridges.hake_states import PARTS, STATES_76, STATES_93
 from kgclip.data.bridges.part_frames import PartState
 from kgclip.errors import KgclipError
 from kgclip.kg import movement
-
-
-def flags(kind: str, *states: str, count: int = 76) -> list[int]:
-    names = list((STATES_76 if count == 76 else STATES_93)[kind])
-    return [int(name in states) for name in names]
-
-
-def image(*active: str, count: int = 76, **states: tuple[str, ...]) -> dict[str, Any]:
-    lists = {f"{kind}_list": flags(kind, *states.get(kind, ("no_interaction",)), count=count) for kind in STATES_76}
-    return {"hoi_id": [490], "parts_list": [int(part in active) for part in PARTS], **lists}
+from tests.data.bridges.examples import hake_image as image
 
 
 def read(folder: Path, content: Any, num_states: int | None = None):
