@@ -5,6 +5,7 @@ import pytest
 from kgclip.data.check import check_dataset
 from kgclip.data.dataset import open_dataset
 from kgclip.errors import KgclipError
+from kgclip.kg.inspect import Finding
 from kgclip.video.decode import VideoInfo
 
 ONE_SECOND = VideoInfo(num_frames=10, duration_s=1.0, fps=10.0, width=64, height=48, rotation_deg=0)
@@ -193,3 +194,31 @@ def test_files_of_macos_are_noted(sound, videos):
             "foreign-file",
         ): "2 files that macOS puts into archives, which are passed over: __MACOSX, lunge/._a.mp4"
     }
+
+
+def test_clips_that_are_cut_by_time(sound):
+    (sound / "clips.csv").write_text(
+        "video,label,start,end\nlunge/a.mp4,x,0,1.4\nlunge/a.mp4,x,1.2,2.2\nlunge/b.mp4,x,0,2\nlunge/b.mp4,y,1,2\n"
+        "lunge/a.mp4,y,5,6\nlunge/gone.mp4,y,0,1\n"
+    )
+    # Of each cut, one second can be read.
+    assert check_dataset(open_dataset(sound / "clips.csv"), decode=lambda cut: ONE_SECOND, progress=False) == [
+        Finding("error", "missing-video", f"1 clip whose video is missing: {sound}/lunge/gone.mp4#t=0,1"),
+        Finding(
+            "error",
+            "interval-beyond-end",
+            "1 clip cut beyond the end of the film: lunge/b@0.000-2.000 (its film ends after 1 s)",
+        ),
+        Finding(
+            "warning",
+            "overlapping-intervals",
+            "1 pair of clips of two actions that share frames: lunge/b@0.000-2.000 and lunge/b@1.000-2.000",
+        ),
+    ]
+
+
+def test_equal_files_cut_at_equal_times(sound):
+    (sound / "lunge/b.mp4").write_bytes((sound / "lunge/a.mp4").read_bytes())
+    (sound / "clips.csv").write_text("video,label,start,end\nlunge/a.mp4,x,0,1\nlunge/a.mp4,x,1,2\nlunge/b.mp4,x,0,1\n")
+    (finding,) = check_dataset(open_dataset(sound / "clips.csv"), decode=None)
+    assert finding.message == "1 group of equal files: lunge/a@0.000-1.000 = lunge/b@0.000-1.000"

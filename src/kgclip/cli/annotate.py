@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
 from kgclip.cli.output import parse
 from kgclip.errors import KgclipError
+
+if TYPE_CHECKING:
+    from kgclip.video.cut import VideoPath
 
 MOST_PEOPLE = 10
 
@@ -89,8 +92,8 @@ def _people(word: str) -> range:
     return range(int(word), int(word) + 1)
 
 
-def _clips(path: Path) -> dict[str, Path]:
-    """Video files by clip id: one file, the files in a folder, or those of a data set in any layout."""
+def _clips(path: Path) -> "dict[str, VideoPath]":
+    """Videos by clip id: one file, the files in a folder, or those of a data set in any layout."""
     from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in
     from kgclip.data.dataset import open_dataset
 
@@ -99,7 +102,7 @@ def _clips(path: Path) -> dict[str, Path]:
     files = list(videos_in(path)) if path.is_dir() else []
     if not files:
         return {clip.id: clip.path for clip in open_dataset(path).clips}
-    clips: dict[str, Path] = {}
+    clips: dict[str, VideoPath] = {}
     for file in files:
         if clips.setdefault(clip_id(file.name), file) is not file:
             raise KgclipError(

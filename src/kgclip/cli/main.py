@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data synthetic": ("kgclip.cli.data", "synthetic", "generate a data set of articulated figures"),
     "data check": ("kgclip.cli.data", "check", "look for missing, broken and doubtful clips and annotations"),
     "data features": ("kgclip.cli.data", "features", "encode frames once, for training in minutes"),
+    "data import": ("kgclip.cli.bridges", "import_", "take intervals, part annotations or keypoints from other tools"),
+    "data export": ("kgclip.cli.bridges", "export", "give intervals, part annotations or keypoints to other tools"),
     "kg build": ("kgclip.cli.kg", "build", "build a graph from annotations, written definitions or other graphs"),
     "kg stats": ("kgclip.cli.kg", "stats", "count entities, edges and shared movements"),
     "kg show": ("kgclip.cli.kg", "show", "show what an action consists of"),

@@ -15,6 +15,7 @@ from kgclip.errors import KgclipError
 if TYPE_CHECKING:
     from kgclip.engine.explanation import Explanation, MovementReading
     from kgclip.engine.predict import Recognizer
+    from kgclip.video.cut import VideoPath
 
 # Movements that add less are not printed one by one.
 LEAST_SHOWN = 0.005
@@ -40,7 +41,8 @@ class PredictCommand:
     """
 
     paths: Positional[tuple[Path, ...]]
-    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders"""
+    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders; film.mp4#t=12,15 is a
+    part of a file, from 12 to 15 s"""
     actions: str | None = None
     """the actions to choose from: names with commas between, or a text file with one a line; default: the model's"""
     backbone: str | None = None
@@ -104,16 +106,17 @@ def predict(argv: Sequence[str]) -> int:
 
 
 def _results(
-    command: PredictCommand, recognizer: "Recognizer", videos: Sequence[Path], options: dict[str, Any]
+    command: PredictCommand, recognizer: "Recognizer", videos: "Sequence[VideoPath]", options: dict[str, Any]
 ) -> Iterator["Explanation | dict[str, str]"]:
     """Predictions by this process, or by those of a cluster."""
     if command.engine == "local":
         yield from recognizer.predict_many(videos, **options)
         return
     from kgclip.cluster import map_on_ray
+    from kgclip.video.cut import absolute
 
     work = partial(_predict_file, command=_absolute(command), options=options)
-    found = map_on_ray(work, [video.absolute() for video in videos], place="--engine ray")
+    found = map_on_ray(work, [absolute(video) for video in videos], place="--engine ray")
     for video, result in zip(videos, found, strict=True):
         if isinstance(result, KgclipError):
             yield {"file": str(video), "error": str(result)}
@@ -132,7 +135,9 @@ def _absolute(command: PredictCommand) -> PredictCommand:
     return replace(command, paths=tuple(path.absolute() for path in command.paths), **paths, **texts)
 
 
-def _predict_file(path: Path, command: PredictCommand, options: dict[str, Any]) -> "Explanation | dict[str, str]":
+def _predict_file(
+    path: "VideoPath", command: PredictCommand, options: dict[str, Any]
+) -> "Explanation | dict[str, str]":
     """What one process of a cluster does."""
     recognizer = _recognizer_of_process(command, options.get("actions", ()))
     return next(recognizer.predict_many([path], **options))

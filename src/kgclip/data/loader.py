@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from kgclip.errors import KgclipError
 from kgclip.video.augmentation import Augmentation
+from kgclip.video.cut import VideoPath
 from kgclip.video.frames import read_clip
 from kgclip.video.sampling import segment_bounds, segment_indices
 from kgclip.video.transforms import augment, preprocess
@@ -48,7 +48,7 @@ class Pixels:
     std: tuple[float, float, float]
 
 
-def load_clip(path: Path, num_frames: int, pixels: Pixels) -> Float[Tensor, "T C H W"]:
+def load_clip(path: VideoPath, num_frames: int, pixels: Pixels) -> Float[Tensor, "T C H W"]:
     """The frames at the centers of ``num_frames`` equal segments of a video, preprocessed.
 
     Raises:
@@ -97,7 +97,7 @@ class VideoSource(Dataset):
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[VideoPath],
         num_frames: int,
         pixels: Pixels,
         *,

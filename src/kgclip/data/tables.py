@@ -21,7 +21,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
     except csv.Error as error:
-        raise KgclipError(f"{path}: is no CSV file ({error}); expected video,label[,split][,source]") from None
+        raise KgclipError(f"{path}: is no CSV file ({error}); expected cells with commas between, quoted") from None
     if not rows:
         raise KgclipError(f"{path}: is empty; expected a header and one row per clip")
     header = rows[0]

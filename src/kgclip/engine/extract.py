@@ -17,6 +17,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import lock
 from kgclip.identity import describe, is_same
 from kgclip.progress import progress_bar
+from kgclip.video.cut import VideoPath, absolute
 from kgclip.video.frames import ClipFrames, read_clip, read_clips
 
 Encoded = tuple[Float[Tensor, "T F"], Int[np.ndarray, " T"]]
@@ -40,7 +41,7 @@ class Extraction:
 
 def extract_features(
     encoder: FrameEncoder,
-    paths: Mapping[str, Path],
+    paths: Mapping[str, VideoPath],
     num_frames: int,
     out: Path,
     *,
@@ -97,7 +98,7 @@ def extract_features(
 
 
 def _encode_here(
-    encoder: FrameEncoder, todo: Mapping[str, Path], num_frames: int, workers: int
+    encoder: FrameEncoder, todo: Mapping[str, VideoPath], num_frames: int, workers: int
 ) -> Iterator[tuple[str, Encoded | KgclipError]]:
     for clip, frames in read_clips(todo, num_frames, max(1, workers)):
         yield clip, frames if isinstance(frames, KgclipError) else _encode(encoder, frames)
@@ -113,15 +114,15 @@ def _encode(encoder: FrameEncoder, frames: ClipFrames) -> Encoded | KgclipError:
 
 
 def _encode_on_ray(
-    source: EncoderSource, todo: Mapping[str, Path], num_frames: int
+    source: EncoderSource, todo: Mapping[str, VideoPath], num_frames: int
 ) -> Iterator[tuple[str, Encoded | KgclipError]]:
     work = partial(_encode_file, source=source.absolute(), num_frames=num_frames)
     yield from zip(
-        todo, map_on_ray(work, [path.absolute() for path in todo.values()], place="--engine ray"), strict=True
+        todo, map_on_ray(work, [absolute(path) for path in todo.values()], place="--engine ray"), strict=True
     )
 
 
-def _encode_file(path: Path, source: EncoderSource, num_frames: int) -> Encoded | KgclipError:
+def _encode_file(path: VideoPath, source: EncoderSource, num_frames: int) -> Encoded | KgclipError:
     """What one process of a cluster does."""
     encoder = open_encoder(source)
     try:
@@ -130,7 +131,7 @@ def _encode_file(path: Path, source: EncoderSource, num_frames: int) -> Encoded 
         return error
 
 
-def _already(encoder: FrameEncoder, paths: Mapping[str, Path], num_frames: int, out: Path) -> Extraction:
+def _already(encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, out: Path) -> Extraction:
     """What is in the file, if this run would write the same.
 
     Raises:

@@ -25,6 +25,7 @@ from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import embed_texts, unsolved_model
 from kgclip.pose.annotate import PoseSource, observe
 from kgclip.pose.keypoints import ClipPose
+from kgclip.video.cut import VideoPath, video_at
 from kgclip.video.decode import DEFAULT_FPS
 from kgclip.video.frames import ClipFrames, read_clip
 
@@ -85,7 +86,7 @@ class Recognizer:
 
     def predict(
         self,
-        file: str | Path,
+        file: str | VideoPath,
         *,
         frames: int | None = None,
         top: int = 5,
@@ -95,7 +96,7 @@ class Recognizer:
         """The ranked actions of one video file and what supports the first.
 
         Args:
-            file: a video.
+            file: a video, or a cut of one: ``film.mp4#t=12.5,15``.
             frames: T, from equal segments; None takes the number of training.
             top: how many actions the short form lists.
             actions: the only candidates; none takes all actions of the model.
@@ -105,7 +106,7 @@ class Recognizer:
             KgclipError: the file cannot be read, or an action is none of the model's.
         """
         num_frames = self.checkpoint.config.frames if frames is None else frames
-        path = Path(file)
+        path = video_at(file)
         clip = read_clip(path, num_frames, threads=torch.get_num_threads())
         if pose is None and self.pose is not None:
             pose = observe(clip_id(path.name), path, self.pose)
@@ -189,7 +190,7 @@ class Recognizer:
         wanted = {spelling_key(name) for name in actions}
         return torch.tensor([spelling_key(name) in wanted for name in known], device=self.device)
 
-    def predict_many(self, files: Sequence[str | Path], **options: Any) -> Iterator[Explanation | dict[str, str]]:
+    def predict_many(self, files: Sequence[str | VideoPath], **options: Any) -> Iterator[Explanation | dict[str, str]]:
         """Predictions of files and folders; a file that cannot be read gives ``{"file", "error"}`` and is skipped."""
         for file in find_videos(files):
             try:
@@ -198,10 +199,11 @@ class Recognizer:
                 yield {"file": str(file), "error": str(error)}
 
 
-def find_videos(files: Sequence[str | Path]) -> Iterator[Path]:
-    """Files as they are, folders as the videos in them (recursively, sorted); an empty folder stands for itself."""
-    for file in map(Path, files):
-        inside = sorted(p for p in file.rglob("*") if p.suffix.lower() in VIDEO_EXTENSIONS) if file.is_dir() else []
+def find_videos(files: Sequence[str | VideoPath]) -> Iterator[VideoPath]:
+    """Files and their cuts as they are, folders as the videos in them (recursively, sorted), or if empty themselves."""
+    for file in map(video_at, files):
+        folder = file if isinstance(file, Path) and file.is_dir() else None
+        inside = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_EXTENSIONS) if folder else []
         yield from inside or [file]
 
 

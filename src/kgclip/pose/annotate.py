@@ -19,6 +19,7 @@ from kgclip.pose.estimators.estimator import Estimator, open_estimator
 from kgclip.pose.frames import write_frames, write_vocabulary
 from kgclip.pose.keypoints import KEYPOINTS_FILE, ClipPose, read_keypoints, write_keypoints
 from kgclip.pose.tracks import link_tracks
+from kgclip.video.cut import VideoPath, absolute
 from kgclip.video.decode import Video, open_video
 
 SAVE_EVERY_S = 60.0
@@ -42,7 +43,7 @@ class PoseSource:
 
 
 def annotate(
-    clips: Mapping[str, Path],
+    clips: Mapping[str, VideoPath],
     out: Path,
     source: PoseSource,
     *,
@@ -54,7 +55,7 @@ def annotate(
     """Write the keypoints and the part annotations of clips; clips whose keypoints are there are not looked at again.
 
     Args:
-        clips: video files by clip id.
+        clips: videos by clip id.
         out: folder of annotations, `<clip>/img_00001.json`, with `keypoints.parquet` and `list/`.
         source: where keypoints come from; must be the same in a folder that is continued.
         people: who is annotated, from 1, the clip's subject.
@@ -82,7 +83,7 @@ def annotate(
 
 
 def _collect(
-    clips: Mapping[str, Path], out: Path, source: PoseSource, workers: int | None, advance: Callable[[int], None]
+    clips: Mapping[str, VideoPath], out: Path, source: PoseSource, workers: int | None, advance: Callable[[int], None]
 ) -> tuple[dict[str, ClipPose], list[str]]:
     """The people of all clips, saved as they are found, and what is wrong with clips that cannot be read.
 
@@ -98,7 +99,7 @@ def _collect(
         source = replace(source, pose=str(Path(source.pose).absolute()))
     look = partial(_look, source=source, alone=workers is not None and min(workers, len(todo)) <= 1)
     looked = (
-        map_on_ray(look, [(clip, path.absolute()) for clip, path in todo], place=str(out))
+        map_on_ray(look, [(clip, absolute(path)) for clip, path in todo], place=str(out))
         if workers is None
         else map_in_workers(look, todo, workers, place=str(out))
     )
@@ -118,7 +119,7 @@ def _collect(
     return poses, faults
 
 
-def observe(clip: str, path: Path, source: PoseSource) -> ClipPose:
+def observe(clip: str, path: VideoPath, source: PoseSource) -> ClipPose:
     """The people of one clip.
 
     Args:
@@ -140,7 +141,7 @@ def observe(clip: str, path: Path, source: PoseSource) -> ClipPose:
     return ClipPose(indices.astype(np.int32), time_s, info.width, info.height, link_tracks(people, time_s))
 
 
-def _look(task: tuple[str, Path], source: PoseSource, alone: bool) -> ClipPose | str:
+def _look(task: tuple[str, VideoPath], source: PoseSource, alone: bool) -> ClipPose | str:
     """The people of one clip, or why it cannot be read."""
     if not alone:
         torch.set_num_threads(1)  # a worker to a core

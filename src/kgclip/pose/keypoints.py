@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from kgclip.pose.body import Body, measure
 from kgclip.pose.motion import GRID_RATE, grid_times, on_grid, smooth
 from kgclip.pose.skeleton import NUM_JOINTS, PersonTrack
 
+T = TypeVar("T")
 KEYPOINTS_FILE = "keypoints.parquet"
 CONTENT, VERSION = "keypoints", 1
 SCHEMA = pa.schema(
@@ -80,8 +82,8 @@ class ClipPose:
         return np.rint((self.time_s - self.time_s[0]) * GRID_RATE).astype(np.int64)
 
 
-def pose_of(poses: Mapping[str, ClipPose], clip: str) -> ClipPose | None:
-    """The pose of a clip: by its id, or by its file name where only one clip has it.
+def pose_of(poses: Mapping[str, T], clip: str) -> T | None:
+    """What is known of a clip's pose: by its id, or by its file name where only one clip has it.
 
     The same file may lie in class folders here and in a data set whose ids have none there.
     """

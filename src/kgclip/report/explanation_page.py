@@ -11,6 +11,7 @@ from kgclip.engine.explanation import DECIMALS, SEEN, Explanation
 from kgclip.files import digest
 from kgclip.report.compose import compose, write_page
 from kgclip.report.pictures import data_address, resized, webp
+from kgclip.video.cut import file_of, name_of, video_at
 from kgclip.video.frames import ClipFrames, read_clip
 from kgclip.video.preview import preview
 
@@ -46,11 +47,11 @@ def explanation_page(
     Raises:
         KgclipError: the file cannot be read any more.
     """
-    path = Path(explanation.file)
+    path = video_at(explanation.file)
     data = explanation.to_json()
     data["clip"] |= {
-        "id": clip_id or printable(path.stem),
-        "file": printable(path.name),
+        "id": clip_id or printable(name_of(path)),
+        "file": printable(Path(explanation.file).name),
         "truth": truth,
         "video": data_address("video/mp4", preview(path)),
         **_pictures(read_clip(path, min(MOST_IN_STRIP, len(explanation.clip.times_s)))),
@@ -63,7 +64,7 @@ def explanation_page(
     for row in data["movements"]:
         # Weights to four decimals are enough for probabilities to 2e-4, which what is not listed makes exact.
         row["weights"] = [round(weight, 4) for weight in row["weights"]]
-    data["provenance"] |= {"clip_sha256": digest(path)[:16]}
+    data["provenance"] |= {"clip_sha256": digest(file_of(path))[:16]}
     data["links"] = {name: link for name, link in vars(links or Links()).items() if link is not None}
     return compose("explanation", "Explained prediction", data)
 
@@ -111,7 +112,7 @@ def write_explanation(folder: Path, explanation: Explanation, taken: set[str]) -
     Returns:
         The page's path.
     """
-    stem = re.sub(r"[^\w.\-]+", "-", printable(Path(explanation.file).stem), flags=re.ASCII)[:100] or "clip"
+    stem = re.sub(r"[^\w.\-]+", "-", printable(name_of(video_at(explanation.file))), flags=re.ASCII)[:100] or "clip"
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
     name = next(name for name in names if name not in taken)
     taken.add(name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from kgclip.files import atomic_path
 from kgclip.report.figures import confusion_figure, new_figure
+from kgclip.video.cut import video_at
 from kgclip.video.frames import read_clip
 
 TEMPLATE = "demo.html.j2"
@@ -44,7 +45,7 @@ def write_page(
 
     source = files("kgclip.report").joinpath(TEMPLATE).read_text()
     of_unseen, of_all = (
-        [example | {"frames": _png(_frames_figure(Path(example["file"])))} for example in chosen] for chosen in examples
+        [example | {"frames": _png(_frames_figure(example["file"]))} for example in chosen] for chosen in examples
     )
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(source).render(
@@ -66,8 +67,8 @@ def _png(figure: Any) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _frames_figure(file: Path) -> Any:
-    clip = read_clip(file, 6)
+def _frames_figure(file: str) -> Any:
+    clip = read_clip(video_at(file), 6)
     figure = new_figure(12.0, 2.0)
     for axes, frame, time_s in zip(figure.subplots(1, 6), clip.images, clip.times_s, strict=True):
         axes.imshow(frame)

@@ -2,13 +2,13 @@
 
 import io
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 from jaxtyping import Float64, UInt8
 
 from kgclip.video.container import open_file
+from kgclip.video.cut import Cut, VideoPath
 from kgclip.video.decode import open_video
 
 # A file that browsers play is taken as it is up to this size.
@@ -18,8 +18,8 @@ _PLAYED = ("h264", "yuv420p")
 _TICK = Fraction(1, 10_000)
 
 
-def preview(path: Path) -> bytes:
-    """An mp4 file (H.264) of the video, its presentation times kept and its first frame at 0.
+def preview(path: VideoPath) -> bytes:
+    """An mp4 file (H.264) of the video or the cut, its presentation times kept and its first frame at 0.
 
     It is the file itself where that is small and browsers play it; else at most MOST_FRAMES of its frames, at equal
     distances, at most MOST_WIDTH pixels wide.
@@ -27,7 +27,7 @@ def preview(path: Path) -> bytes:
     Raises:
         KgclipError: the file cannot be read.
     """
-    if path.suffix.lower() in (".mp4", ".m4v") and path.stat().st_size <= MOST_BYTES:
+    if not isinstance(path, Cut) and path.suffix.lower() in (".mp4", ".m4v") and path.stat().st_size <= MOST_BYTES:
         with open_file(path) as file:
             if (file.codec.name, file.codec.pix_fmt) == _PLAYED and not file.stream.start_time:
                 return path.read_bytes()
