@@ -155,7 +155,7 @@ def test_files_that_hold_no_features(tmp_path):
     ("change", "message"),
     [
         ({"encoder": "resnet"}, "its metadata are not those of a feature file"),
-        ({"encoder": '{"name": "resnet"}'}, r"its metadata are not those of a feature file \('weights'\)"),
+        ({"encoder": '{"name": "resnet"}'}, r"its metadata are not those of a feature file \(KeyError: 'weights'\)"),
         ({"clips": '[["a", 3]]'}, "has 2 rows of features, its clips 3; write the features again"),
     ],
 )

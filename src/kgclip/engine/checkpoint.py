@@ -5,18 +5,19 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
 from kgclip.engine.folder_hash import FolderHash, write_hashes
 from kgclip.engine.left_out import LeftOutClip
 from kgclip.engine.poses import width
-from kgclip.engine.stored import Stored, check_shapes, read_left_out, read_stored
+from kgclip.engine.stored import Stored, no_larger_than, read_left_out, read_stored
 from kgclip.engine.unknown import Threshold
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, load_tensors, save_tensors, write_json
@@ -135,11 +136,10 @@ class Checkpoint:
         ):
             if found != expected:
                 raise KgclipError(f"{folder}: its {what} is not the one this model was trained on; restore the file")
-        make = partial(_empty_model, config, stored, graph)
-        check_shapes(make, folder / MODEL_FILE)
-        with one_sentence(folder, "a model"):
-            model = make()
-            load_weights(model, folder / MODEL_FILE)
+        weights = load_tensors(folder / MODEL_FILE)
+        with one_sentence(folder, "a model"), no_larger_than(weights, folder / MODEL_FILE):
+            model = _empty_model(config, stored, graph)
+        load_weights(model, weights, folder / MODEL_FILE)
         # What the features were made by, also where the weights here have been halved or features are ready-made.
         model.backbone.image_identity = stored.identity.image
         left_out = read_left_out(folder / LEFT_OUT_FILE)
@@ -188,18 +188,17 @@ def load(folder: str | Path) -> Checkpoint:
     return Checkpoint.load(Path(folder))
 
 
-def load_weights(model: torch.nn.Module, file: Path) -> None:
+def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], file: Path) -> None:
     """Load a state dict strictly; its tensors become the model's own, which may hold none yet.
 
     Raises:
-        KgclipError: the file is missing, damaged, or of another model.
+        KgclipError: they are those of another model; the message names the file they were read from.
     """
-    weights = load_tensors(file)
+    types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     try:
-        types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
         # A file that somebody has halved to save space is taken too.
-        weights = {name: tensor.to(types.get(name, tensor.dtype)) for name, tensor in weights.items()}
-        model.load_state_dict(weights, assign=True)
+        cast = {name: tensor.to(types.get(name, tensor.dtype)) for name, tensor in weights.items()}
+        model.load_state_dict(cast, assign=True)
     except RuntimeError as error:
         raise KgclipError(f"{file}: holds the weights of another model than its configuration says; train again") from (
             error

@@ -1,20 +1,23 @@
-"""What a model's folder says of itself, checked before anything is made of it: types, sizes, shapes of the weights."""
+"""What a model's folder says of itself, checked before anything is made of it: its types and sizes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from msgspec import Meta, Struct, ValidationError, convert
-from safetensors import safe_open
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from kgclip.engine.left_out import LeftOutClip
 from kgclip.engine.unknown import Threshold
 from kgclip.errors import KgclipError
 from kgclip.files import read_json
 from kgclip.identity import Identity
-from kgclip.reading import check_file, one_sentence
+from kgclip.reading import one_sentence
 from kgclip.visible import HIDDEN
 
 MOST_LAYERS, MOST_ACTIONS = 500, 100_000
@@ -85,26 +88,29 @@ def _converted(file: Path, values: Any, kind: Any) -> Any:
         raise KgclipError(f"{file}: is not as training wrote it ({error}); restore the file or train again") from error
 
 
-def check_shapes(make: Callable[[], nn.Module], file: Path) -> None:
-    """Refuse a configuration whose model has other weights than the file, before memory is taken for it.
+@contextmanager
+def no_larger_than(weights: Mapping[str, Tensor], file: Path) -> Iterator[None]:
+    """While the block makes a model, refuse one of more numbers than the weights have that were read for it.
 
-    Args:
-        make: makes the model.
-        file: its weights; their names and shapes are read, nothing else.
+    A tensor that has just been made empty or zero takes no memory yet when it is given to its module.
 
     Raises:
-        KgclipError: they differ, or the file cannot be read.
+        KgclipError: the model is larger; the message names the file.
     """
-    check_file(file)
+    left = sum(tensor.numel() for tensor in weights.values())
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal left
+        left -= 0 if tensor is None else tensor.numel()
+        if left < 0:
+            raise KgclipError(f"{file}: holds the weights of another model than its configuration says; train again")
+
+    hooks = register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)
     try:
-        with safe_open(file, framework="pt") as weights:
-            found = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118 (not a dict)
-    except Exception as error:
-        raise KgclipError(f"{file}: cannot be read ({error}); restore the file or train again") from error
-    with one_sentence(file.parent, "a model"), torch.device("meta"):
-        expected = {name: list(tensor.shape) for name, tensor in make().state_dict().items()}
-    if found != expected:
-        raise KgclipError(f"{file}: holds the weights of another model than its configuration says; train again")
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _check_layers(spec: Any) -> None:
