@@ -111,7 +111,7 @@ def foreign_field(folder: Path) -> None:
         (without_key, "lacks actions"),
         (foreign_field, "TrainConfig has no field 'colour'"),
         (drop("model.safetensors"), "model.safetensors: cannot be read"),
-        (write("model.safetensors", "short"), "model.safetensors: cannot be read"),
+        (write("model.safetensors", "short"), "model.safetensors: is damaged"),
         (drop("graph.parquet"), "graph.parquet"),
         (write("graph.parquet", "no parquet"), "graph.parquet"),
         (drop("split.json"), "split.json: not found"),

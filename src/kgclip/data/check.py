@@ -17,7 +17,9 @@ from kgclip.files import digest
 from kgclip.kg.inspect import Finding, Severity
 from kgclip.progress import progress_bar
 from kgclip.video.decode import VideoInfo, probe
+from kgclip.video.frames import MOST_PIXELS
 
+_MOST_ASPECT, _MOST_FRAMES = 4, 100_000  # an hour
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
@@ -33,11 +35,13 @@ def check_dataset(
         workers: threads that decode.
     """
     present = [clip for clip in dataset.clips if clip.path.is_file()]
-    lengths, broken = _decode_all(present, decode, workers, progress) if decode else ({}, [])
+    infos, broken = _decode_all(present, decode, workers, progress) if decode else ({}, [])
+    lengths = {clip: info.num_frames for clip, info in infos.items()}
     findings = [
         *dataset.findings,
         *_missing(dataset),
         *_finding("error", "unreadable-video", broken, "that cannot be read as videos"),
+        *_unreasonable(infos),
         *_small_classes(dataset),
         *_duplicates(present),
         *_shared_sources(dataset),
@@ -54,8 +58,8 @@ def _finding(severity: Severity, rule: str, cases: Sequence[str], what: str, nou
 
 def _decode_all(
     clips: Sequence[Clip], decode: Callable[[Path], VideoInfo], workers: int, progress: bool
-) -> tuple[dict[str, int], list[str]]:
-    """The number of frames of each readable clip, and what is wrong with the others."""
+) -> tuple[dict[str, VideoInfo], list[str]]:
+    """What is known of each readable clip, and what is wrong with the others."""
 
     def attempt(clip: Clip) -> VideoInfo | KgclipError:
         try:
@@ -63,7 +67,7 @@ def _decode_all(
         except KgclipError as error:
             return error
 
-    lengths: dict[str, int] = {}
+    infos: dict[str, VideoInfo] = {}
     broken: list[str] = []
     bar = progress_bar("Opening videos", len(clips), "clips", show=progress)
     with ThreadPoolExecutor(max(1, workers)) as pool, bar as advance:
@@ -72,8 +76,26 @@ def _decode_all(
             if isinstance(result, KgclipError):
                 broken.append(str(result))
             else:
-                lengths[clip.id] = result.num_frames
-    return lengths, broken
+                infos[clip.id] = result
+    return infos, broken
+
+
+def _unreasonable(infos: dict[str, VideoInfo]) -> Iterator[Finding]:
+    """Clips that take much time or memory, or whose times cannot be those of a camera."""
+    large = [
+        f"{clip} ({info.width}x{info.height})" for clip, info in infos.items() if info.width * info.height > MOST_PIXELS
+    ]
+    yield from _finding("warning", "large-frames", large, "of frames above Full HD, which are scaled down as they are read")
+    flat = [
+        f"{clip} ({info.width}x{info.height})"
+        for clip, info in infos.items()
+        if max(info.width, info.height) > _MOST_ASPECT * min(info.width, info.height)
+    ]
+    yield from _finding("warning", "odd-aspect", flat, "of frames that are mostly cut away: a square of the middle is seen")
+    long = [f"{clip} ({info.num_frames:,} frames)" for clip, info in infos.items() if info.num_frames > _MOST_FRAMES]
+    yield from _finding("warning", "long-clip", long, "of more frames than a clip of one action has; cut them")
+    rates = [f"{clip} ({info.fps:.3g} frames a second)" for clip, info in infos.items() if not 1 <= info.fps <= 1000]
+    yield from _finding("warning", "odd-rate", rates, "whose times are those of no camera; write them again")
 
 
 def _missing(dataset: DataSet) -> Iterator[Finding]:
