@@ -194,7 +194,9 @@ def write_table(table: pa.Table, path: Path, header: dict[str, Any]) -> None:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
-def read_table(path: Path, content: str, version: int, *, most_rows: int = 20_000_000) -> tuple[pa.Table, dict[str, Any]]:
+def read_table(
+    path: Path, content: str, version: int, *, most_rows: int = 20_000_000
+) -> tuple[pa.Table, dict[str, Any]]:
     """Read a table written by ``write_table`` and its header, whose ``content`` and ``version`` must be these.
 
     Columns of strings come as dictionaries, as they lie in the file: a string that a million rows repeat stays one.
@@ -231,7 +233,7 @@ def read_table(path: Path, content: str, version: int, *, most_rows: int = 20_00
 
 
 def _read_batches(path: Path, file: pq.ParquetFile, content: str, most_rows: int) -> pa.Table:
-    """All rows, or none where they would fill the memory, which the header says of rows and reading says of the rest."""
+    """All rows, or none where they would fill the memory, as the header says of rows and reading of the rest."""
     # Nothing is asked of single columns: pyarrow ends the process where their damaged metadata contradict themselves.
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     rows = max(file.metadata.num_rows, sum(group.num_rows for group in groups))
@@ -247,7 +249,7 @@ def _read_batches(path: Path, file: pq.ParquetFile, content: str, most_rows: int
                 break
             batches.append(batch)
     if num_bytes > _MOST_UNPACKED:
-        raise KgclipError(f"{path}: unpacks to more than {_MOST_UNPACKED:,} bytes, which no {content} has; leave it out")
+        raise KgclipError(f"{path}: unpacks to more than {_MOST_UNPACKED:,} bytes, as no {content} does; leave it out")
     return pa.Table.from_batches(batches, file.schema_arrow)
 
 

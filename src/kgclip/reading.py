@@ -1,4 +1,4 @@
-"""What strangers' files are opened with: regular files of bounded size, JSON of bounded depth, one sentence for the rest."""
+"""What strangers' files are opened with: files of bounded size, JSON of bounded depth, one sentence for the rest."""
 
 import json
 import os
@@ -37,7 +37,9 @@ def one_sentence(path: Path, what: str) -> Iterator[None]:
     except KgclipError:
         raise
     except MemoryError as error:
-        raise KgclipError(f"{path}: takes more memory to read than there is; make it smaller or leave it out") from error
+        raise KgclipError(
+            f"{path}: takes more memory to read than there is; make it smaller or leave it out"
+        ) from error
     except Exception as error:
         raise KgclipError(
             f"{path}: is damaged, expected {what} ({reason_of(error)}); restore it or write it again"

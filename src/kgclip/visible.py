@@ -2,8 +2,8 @@
 
 import re
 
-# Controls (C0, DEL, C1: escape sequences start with one), marks and overrides of direction, invisible characters without
-# a meaning in any script, separators of lines, tags, and what is no character at all.
+# Controls (C0, DEL, C1: escape sequences start with one), marks and overrides of direction, invisible characters that
+# mean nothing in any script, separators of lines, tags, and what is no character at all.
 HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse
+from kgclip.cli.output import parse, say
 from kgclip.errors import KgclipError
 
 MOST_PEOPLE = 10
@@ -63,7 +63,7 @@ def annotate(argv: Sequence[str]) -> int:
     with progress_bar("Annotating", len(clips), "clips") as advance:
         poses = work.annotate(clips, command.out, source, people=people, workers=command.workers, advance=advance)
     nobody = sum(not pose.tracks for pose in poses.values())
-    print(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
+    say(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
     return 0
 
 

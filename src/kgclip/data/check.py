@@ -85,13 +85,13 @@ def _unreasonable(infos: dict[str, VideoInfo]) -> Iterator[Finding]:
     large = [
         f"{clip} ({info.width}x{info.height})" for clip, info in infos.items() if info.width * info.height > MOST_PIXELS
     ]
-    yield from _finding("warning", "large-frames", large, "of frames above Full HD, which are scaled down as they are read")
+    yield from _finding("warning", "large-frames", large, "of frames above Full HD, scaled down as they are read")
     flat = [
         f"{clip} ({info.width}x{info.height})"
         for clip, info in infos.items()
         if max(info.width, info.height) > _MOST_ASPECT * min(info.width, info.height)
     ]
-    yield from _finding("warning", "odd-aspect", flat, "of frames that are mostly cut away: a square of the middle is seen")
+    yield from _finding("warning", "odd-aspect", flat, "of frames of which only a square in the middle is seen")
     long = [f"{clip} ({info.num_frames:,} frames)" for clip, info in infos.items() if info.num_frames > _MOST_FRAMES]
     yield from _finding("warning", "long-clip", long, "of more frames than a clip of one action has; cut them")
     rates = [f"{clip} ({info.fps:.3g} frames a second)" for clip, info in infos.items() if not 1 <= info.fps <= 1000]

@@ -145,9 +145,7 @@ class Checkpoint:
         left_out = read_left_out(folder / LEFT_OUT_FILE)
         pose, actions = stored.pose and stored.pose.origin, tuple(stored.actions)
         files = hashes.verified()
-        return cls(
-            model.eval(), config, actions, graph, split, stored.summary, stored.unknown, pose, left_out, files
-        )
+        return cls(model.eval(), config, actions, graph, split, stored.summary, stored.unknown, pose, left_out, files)
 
 
 def _empty_model(config: TrainConfig, stored: Stored, graph: KnowledgeGraph) -> KGCLIP:

@@ -219,9 +219,7 @@ def _checked(edge: Edge) -> int:
 def _check_name(name: str) -> None:
     # A name must survive TSV, UTF-8, XML and a terminal.
     if not name or len(name) > _LONGEST_NAME or HIDDEN.search(name):
-        raise KgclipError(
-            f"entity name {name[:80]!r}: empty or with a control character, or very long; rename the clip, action or part"
-        )
+        raise KgclipError(f"entity name {name[:80]!r}: empty or with a control character, or very long; rename it")
 
 
 def _union(ranges: FrameRanges) -> FrameRanges:

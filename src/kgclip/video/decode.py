@@ -63,9 +63,7 @@ def read_frames(
 
 
 @contextmanager
-def open_video(
-    path: str | os.PathLike[str], *, threads: int = 1, most_pixels: int | None = None
-) -> Iterator["Video"]:
+def open_video(path: str | os.PathLike[str], *, threads: int = 1, most_pixels: int | None = None) -> Iterator["Video"]:
     """Open a video file, index its frames once, and read from it as often as needed.
 
     Frames of more than `most_pixels`, if it is given, are scaled down as each is decoded.

@@ -67,7 +67,7 @@ def read_parquet(path: Path) -> KnowledgeGraph:
 
 
 def _edges(path: Path, table: pa.Table) -> Iterator[Edge]:
-    """The rows as edges; refuses other columns and rows that are there twice, as which a small file can hold millions."""
+    """The rows as edges; refuses other columns, and rows that are there twice: a small file can hold millions."""
     plain = pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema])
     spans = table["frames"].combine_chunks().flatten() if plain.equals(_SCHEMA) else None
     if spans is None or any(column.null_count for column in (*table.columns, spans, *spans.flatten())):
