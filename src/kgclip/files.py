@@ -164,14 +164,17 @@ def save_tensors(tensors: "Mapping[str, Tensor]", path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    with atomic_path(path) as temporary:
+    # In a folder of its own: safetensors writes beside its file under a name that would not be known as ours.
+    with atomic_path(path) as temporary, tempfile.TemporaryDirectory(prefix=_prefix(path), dir=path.parent) as folder:
+        whole = Path(folder, path.name)
         try:
-            save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary)
+            save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, whole)
         except SafetensorError as error:
             number = re.search(r"os error (\d+)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
-        with temporary.open("rb+") as handle:
+        with whole.open("rb+") as handle:
             os.fsync(handle.fileno())
+        whole.replace(temporary)
 
 
 def load_tensors(path: Path) -> "dict[str, Tensor]":
