@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,26 @@ def test_videos_that_cannot_be_read(sound):
     assert check(sound) == {
         ("error", "unreadable-video"): f"1 clip that cannot be read as videos: {sound}/lunge/b.mp4: is empty"
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "message"),
+    [
+        ({"width": 7680, "height": 4320}, "large-frames", "of frames above Full HD, scaled down as they are read"),
+        ({"width": 640, "height": 20}, "odd-aspect", "of which only a square in the middle is seen"),
+        ({"num_frames": 200_000}, "long-clip", "of more frames than a clip of one action has; cut them"),
+        ({"fps": 90_000.0}, "odd-rate", "whose times are those of no camera; write them again"),
+    ],
+)
+def test_unreasonable_sizes_are_warned_of(sound, changes, rule, message):
+    odd = replace(ONE_SECOND, **changes)
+    findings = check_dataset(
+        open_dataset(sound), decode=lambda path: odd if path.name == "a.mp4" else ONE_SECOND, progress=False
+    )
+    found = [finding for finding in findings if finding.rule != "unknown-source"]
+    assert [(finding.severity, finding.rule) for finding in found] == [("warning", rule)]
+    assert "lunge/a" in found[0].message
+    assert message in found[0].message
 
 
 def test_without_decoding(sound):

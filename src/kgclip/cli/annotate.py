@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse
+from kgclip.cli.output import parse, say
 from kgclip.errors import KgclipError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def annotate(argv: Sequence[str]) -> int:
             advance=advance,
         )
     nobody = sum(not pose.tracks for pose in poses.values())
-    print(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
+    say(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
     return 0
 
 

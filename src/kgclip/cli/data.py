@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_findings, print_json
+from kgclip.cli.output import Switch, parse, print_findings, print_json, say
 from kgclip.errors import KgclipError
 from kgclip.synthetic.dataset import SyntheticOptions
 
@@ -152,8 +152,8 @@ def features(argv: Sequence[str]) -> int:
         print_json({"file": str(command.out), "encoder": encoder.identity} | asdict(done))
     else:
         for clip, reason in done.skipped.items():
-            print(f"skipped  {clip:<24} {reason}")
-        print(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
+            say(f"skipped  {clip:<24} {reason}")
+        say(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
     return 0
 
 

@@ -5,10 +5,12 @@ import gc
 import importlib
 import logging
 import os
+import signal
 import sys
 
 from kgclip.errors import KgclipError
 from kgclip.memory import keep_freed_memory
+from kgclip.visible import visible
 
 # Command → module and function; modules are imported when their command runs, so that help and errors come at once.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -36,6 +38,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
+class _Visible(logging.Formatter):
+    """Records on one line each: what they quote of files cannot steer the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        return visible(super().formatMessage(record))
+
+
 def usage(group: str = "") -> str:
     """The list of commands, or of those of a group ("data", "kg")."""
     rows = "\n".join(
@@ -55,19 +64,21 @@ def run(argv: list[str]) -> int:
     if not words:
         return _no_command(argv)
     module, function, _ = COMMANDS[" ".join(argv[:words])]
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Visible("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("kgclip").setLevel(logging.INFO)
     for noisy in ("lightning_fabric", "lightning_fabric.utilities.rank_zero"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         return getattr(importlib.import_module(module), function)(argv[words:])
     except KgclipError as error:
-        print(f"kgclip: {error}", file=sys.stderr)
+        print(f"kgclip: {visible(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = error.filename or "the file system"
+        where = visible(str(error.filename or "the file system"))
         print(f"kgclip: {where}: {error.strerror or error}; check the path, its rights and the disk", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -100,6 +111,8 @@ def main() -> None:
     # Python does again and again while they grow and once more at the end, takes two seconds.
     gc.set_threshold(50_000)
     keep_freed_memory()
+    # So that what is half-written is taken away: ended by the signal itself, no block of a file would end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

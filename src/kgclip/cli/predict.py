@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_json
+from kgclip.cli.output import Switch, parse, print_json, say
 from kgclip.errors import KgclipError
+from kgclip.visible import visible
 
 if TYPE_CHECKING:
     from kgclip.engine.explanation import Explanation, MovementReading
@@ -146,7 +147,8 @@ def _predict_file(
 def _write_page(folder: Path, explanation: "Explanation", taken: set[str]) -> None:
     from kgclip.report.explanation_page import write_explanation
 
-    print(f"  {write_explanation(folder, explanation, taken)}\n", file=sys.stderr)
+    say(f"  {write_explanation(folder, explanation, taken)}", error=True)
+    say("", error=True)
 
 
 def action_names(given: str) -> tuple[str, ...]:
@@ -198,7 +200,7 @@ def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> "Recognize
 def describe(result: "Explanation | dict[str, str]", top: int) -> str:
     """One prediction for a person."""
     if isinstance(result, dict):
-        return f"{result['file']}\n  error: {result['error']}\n"
+        return f"{visible(result['file'])}\n  error: {visible(result['error'])}\n"
     first = result.actions[0]
     lines = [result.file, f"  {_sentence(result)}"]
     reads_pose = any(row.s_pose is not None for row in result.actions)
@@ -223,7 +225,7 @@ def describe(result: "Explanation | dict[str, str]", top: int) -> str:
     lines += [f"  it would be {change.text} ({change.probability:.0%})" for change in result.changes]
     if first.s_path is None:
         lines.append("  no movement is read: no annotated clip has taught this model how movements look")
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def _when(movement: "MovementReading") -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse
+from kgclip.cli.output import parse, say
 from kgclip.cli.predict import action_names
 from kgclip.errors import KgclipError
 
@@ -156,7 +156,7 @@ class FilmOutputs:
         self._takers: list[Callable[[ActionSpan], None]] = []
         self._page = None if command.html is None else FilmPage()
         if command.jsonl != STDOUT:
-            self._takers.append(lambda span: print(describe(span), flush=True))
+            self._takers.append(lambda span: say(describe(span)))
         if command.jsonl is not None:
             opened = nullcontext(sys.stdout) if command.jsonl == STDOUT else command.jsonl.open("x", encoding="utf-8")
             file = stack.enter_context(opened)

@@ -18,9 +18,12 @@ from kgclip.kg.inspect import Finding, Severity
 from kgclip.progress import progress_bar
 from kgclip.video.cut import Cut, VideoPath, file_of, seconds
 from kgclip.video.decode import VideoInfo, probe
+from kgclip.video.frames import MOST_PIXELS
 
 # Annotation tools round, and count a film's length in other ways.
 LONGEST_EXCESS_S = 0.5
+_MOST_ASPECT, _MOST_FRAMES = 4, 100_000  # an hour
+_MOST_ASPECT, _MOST_FRAMES = 4, 100_000  # an hour
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
@@ -45,6 +48,7 @@ def check_dataset(
         *dataset.findings,
         *_missing(dataset),
         *_finding("error", "unreadable-video", broken, "that cannot be read as videos"),
+        *_unreasonable(found),
         *_small_classes(dataset),
         *_duplicates(present),
         *_shared_sources(dataset),
@@ -82,6 +86,24 @@ def _decode_all(
             else:
                 found[clip.id] = result
     return found, broken
+
+
+def _unreasonable(infos: dict[str, VideoInfo]) -> Iterator[Finding]:
+    """Clips that take much time or memory, or whose times cannot be those of a camera."""
+    large = [
+        f"{clip} ({info.width}x{info.height})" for clip, info in infos.items() if info.width * info.height > MOST_PIXELS
+    ]
+    yield from _finding("warning", "large-frames", large, "of frames above Full HD, scaled down as they are read")
+    flat = [
+        f"{clip} ({info.width}x{info.height})"
+        for clip, info in infos.items()
+        if max(info.width, info.height) > _MOST_ASPECT * min(info.width, info.height)
+    ]
+    yield from _finding("warning", "odd-aspect", flat, "of frames of which only a square in the middle is seen")
+    long = [f"{clip} ({info.num_frames:,} frames)" for clip, info in infos.items() if info.num_frames > _MOST_FRAMES]
+    yield from _finding("warning", "long-clip", long, "of more frames than a clip of one action has; cut them")
+    rates = [f"{clip} ({info.fps:.3g} frames a second)" for clip, info in infos.items() if not 1 <= info.fps <= 1000]
+    yield from _finding("warning", "odd-rate", rates, "whose times are those of no camera; write them again")
 
 
 def _missing(dataset: DataSet) -> Iterator[Finding]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from kgclip.errors import KgclipError
 from kgclip.files import read_text
 
+_MOST_LINES = 2_000_000
+
 
 def read_table(path: Path) -> list[dict[str, str]]:
     """Read a table with a header into one dictionary per row, without surrounding blanks.
@@ -38,6 +40,9 @@ def read_lines(path: Path) -> list[str]:
     """Read the lines of a UTF-8 text file, with their ends.
 
     Raises:
-        KgclipError: the file cannot be read or is not UTF-8.
+        KgclipError: the file cannot be read, is not UTF-8, or has too many lines.
     """
-    return list(io.StringIO(read_text(path)))  # str.splitlines would also split at rare characters inside of names
+    text = read_text(path)
+    if text.count("\n") > _MOST_LINES:
+        raise KgclipError(f"{path}: has more than {_MOST_LINES:,} lines; split it or leave it out")
+    return list(io.StringIO(text))  # str.splitlines would also split at rare characters inside of names

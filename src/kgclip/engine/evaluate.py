@@ -235,6 +235,7 @@ def evaluate(
         "frames": num_frames,
         "split_hash": checkpoint.split.hash,
         "graph_hash": checkpoint.graph.hash,
+        "model_hash": checkpoint.folder_hash or checkpoint.hash,
         "clips_per_s": len(source) / max(wall_s, 1e-9),
         "ms_per_clip": 1000 * wall_s / len(source),
     }

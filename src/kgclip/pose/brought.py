@@ -14,6 +14,7 @@ from kgclip.errors import KgclipError
 from kgclip.pose.keypoints import ClipPose, pose_of, read_keypoints
 from kgclip.pose.skeleton import NUM_JOINTS
 from kgclip.pose.tracks import link_tracks
+from kgclip.reading import one_sentence, read_bytes
 from kgclip.video.cut import VideoPath, name_of
 from kgclip.video.decode import open_video
 
@@ -22,6 +23,7 @@ OPENPOSE_ORDER = {
     25: (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
     18: (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
 }
+_MOST_BYTES, _MOST_DIGITS = 2**30, 9
 LARGEST_SHARE = 1.5
 """Coordinates that are all smaller than this are shares of the frame, not pixels."""
 
@@ -158,16 +160,15 @@ def _number(name: str, path: Path) -> int:
     digits = re.findall(r"\d+", name)
     if not digits:
         raise KgclipError(f"{path}: {name!r} has no frame number; expected a name such as img_00001")
+    if len(digits[-1]) > _MOST_DIGITS:
+        raise KgclipError(f"{path}: {name[:80]!r} has a frame number of {len(digits[-1])} digits; expected img_00001")
     return int(digits[-1])
 
 
 def _parsed(path: Path, parse: Callable[[Any], Any]) -> Any:
-    try:
-        return parse(orjson.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise KgclipError(
-            f"{path}: is no JSON of keypoints that kgclip reads ({error!r}); expected a layout of docs/pose.md"
-        ) from error
+    content = read_bytes(path, _MOST_BYTES)
+    with one_sentence(path, "a layout of keypoints of docs/pose.md"):
+        return parse(orjson.loads(content))
 
 
 def _check_pixels(where: str, people: list[np.ndarray]) -> None:

@@ -68,8 +68,12 @@ def read_frames(
 
 
 @contextmanager
-def open_video(path: str | os.PathLike[str] | Cut, *, threads: int = 1) -> Iterator["Video"]:
+def open_video(
+    path: str | os.PathLike[str] | Cut, *, threads: int = 1, most_pixels: int | None = None
+) -> Iterator["Video"]:
     """Open a video file or a cut of one, index its frames once, and read from it as often as needed.
+
+    Frames of more than `most_pixels`, if it is given, are scaled down as each is decoded.
 
     More than one thread pays where a single file is waited for; readers of many files are better parallel over them.
 
@@ -82,7 +86,7 @@ def open_video(path: str | os.PathLike[str] | Cut, *, threads: int = 1) -> Itera
         with one_sentence(file_path):
             file = stack.enter_context(open_file(file_path))
             check_length(file)
-            video = Video(file, threads)
+            video = Video(file, threads, most_pixels=most_pixels)
             if cut is not None:
                 video = video.between(cut.start_s, cut.end_s)
         yield video
@@ -91,11 +95,13 @@ def open_video(path: str | os.PathLike[str] | Cut, *, threads: int = 1) -> Itera
 class Video:
     """An open video, or a part of one; made by `open_video`, which indexes it unless another reader has."""
 
-    def __init__(self, file: VideoFile, threads: int = 1, index: FrameIndex | None = None):
+    def __init__(
+        self, file: VideoFile, threads: int = 1, index: FrameIndex | None = None, most_pixels: int | None = None
+    ):
         self.file = file
-        self._threads = threads
+        self._threads, self._most_pixels = threads, most_pixels
         # Of the size the file promises, even where it changes on the way.
-        self._pictures = Pictures(file.codec.width, file.codec.height)
+        self._pictures = Pictures(file.codec.width, file.codec.height, most_pixels)
         self._index = index or index_file(file)
         self._in_file = self._index.num_frames if self._index else sum(1 for _ in file.decode_all())
         # Which of the file's frames are this video's.
@@ -192,7 +198,7 @@ class Video:
             pictures = self._read_by_seeking(self._index, wanted) if self._index else None
             if pictures is None:
                 pictures = self._read_through(wanted)
-            return np.stack([pictures[index] for index in order])
+            return _joined(pictures, order)
 
     def _read_by_seeking(self, index: FrameIndex, wanted: list[int]) -> dict[int, np.ndarray] | None:
         """Frames by index, or None where the file does not hold what its index promises."""
@@ -217,7 +223,7 @@ class Video:
     def _help(self, index: FrameIndex, todo: Iterator[Run], pictures: dict[int, np.ndarray]) -> int:
         """Take part in decoding with a decoder of one's own; returns how many frames were decoded."""
         with open_file(self.file.path) as file:
-            Video(file, index=index)._decode_runs(index, todo, pictures)
+            Video(file, index=index, most_pixels=self._most_pixels)._decode_runs(index, todo, pictures)
             return file.num_decoded
 
     def _decode_runs(self, index: FrameIndex, todo: Iterator[Run], pictures: dict[int, np.ndarray]) -> None:
@@ -267,3 +273,12 @@ class Video:
                 "all of those wanted; re-encode or drop it"
             )
         return pictures
+
+
+def _joined(pictures: dict[int, np.ndarray], order: list[int]) -> UInt8[np.ndarray, "T H W 3"]:
+    """The pictures in that order as one array; each is let go once it is copied, so that memory holds little twice."""
+    last = {index: row for row, index in enumerate(order)}
+    frames = np.empty((len(order), *pictures[order[0]].shape), np.uint8)
+    for row, index in enumerate(order):
+        frames[row] = pictures.pop(index) if last[index] == row else pictures[index]
+    return frames

@@ -16,6 +16,10 @@ from kgclip.video.decode import open_video
 from kgclip.video.sampling import segment_indices
 
 MOST_PROBED = 32
+MOST_PIXELS = 1920 * 1088
+"""Larger frames than Full HD are scaled down to about so many pixels while they are decoded."""
+MOST_BYTES_AHEAD = 2**29
+"""Frames that are read ahead; one clip is read at least, whatever its size."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class ClipFrames:
     """Frames of one clip, and where in it they lie.
 
     Attributes:
-        images: RGB, 0 to 255, upright.
+        images: RGB, 0 to 255, upright, of at most about MOST_PIXELS.
         indices: of the frames in the clip, 0-based, in display order; a clip of fewer than T frames repeats them.
         times_s: presentation times, in seconds from the first frame of the clip.
         duration_s: from the first frame to the end of the last.
@@ -52,7 +56,7 @@ def read_clip(
     Raises:
         KgclipError: the file cannot be read.
     """
-    with open_video(path, threads=threads) as video:
+    with open_video(path, threads=threads, most_pixels=MOST_PIXELS) as video:
         indices = segment_indices(video.num_frames, num_frames, rng=rng)
         images, times_s = video.read(indices), video.times_s(indices)
         return ClipFrames(images, indices, times_s, video.duration_s, video.fps, video.num_frames)
@@ -72,7 +76,8 @@ def read_clips(
 ) -> Iterator[tuple[str, ClipFrames | KgclipError]]:
     """The clips in their order, read ahead by threads; what is wrong with a file takes the place of its frames.
 
-    Threads serve, as decoding releases the interpreter's lock. Two clips a thread are held at most.
+    Threads serve, as decoding releases the interpreter's lock. Two clips a thread are held at most, and no more than
+    MOST_BYTES_AHEAD by the size of the largest so far.
     """
 
     def read(path: VideoPath) -> ClipFrames | KgclipError:
@@ -84,11 +89,15 @@ def read_clips(
     pool = ThreadPoolExecutor(workers)
     try:
         submitted = ((clip, pool.submit(read, path)) for clip, path in paths.items())
-        ahead = deque(islice(submitted, 2 * workers))
+        ahead, largest = deque(islice(submitted, 1)), 1
         while ahead:
             clip, future = ahead.popleft()
             result = future.result()
-            ahead.extend(islice(submitted, 1))
+            if isinstance(result, ClipFrames):
+                largest = max(largest, result.images.nbytes)
+            wanted = min(2 * workers, max(1, MOST_BYTES_AHEAD // largest))
+            ahead.extend(islice(submitted, max(0, wanted - len(ahead))))
             yield clip, result
+            del future, result
     finally:
         pool.shutdown(cancel_futures=True)
