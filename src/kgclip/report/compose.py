@@ -12,9 +12,9 @@ Kind = Literal["explanation", "evaluation", "film"]
 
 # What each page runs, in this order: the first is shared by all.
 SCRIPTS: dict[Kind, tuple[str, ...]] = {
-    "explanation": ("page", "explanation", "clip", "lanes", "score", "paths", "whatif"),
+    "explanation": ("page", "axis", "explanation", "clip", "lanes", "score", "paths", "whatif"),
     "evaluation": ("page", "evaluation", "matrix", "plots"),
-    "film": ("page", "film"),
+    "film": ("page", "axis", "film"),
 }
 # A browser that keeps to it loads nothing from anywhere and runs nothing but what is in the page.
 POLICY = (
@@ -59,17 +59,19 @@ def as_script_data(data: Any) -> str:
 
 
 def _style(kind: Kind) -> str:
-    """What the style sheet has for both pages and for this one, without comments and blanks that say nothing."""
-    sections = re.split(r"/\* == (\w+) == \*/", _source("page.css"))
-    chosen = [text for name, text in zip(sections[1::2], sections[2::2], strict=True) if name in ("both", kind)]
-    lines = [line.strip() for text in chosen for line in text.splitlines()]
-    return re.sub(r"(?<=[:;,{}]) | (?=[{}])", "", "\n".join(line for line in lines if line))
+    """What the style sheet has for all pages and for this one, without blanks that say nothing."""
+    sections = re.split(r"/\* == ([\w ]+) == \*/", _source("page.css"))
+    chosen = zip(sections[1::2], sections[2::2], strict=True)
+    text = " ".join(text for names, text in chosen if names == "all" or kind in names.split())
+    return re.sub(r"(?<=[:;,{}]) | (?=[{}])", "", re.sub(r"\s+", " ", text)).strip()
 
 
 def _script(kind: Kind) -> str:
     """The page's scripts one after the other, without lines of comments and blanks that say nothing."""
     lines = (line.strip() for name in SCRIPTS[kind] for line in _source(f"{name}.js").splitlines())
-    return "\n".join(_tight(line) for line in lines if line and not line.startswith("//"))
+    text = "\n".join(_tight(line) for line in lines if line and not line.startswith("//"))
+    # A statement may end with its line, but not after these characters, nor before those.
+    return re.sub(r"(?<=[,;{(\[?:&|=])\n|\n(?=[})\].?:&|,])", "", text)
 
 
 def _tight(line: str) -> str:

@@ -2,6 +2,8 @@
 
 import math
 import re
+import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,11 @@ from kgclip.video.preview import preview
 POSTER_WIDTH, STRIP_WIDTH = 160, 72
 # Of a clip that was read at more frames, so many are shown.
 MOST_IN_STRIP = 16
-# Of more actions the page has the first, and the part of all others in the softmax.
-MOST_ACTIONS = 60
+# Of more actions the page can change these; of the others it has the names, and their part in the softmax.
+MOST_ACTIONS = 24
 # What the page computes itself, or does not draw.
-_NOT_DRAWN = ("s_mm", "s_tri", "s_path", "score", "changes", "contribution", "clearest_s", "triplets")
+_NOT_DRAWN = ("s_mm", "s_tri", "s_path", "score", "changes", "contribution", "clearest_s", "triplets", "joints", "file")
+_DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 
 
 @dataclass(frozen=True)
@@ -60,25 +63,46 @@ def explanation_page(
         for name in _NOT_DRAWN:
             row.pop(name, None)
     _fold(data, explanation)
+    if explanation.keypoints is not None:
+        data["keypoints"] = [
+            {"times_s": person["times_s"], "frames": packed(value for frame in person["frames"] for value in frame)}
+            for person in explanation.keypoints["people"]
+        ]
     for row in data["movements"]:
         # Weights to four decimals are enough for probabilities to 2e-4, which what is not listed makes exact.
         row["weights"] = [round(weight, 4) for weight in row["weights"]]
-    data["provenance"] |= {"clip_sha256": digest(path)[:16]}
+        # Reasons bring the clause of what is seen.
+        row.get("phrase", {}).pop("is", None)
+    data["provenance"].pop("frame_times_s")
+    data["provenance"]["clip_sha256"] = digest(path)[:16]
     data["links"] = {name: link for name, link in vars(links or Links()).items() if link is not None}
     return compose("explanation", "Explained prediction", data)
 
 
+def packed(values: Iterable[int]) -> str:
+    """Whole numbers in few letters: base-64 digits of five bits, the last digit of a number below 32, the sign first."""
+    letters = []
+    for value in values:
+        rest = 2 * abs(value) + (value < 0)
+        while rest >= 32:
+            letters.append(_DIGITS[32 + rest % 32])
+            rest //= 32
+        letters.append(_DIGITS[rest])
+    return "".join(letters)
+
+
 def _fold(data: dict[str, Any], explanation: Explanation) -> None:
-    """Leave the first MOST_ACTIONS actions in the data; of the others what they are in the softmax together."""
+    """Leave the first MOST_ACTIONS actions in the data; of the others, names, and what they are in the softmax together."""
     others = [action.score / explanation.temperature for action in explanation.actions[MOST_ACTIONS:]]
     if not others:
         return
+    data["others"] = [[row["action"], round(row["probability"], 4)] for row in data["actions"][MOST_ACTIONS:]]
     data["actions"] = data["actions"][:MOST_ACTIONS]
     for row in data["movements"]:
         row["weights"] = row["weights"][:MOST_ACTIONS]
     highest = max(others)
     unlisted = highest + math.log(sum(math.exp(logit - highest) for logit in others))
-    data["fusion"] |= {"unlisted": round(unlisted, DECIMALS), "unlisted_actions": len(others)}
+    data["fusion"]["unlisted"] = round(unlisted, DECIMALS)
 
 
 def _pictures(clip: ClipFrames) -> dict[str, Any]:
