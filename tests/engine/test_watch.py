@@ -64,7 +64,7 @@ def test_spans_are_what_prediction_says_of_their_windows(recognizer: Recognizer,
         )
     assert all(before.end_s <= after.start_s for before, after in itertools.pairwise(spans))
     values = spans[0].to_json()
-    assert set(values) == {"start_s", "end_s", "action", "probability", "window_s", "movements", "reasons"}
+    assert set(values) == {"start_s", "end_s", "action", "probability", "window_s", "movements", "reasons", "person"}
 
 
 def test_each_frame_is_encoded_and_posed_once(recognizer: Recognizer, film: list[PosedFrame]):
@@ -122,10 +122,10 @@ def test_every_frame_is_shown_once_with_what_was_read_around_it(recognizer: Reco
     assert [frame.time_s for frame in shown] == [frame.time_s for frame in film]
     for span in spans:
         middle = (span.start_s + span.end_s) / 2
-        assert min(shown, key=lambda frame: abs(frame.time_s - middle)).action == span.action
+        assert min(shown, key=lambda frame: abs(frame.time_s - middle)).labels[0].action == span.action
         assert span.picture is not None
     outside = [f for f in shown if not any(s.start_s <= f.time_s < s.end_s for s in spans)]
-    assert len([f for f in outside if f.action is None]) >= len(outside) - 2 * len(spans)
+    assert len([f for f in outside if not f.labels]) >= len(outside) - 2 * len(spans)
 
 
 def test_memory_does_not_grow_with_the_film(recognizer: Recognizer):
@@ -159,8 +159,12 @@ def test_of_a_films_keypoints_a_window_has_its_own():
     pose = ClipPose(np.arange(10, dtype=np.int32), time_s, 64, 64, tracks)
     part = pose_between(pose, 0.2, 0.6)
     assert part is not None
-    np.testing.assert_allclose(part.time_s, time_s[2:6])
-    assert [track.rows.tolist() for track in part.tracks] == [[0, 1, 2, 3], [0, 1, 2]]
+    np.testing.assert_allclose(part.pose.time_s, time_s[2:6])
+    assert [track.rows.tolist() for track in part.pose.tracks] == [[0, 1, 2, 3], [0, 1, 2]]
+    assert part.numbers == (2, 1)
+    assert [len(track.rows) for track in part.of(1).tracks] == [3, 4]
+    assert part.lasting(4) == (2, 1)
+    assert part.lasting(1) == (2,)
     assert pose_between(pose, 2.0, 3.0) is None
 
 
@@ -170,6 +174,7 @@ def test_of_a_films_keypoints_a_window_has_its_own():
         (WatchOptions(window_s=0.0), "--window-s 0"),
         (WatchOptions(step_s=9.0), "--step-s 9"),
         (WatchOptions(enter=0.2, leave=0.5), "leave ≤ enter"),
+        (WatchOptions(people=0), "--people 0"),
         (WatchOptions(actions=("fly",)), "fly: is no action of the model"),
     ],
 )

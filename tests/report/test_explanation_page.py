@@ -98,7 +98,8 @@ def test_the_page_has_the_numbers_of_the_explanation(explained: Explanation):
     data, values = data_of(explanation_page(explained)), explained.to_json()
     assert [row["action"] for row in data["actions"]] == [row["action"] for row in values["actions"]]
     for ours, theirs in zip(data["movements"], values["movements"], strict=True):
-        assert all(ours[key] == theirs[key] for key in ("name", "evidence", "baseline", "shares", "spans"))
+        assert all(ours[key] == theirs[key] for key in ("name", "evidence", "baseline", "shares"))
+        assert ours["spans"] == [span[:3] for span in theirs["spans"]]
         assert ours["weights"] == pytest.approx(theirs["weights"], abs=6e-5)
     assert data["fusion"] == values["fusion"]
 

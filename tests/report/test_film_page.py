@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kgclip.engine.predict import Recognizer
-from kgclip.engine.watch import ActionSpan, Shown, SpanMovement, Watcher
+from kgclip.engine.watch import ActionSpan, Label, Shown, SpanMovement, Watcher
 from kgclip.report.annotated import LEFT, annotated
 from kgclip.report.film_page import MOST_PICTURES, FilmPage
 from kgclip.report.subtitles import writing_subtitles
@@ -21,7 +21,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\n\n--> & </script>"
 
 def span(start_s: float, action: str = "jump", probability: float = 0.8) -> ActionSpan:
     window = (start_s, start_s + 1)
-    return ActionSpan(start_s, start_s + 1.5, action, probability, window, (MOVEMENT,), ("a leg bends",), PICTURE)
+    return ActionSpan(start_s, start_s + 1.5, action, probability, window, (MOVEMENT,), ("a leg bends",), None, PICTURE)
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ def test_a_frame_shows_action_and_joints():
     image = np.full((120, 160, 3), 128, np.uint8)
     people = np.zeros((1, 17, 3), np.float32)
     people[0, [5, 7, 9]] = [(40, 20, 0.9), (60, 40, 0.9), (80, 20, 0.9)]
-    drawn = annotated(Shown(image, 1.0, "jump", 0.82, people))
+    drawn = annotated(Shown(image, 1.0, (Label(None, "jump", 0.82),), people, (1,)))
     assert (drawn[40, 60] == LEFT).all()
     assert drawn[115, 150].max() < 100  # the label's ground
     assert (drawn[-10:] > 200).any()  # and its letters
-    plain = annotated(Shown(image, 1.0, None, 0.0, people * 0))
+    plain = annotated(Shown(image, 1.0, (), people * 0, (0,)))
     assert (plain == image).all()

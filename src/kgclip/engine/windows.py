@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from kgclip.engine.film_pose import PosedFrame, pose_between, pose_of_frames
+from kgclip.engine.film_pose import PosedFrame, SeenPeople, pose_between, pose_of_frames
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.spans import Window
 from kgclip.pose.keypoints import ClipPose
-from kgclip.pose.skeleton import People
+from kgclip.pose.tracks import Tracker
 from kgclip.video.sampling import segment_indices
 from kgclip.video.stream import Pace
 from kgclip.video.transforms import shrunk
@@ -34,6 +34,7 @@ class WindowPlan:
         rate: frames a second that the film gives.
         batch: frames that are encoded together; with 1, live video is read without delay.
         pictures: whether frames are held as pictures.
+        people: how many at most are read in each window, one by one; with 1, whoever moves most in it.
     """
 
     window_s: float
@@ -42,6 +43,7 @@ class WindowPlan:
     rate: float
     batch: int = 8
     pictures: bool = False
+    people: int = 1
 
 
 class HeldFrame(NamedTuple):
@@ -51,24 +53,30 @@ class HeldFrame(NamedTuple):
         time_s: presentation time.
         size: width and height in pixels.
         features: None where no window needs them.
-        people: None where they were not looked for.
+        seen: its people; None where they were not looked for.
         picture: at most PICTURE_WIDTH pixels wide; None where none are held.
     """
 
     time_s: float
     size: tuple[int, int]
     features: Float[Tensor, " F"] | None
-    people: People | None
+    seen: SeenPeople | None
     picture: UInt8[np.ndarray, "H W 3"] | None
 
 
 class WindowContent(NamedTuple):
-    """What a window was read from: frames, their times, the pose, and the frame in the middle."""
+    """What a window was read from: frames, their times, the frame in the middle, and the pose of whom.
+
+    Attributes:
+        person: the subject of the pose, by the number in the film; None where nobody lasts in the window, or nobody is
+            looked for.
+    """
 
     features: Float[Tensor, "T F"]
     times_s: tuple[float, ...]
-    pose: ClipPose | None
     middle: HeldFrame
+    pose: ClipPose | None
+    person: int | None
 
 
 FilmWindow = Window[WindowContent]
@@ -97,7 +105,10 @@ class FilmWindows:
         self._chosen, self._pose, self._leaves = chosen, pose, leaves
 
     def of(self, stretch: Iterable[PosedFrame]) -> Iterator[FilmWindow]:
-        """The windows of frames without a gap between them: from the first on, a step apart, and one at the end."""
+        """The windows of frames without a gap between them: from the first on, a step apart, and one at the end.
+
+        Where several people last in a window, it comes once for each of them, with the same frames.
+        """
         plan = self.plan
         held: deque[HeldFrame] = deque()
         start_s, number = None, 0
@@ -121,6 +132,7 @@ class FilmWindows:
     def _encoded(self, stretch: Iterable[PosedFrame]) -> Iterator[HeldFrame]:
         """The frames with the features of those that windows need."""
         pace, frames = Pace(self.plan.frames / self.plan.window_s), iter(stretch)
+        tracker = Tracker()
         while batch := list(islice(frames, self.plan.batch)):
             due = [pace.due(frame.time_s) for frame in batch]
             images = [frame.image for frame, is_due in zip(batch, due, strict=True) if is_due]
@@ -129,7 +141,10 @@ class FilmWindows:
                 height, width = frame.image.shape[:2]
                 picture = shrunk(frame.image, PICTURE_WIDTH) if self.plan.pictures else None
                 features_of = next(features) if is_due else None
-                yield HeldFrame(frame.time_s, (width, height), features_of, frame.people, picture)
+                seen = None
+                if frame.people is not None:
+                    seen = SeenPeople(frame.time_s, frame.people, tracker.numbers(frame.people, frame.time_s))
+                yield HeldFrame(frame.time_s, (width, height), features_of, seen, picture)
 
     def _window(self, held: Sequence[HeldFrame], start_s: float, end_s: float) -> Iterator[FilmWindow]:
         """The window of these frames; none where no frame of it was encoded, as a source may give few."""
@@ -140,12 +155,15 @@ class FilmWindows:
         read = [encoded[i] for i in segment_indices(len(encoded), self.plan.frames).tolist()]
         features = torch.stack([frame.features for frame in read if frame.features is not None])
         if self._pose is None:
-            people = [(frame.time_s, frame.people) for frame in inside if frame.people is not None]
-            pose = pose_of_frames(people, *read[0].size)
+            found = pose_of_frames([frame.seen for frame in inside if frame.seen is not None], *read[0].size)
         else:
-            pose = pose_between(self._pose, start_s, end_s)
-        content = WindowContent(features, tuple(frame.time_s for frame in read), pose, read[len(read) // 2])
-        yield Window(start_s, end_s, self.recognizer.probabilities(features, self._chosen, pose), content)
+            found = pose_between(self._pose, start_s, end_s)
+        times_s, middle = tuple(frame.time_s for frame in read), read[len(read) // 2]
+        people = () if found is None or self.plan.people < 2 else found.lasting(self.plan.people)
+        for person in people or (None,):
+            pose = None if found is None else found.pose if person is None else found.of(person)
+            probability = self.recognizer.probabilities(features, self._chosen, pose)
+            yield Window(start_s, end_s, probability, WindowContent(features, times_s, middle, pose, person))
 
 
 def stretches(frames: Iterable[PosedFrame], most_s: float) -> Iterator[Iterator[PosedFrame]]:

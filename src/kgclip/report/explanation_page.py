@@ -71,6 +71,7 @@ def explanation_page(
     for row in data["movements"]:
         # Weights to four decimals are enough for probabilities to 2e-4, which what is not listed makes exact.
         row["weights"] = [round(weight, 4) for weight in row["weights"]]
+        row["spans"] = [span[:3] for span in row["spans"]]
         # Reasons bring the clause of what is seen.
         row.get("phrase", {}).pop("is", None)
     data["provenance"].pop("frame_times_s")
