@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from kgclip.files import atomic_path
 
-Kind = Literal["explanation", "evaluation", "film"]
+Kind = Literal["explanation", "evaluation", "film", "demo"]
 
 # What each page runs, in this order: the first is shared by all.
 SCRIPTS: dict[Kind, tuple[str, ...]] = {
@@ -31,17 +31,20 @@ def compose(kind: Kind, title: str, data: dict[str, Any]) -> str:
         title: until its script has run.
         data: what the script draws.
     """
+    from markupsafe import Markup
+
+    return render(kind, title=title, script=Markup(_script(kind)), data=Markup(as_script_data(data)))
+
+
+def render(kind: Kind, **values: Any) -> str:
+    """A page without a script; what is given to its template enters as text."""
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
-    environment = Environment(loader=PackageLoader("kgclip.report", "pages"), autoescape=True, trim_blocks=True)
-    return environment.get_template(f"{kind}.html.j2").render(
-        policy=POLICY,
-        title=title,
-        style=Markup(_style(kind)),
-        script=Markup(_script(kind)),
-        data=Markup(as_script_data(data)),
+    environment = Environment(
+        loader=PackageLoader("kgclip.report", "pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    return environment.get_template(f"{kind}.html.j2").render(policy=POLICY, style=Markup(_style(kind)), **values)
 
 
 def write_page(file: Path, page: str) -> None:

@@ -12,7 +12,7 @@ from kgclip.data.wording import printable
 from kgclip.engine.explanation import DECIMALS, SEEN, Explanation
 from kgclip.files import digest
 from kgclip.report.compose import compose, write_page
-from kgclip.report.pictures import data_address, resized, webp
+from kgclip.report.pictures import data_address, resized, side_by_side, webp
 from kgclip.video.frames import ClipFrames, read_clip
 from kgclip.video.preview import preview
 
@@ -110,11 +110,9 @@ def _pictures(clip: ClipFrames) -> dict[str, Any]:
     """The poster and the frames the model read, side by side."""
     height, width = clip.images.shape[1:3]
     poster = resized(clip.images[:1], max(1, round(POSTER_WIDTH * height / width)), POSTER_WIDTH)[0]
-    small = resized(clip.images, max(1, round(STRIP_WIDTH * height / width)), STRIP_WIDTH)
-    side_by_side = small.transpose(1, 0, 2, 3).reshape(small.shape[1], -1, 3)
     return {
         "poster": webp(poster),
-        "strip": {"src": webp(side_by_side), "times_s": [round(time, 3) for time in clip.times_s.tolist()]},
+        "strip": {"src": webp(side_by_side(clip.images, STRIP_WIDTH)), "times_s": [round(time, 3) for time in clip.times_s.tolist()]},
     }
 
 

@@ -30,7 +30,7 @@ function timeAxis(root, rule, from, to, least, moved) {
       for (let x = Math.ceil(a / st - 1e-6) * st; x <= a + w - st / 4; x += st) ticks.push(h("span", {
         class: "tick" + (x - a < w / 50 ? " e" : ""),
         style: at(x)
-      }, clock(x)));
+      }, x || w < 60 ? clock(x) : "0"));
       rule.replaceChildren(...ticks);
       const all = w > whole - 1e-6;
       [tool.out, tool.all, tool.l, tool.r].forEach(b => b.disabled = all);

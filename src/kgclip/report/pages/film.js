@@ -11,12 +11,13 @@ const count = (n, w) => n + " " + w + (n === 1 ? "" : "s"),
   of = x => who(x.person) && x.person != null ? `person ${x.person}: ` : "",
   seen = S.reduce((a, x) => a + x.end_s - x.start_s, 0);
 document.title = F.name + " – watched";
+const told = crowd.filter(p => p != null).length,
+  people = crowd.length > 1 ? ` of ${told === 1 ? "one person" : told + " people"}` : `, ${clock(seen)}`;
 put("say", S.length ? [h("span", {
-  class: "act"
-}, count(names.length, "action")), ` in ${count(S.length + D.unlisted, "span")}` + (crowd.length > 1 ? ` of ${count(crowd.filter(p => p != null).length,
-  "person").replace("persons", "people")} in ${clock(dur)}.` : `, ${clock(seen)} of ${clock(dur)}.`)] : [
-  `Nothing was seen surely enough in ${clock(dur)}.`
-]);
+    class: "act"
+  }, count(names.length, "action")), ` in ${count(S.length + D.unlisted, "span")}`, people,
+  (crowd.length > 1 ? ", in " : " of ") + clock(dur), "."
+] : [`Nothing was seen surely enough in ${clock(dur)}.`]);
 put("truth", "Film ", plain((F.link || "").replace(/%/g, "")) ? h("a", {
   href: F.link
 }, F.name) : F.name, D.unlisted ? `; the page lists the first ${S.length} spans` : "");
