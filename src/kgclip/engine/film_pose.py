@@ -131,3 +131,16 @@ def pose_between(pose: ClipPose, start_s: float, end_s: float) -> WindowPose | N
     order = sorted(tracks, key=lambda number: -weight(tracks[number], time_s))
     cut = replace(pose, frame_index=pose.frame_index[between], time_s=time_s, tracks=tuple(tracks[n] for n in order))
     return WindowPose(cut, tuple(order))
+
+
+def people_at(pose: ClipPose, time_s: float) -> SeenPeople | None:
+    """The people of the observation nearest to a time of a film; None where it is more than a beat of POSE_RATE away."""
+    if not len(pose.time_s):
+        return None
+    row = int(np.abs(pose.time_s - time_s).argmin())
+    if abs(pose.time_s[row] - time_s) > 1 / POSE_RATE:
+        return None
+    found = [(number, track.keypoints[track.rows == row]) for number, track in enumerate(pose.tracks, 1)]
+    there = [(number, poses[0]) for number, poses in found if len(poses)]
+    people = np.array([joints for _, joints in there], np.float32).reshape(-1, 17, 3)
+    return SeenPeople(float(pose.time_s[row]), people, tuple(number for number, _ in there))

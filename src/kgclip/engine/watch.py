@@ -13,7 +13,7 @@ from kgclip.engine.film_pose import POSE_RATE, PosedFrame
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.rows import FilmSpan, PersonRows
 from kgclip.engine.spans import SpanRule
-from kgclip.engine.windows import FilmWindow, FilmWindows, HeldFrame, WindowPlan, stretches
+from kgclip.engine.windows import FilmWindow, FilmWindows, HeldFrame, WindowContent, WindowPlan, stretches
 from kgclip.errors import KgclipError
 from kgclip.pose.keypoints import ClipPose
 from kgclip.pose.skeleton import People
@@ -230,7 +230,7 @@ class Watcher:
             _movements(explanation),
             tuple(reason.text for reason in explanation.reasons),
             content.person,
-            content.middle.picture if self._pictures else None,
+            _picture(content) if self._pictures else None,
         )
 
     def _label(self, window: FilmWindow, actions: dict[int | None, int]) -> None:
@@ -258,6 +258,16 @@ class Watcher:
             self._numbers = frame.seen.numbers
         labels = self._labels[0][1] if self._labels else ()
         self._show(Shown(frame.picture, frame.time_s, labels, self._people, self._numbers))
+
+
+def _picture(content: WindowContent) -> UInt8[np.ndarray, "H W 3"] | None:
+    """The frame in the middle of a window, or what of it is seen around its person."""
+    picture = content.middle.picture
+    if picture is None or content.box is None:
+        return picture
+    scale = picture.shape[1] / content.middle.size[0]
+    left, top, right, bottom = (int(scale * side) for side in content.box)
+    return picture[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
 def _rule(recognizer: Recognizer, options: WatchOptions, window_s: float) -> SpanRule:

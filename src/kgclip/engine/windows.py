@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from kgclip.engine.film_pose import PosedFrame, SeenPeople, pose_between, pose_of_frames
+from kgclip.engine.film_pose import POSE_RATE, PosedFrame, SeenPeople, people_at, pose_between, pose_of_frames
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.spans import Window
+from kgclip.engine.views import View, ViewBox, view_boxes, view_of
 from kgclip.pose.keypoints import ClipPose
 from kgclip.pose.tracks import Tracker
 from kgclip.video.sampling import segment_indices
@@ -54,6 +55,7 @@ class HeldFrame(NamedTuple):
         size: width and height in pixels.
         features: None where no window needs them.
         seen: its people; None where they were not looked for.
+        views: of each of several people, where windows need features.
         picture: at most PICTURE_WIDTH pixels wide; None where none are held.
     """
 
@@ -61,6 +63,7 @@ class HeldFrame(NamedTuple):
     size: tuple[int, int]
     features: Float[Tensor, " F"] | None
     seen: SeenPeople | None
+    views: dict[int, View]
     picture: UInt8[np.ndarray, "H W 3"] | None
 
 
@@ -70,6 +73,7 @@ class WindowContent(NamedTuple):
     Attributes:
         person: the subject of the pose, by the number in the film; None where nobody lasts in the window, or nobody is
             looked for.
+        box: the part of the middle frame around this person that was read; None where all of it was.
     """
 
     features: Float[Tensor, "T F"]
@@ -77,6 +81,7 @@ class WindowContent(NamedTuple):
     middle: HeldFrame
     pose: ClipPose | None
     person: int | None
+    box: ViewBox | None = None
 
 
 FilmWindow = Window[WindowContent]
@@ -107,7 +112,7 @@ class FilmWindows:
     def of(self, stretch: Iterable[PosedFrame]) -> Iterator[FilmWindow]:
         """The windows of frames without a gap between them: from the first on, a step apart, and one at the end.
 
-        Where several people last in a window, it comes once for each of them, with the same frames.
+        Where several people last in a window, it comes once for each of them, with what is seen around them.
         """
         plan = self.plan
         held: deque[HeldFrame] = deque()
@@ -132,19 +137,43 @@ class FilmWindows:
     def _encoded(self, stretch: Iterable[PosedFrame]) -> Iterator[HeldFrame]:
         """The frames with the features of those that windows need."""
         pace, frames = Pace(self.plan.frames / self.plan.window_s), iter(stretch)
-        tracker = Tracker()
+        tracker, latest = Tracker(), None
         while batch := list(islice(frames, self.plan.batch)):
             due = [pace.due(frame.time_s) for frame in batch]
             images = [frame.image for frame, is_due in zip(batch, due, strict=True) if is_due]
             features = iter(self.recognizer.encoder.encode(np.stack(images)) if images else ())
-            for frame, is_due in zip(batch, due, strict=True):
+            seen = [self._people_of(frame, tracker) for frame in batch]
+            around = []
+            for frame, found, is_due in zip(batch, seen, due, strict=True):
+                latest = found or latest
+                near = latest is not None and frame.time_s - latest.time_s <= 2 / POSE_RATE
+                around.append(latest if near and is_due else None)
+            views = self._views(batch, around)
+            for row, frame in enumerate(batch):
                 height, width = frame.image.shape[:2]
                 picture = shrunk(frame.image, PICTURE_WIDTH) if self.plan.pictures else None
-                features_of = next(features) if is_due else None
-                seen = None
-                if frame.people is not None:
-                    seen = SeenPeople(frame.time_s, frame.people, tracker.numbers(frame.people, frame.time_s))
-                yield HeldFrame(frame.time_s, (width, height), features_of, seen, picture)
+                features_of = next(features) if due[row] else None
+                yield HeldFrame(frame.time_s, (width, height), features_of, seen[row], views[row], picture)
+
+    def _people_of(self, frame: PosedFrame, tracker: Tracker) -> SeenPeople | None:
+        """The people of a frame and who they are; None where they were not looked for."""
+        if self._pose is not None:
+            return people_at(self._pose, frame.time_s)
+        if frame.people is None:
+            return None
+        return SeenPeople(frame.time_s, frame.people, tracker.numbers(frame.people, frame.time_s))
+
+    def _views(self, batch: Sequence[PosedFrame], around: Sequence[SeenPeople | None]) -> list[dict[int, View]]:
+        """The views of several people in each frame, where they are given."""
+        boxes: list[dict[int, ViewBox]] = [{} for _ in batch]
+        if self.plan.people > 1:
+            for row, people in enumerate(around):
+                if people is not None:
+                    height, width = batch[row].image.shape[:2]
+                    boxes[row] = view_boxes(people, width, height, self.plan.people)
+        images = [view_of(batch[row].image, box) for row, found in enumerate(boxes) for box in found.values()]
+        features = iter(self.recognizer.encoder.encode(np.stack(images)) if images else ())
+        return [{number: View(next(features), box) for number, box in found.items()} for found in boxes]
 
     def _window(self, held: Sequence[HeldFrame], start_s: float, end_s: float) -> Iterator[FilmWindow]:
         """The window of these frames; none where no frame of it was encoded, as a source may give few."""
@@ -152,18 +181,27 @@ class FilmWindows:
         encoded = [frame for frame in inside if frame.features is not None]
         if not encoded:
             return
-        read = [encoded[i] for i in segment_indices(len(encoded), self.plan.frames).tolist()]
-        features = torch.stack([frame.features for frame in read if frame.features is not None])
         if self._pose is None:
-            found = pose_of_frames([frame.seen for frame in inside if frame.seen is not None], *read[0].size)
+            found = pose_of_frames([frame.seen for frame in inside if frame.seen is not None], *encoded[0].size)
         else:
             found = pose_between(self._pose, start_s, end_s)
-        times_s, middle = tuple(frame.time_s for frame in read), read[len(read) // 2]
         people = () if found is None or self.plan.people < 2 else found.lasting(self.plan.people)
         for person in people or (None,):
             pose = None if found is None else found.pose if person is None else found.of(person)
-            probability = self.recognizer.probabilities(features, self._chosen, pose)
-            yield Window(start_s, end_s, probability, WindowContent(features, times_s, middle, pose, person))
+            content = self._content(encoded, person if len(people) > 1 else None)._replace(pose=pose, person=person)
+            yield Window(start_s, end_s, self.recognizer.probabilities(content.features, self._chosen, pose), content)
+
+    def _content(self, encoded: Sequence[HeldFrame], around: int | None) -> WindowContent:
+        """What a window is read from: its frames, or what is seen around one of several people, where that was encoded."""
+        views = [] if around is None else [frame for frame in encoded if around in frame.views]
+        chosen = views or encoded
+        read = [chosen[i] for i in segment_indices(len(chosen), self.plan.frames).tolist()]
+        middle, times_s = read[len(read) // 2], tuple(frame.time_s for frame in read)
+        if not views or around is None:
+            features = torch.stack([frame.features for frame in read if frame.features is not None])
+            return WindowContent(features, times_s, middle, None, None)
+        features = torch.stack([frame.views[around].features for frame in read])
+        return WindowContent(features, times_s, middle, None, None, middle.views[around].box)
 
 
 def stretches(frames: Iterable[PosedFrame], most_s: float) -> Iterator[Iterator[PosedFrame]]:
