@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,27 @@ def film_page(watcher: Watcher, spans: list[ActionSpan], file: Path | None, fold
     for each in spans:
         page.add(each)
     return page.text(watcher, file, folder)
+
+
+def test_subtitles_of_several_people_are_in_order_of_time(tmp_path: Path):
+    with writing_subtitles(tmp_path / "a", vtt=False) as writer:
+        writer.write(replace(span(5.0), person=2))
+        writer.write(replace(span(1.0), person=1))
+    cues = (tmp_path / "a").read_text().strip().split("\n\n")
+    assert [cue.splitlines()[0] for cue in cues] == ["1", "2"]
+    assert [cue.splitlines()[2] for cue in cues] == ["1: jump (80%)", "2: jump (80%)"]
+
+
+def test_of_several_people_each_frame_says_who_does_what():
+    image = np.full((120, 160, 3), 128, np.uint8)
+    people = np.zeros((2, 17, 3), np.float32)
+    people[:, [5, 7, 9]] = [(40, 50, 0.9), (45, 70, 0.9), (50, 90, 0.9)]
+    people[1, :, 0] += 60
+    labels = Label(1, "jump", 0.8), Label(2, "squat", 0.6)
+    drawn = annotated(Shown(image, 1.0, labels, people, (1, 2)))
+    alone = annotated(Shown(image, 1.0, labels[:1], people, (1, 2)))
+    assert (drawn[20:48, 30:60] != alone[20:48, 30:60]).any()  # a number over a head
+    assert drawn[92, 150].max() < 100 < alone[92, 150].max()  # and a line for each
 
 
 @pytest.mark.parametrize("vtt", [False, True])

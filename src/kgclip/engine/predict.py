@@ -129,9 +129,7 @@ class Recognizer:
         return self._explain(file, clip, actions, pose)
 
     @torch.no_grad()
-    def _explain(
-        self, file: str, clip: ClipFrames, actions: Sequence[str], pose: ClipPose | None
-    ) -> Explanation:
+    def _explain(self, file: str, clip: ClipFrames, actions: Sequence[str], pose: ClipPose | None) -> Explanation:
         features = self.encoder.encode(clip.images)
         height, width = clip.images.shape[1:3]
         times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kgclip.data.wording import printable
 from kgclip.engine.watch import Shown
-from kgclip.pose.tracks import box_of
 from kgclip.pose.skeleton import ANKLES, ELBOWS, HIPS, KNEES, KNOWN_SCORE, SHOULDERS, WRISTS
+from kgclip.pose.tracks import box_of
 
 # Colors of the explanation's page: left, right, trunk.
 LEFT, RIGHT, TRUNK, OUTLINE = (86, 180, 233), (230, 159, 0), (255, 255, 255), (11, 13, 16)
@@ -40,7 +40,9 @@ def annotated(shown: Shown) -> UInt8[np.ndarray, "H W 3"]:
         if several and shown.numbers[row] in labelled:
             left, top, right, _ = box_of(joints)
             x, y = (left + right) / 2 - size / 3, max(0, top - size * 1.4)
-            draw.text((x, y), str(shown.numbers[row]), font=_font(size), fill=TRUNK, stroke_width=2, stroke_fill=OUTLINE)
+            draw.text(
+                (x, y), str(shown.numbers[row]), font=_font(size), fill=TRUNK, stroke_width=2, stroke_fill=OUTLINE
+            )
     if shown.labels:
         lines = [
             f"{f'{label.person}: ' if several else ''}{printable(label.action)}  {label.probability:.0%}"

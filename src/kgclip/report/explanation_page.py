@@ -112,7 +112,10 @@ def _pictures(clip: ClipFrames) -> dict[str, Any]:
     poster = resized(clip.images[:1], max(1, round(POSTER_WIDTH * height / width)), POSTER_WIDTH)[0]
     return {
         "poster": webp(poster),
-        "strip": {"src": webp(side_by_side(clip.images, STRIP_WIDTH)), "times_s": [round(time, 3) for time in clip.times_s.tolist()]},
+        "strip": {
+            "src": webp(side_by_side(clip.images, STRIP_WIDTH)),
+            "times_s": [round(time, 3) for time in clip.times_s.tolist()],
+        },
     }
 
 

@@ -61,14 +61,14 @@ const LEN = [60, 120, 300, 600, 1800, 3600, 14400].find(x => dur / x <= 24) || d
   ] : Array.from({
     length: Math.ceil(dur / LEN)
   }, (_, i) => [i * LEN, Math.min(dur, (i + 1) * LEN)]);
-const button = (x, style, ...k) => h("button", {
+const button = (x, style, on, ...k) => h("button", {
   class: style ? "sp" : "row",
   style,
   "data-n": S.indexOf(x),
   "aria-label": `${of(x)}${x.action}, ${pct(x.probability)}, ${clock(x.start_s)} to ${clock(x.end_s)}`,
   onclick: () => go(x),
   ...tips(() => `${cap(of(x) + x.action)}, ${pct(x.probability)}\n${clock(x.start_s)} – ${clock(x.end_s)}` + (x.reasons.length ?
-    "\nbecause " + x.reasons.join(" and ") : ""))
+    "\nbecause " + x.reasons.join(" and ") : ""), on)
 }, k);
 
 // Of a person who does many things in a part, beyond so many lanes those with least time are folded.
@@ -107,7 +107,7 @@ function part([a, b], list) {
       }, mine.filter(x => x.action === n).map(x => button(x, {
         ...at(clip(x.start_s), clip(x.end_s) - clip(x.start_s)),
         opacity: .45 + .55 * x.probability
-      })))))).filter(Boolean) : []
+      }, () => axis.reveal(x.start_s))))))).filter(Boolean) : []
     }), ...(F.video ? [h("i", {
       class: "ph",
       "aria-hidden": "true"
@@ -127,7 +127,7 @@ function part([a, b], list) {
   draw();
   const films = h("ol", {
     class: "list"
-  }, list.map(x => h("li", {}, button(x, null, x.picture ? h("img", {
+  }, list.map(x => h("li", {}, button(x, null, null, x.picture ? h("img", {
     src: x.picture,
     alt: ""
   }) : h("span", {
