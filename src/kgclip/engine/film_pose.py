@@ -118,7 +118,7 @@ def pose_of_frames(people: Sequence[SeenPeople], width: int, height: int) -> Win
 
 
 def pose_between(pose: ClipPose, start_s: float, end_s: float) -> WindowPose | None:
-    """A stretch of a film's pose; None where it has no observed frame. People have the numbers of their tracks, from 1."""
+    """A stretch of a film's pose; None where it has no observed frame. People are numbered as its tracks, from 1."""
     first, last = np.searchsorted(pose.time_s, (start_s - 1e-6, end_s - 1e-6)).tolist()
     if first == last:
         return None
@@ -134,7 +134,7 @@ def pose_between(pose: ClipPose, start_s: float, end_s: float) -> WindowPose | N
 
 
 def people_at(pose: ClipPose, time_s: float) -> SeenPeople | None:
-    """The people of the observation nearest to a time of a film; None where it is more than a beat of POSE_RATE away."""
+    """The people of the observation nearest to a time; None where it is more than a beat of POSE_RATE away."""
     if not len(pose.time_s):
         return None
     row = int(np.abs(pose.time_s - time_s).argmin())

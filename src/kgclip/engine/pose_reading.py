@@ -75,8 +75,9 @@ def _span(pose: ClipPose, run: list[int], confidence: np.ndarray) -> Span:
 def drawn_joints(pose: ClipPose) -> dict[str, Any] | None:
     """The joints of the clip's people, for the page: in thousandths of width and height, scores from 0 to 9.
 
-    The subject comes first. Of each person, observations about 1 / DRAWN_RATE apart or more (of others OTHERS_RATE), each
-    less the one before; between them the page draws joints linear in time. More than MOST_DRAWN observations leave out the people who come last; None where not even the subject has room, or without one.
+    The subject comes first. Of each person, observations about 1 / DRAWN_RATE apart or more (others: 1 / OTHERS_RATE),
+    each less the one before; between them the page draws joints linear in time. Who would make more than MOST_DRAWN
+    observations is left out, and whoever comes later. None where not even the subject has room, or nobody is there.
     """
     scale = np.array([THOUSAND / pose.width, THOUSAND / pose.height, SUREST])
     people, room = [], MOST_DRAWN

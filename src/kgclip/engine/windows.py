@@ -192,7 +192,7 @@ class FilmWindows:
             yield Window(start_s, end_s, self.recognizer.probabilities(content.features, self._chosen, pose), content)
 
     def _content(self, encoded: Sequence[HeldFrame], around: int | None) -> WindowContent:
-        """What a window is read from: its frames, or what is seen around one of several people, where that was encoded."""
+        """What a window is read from: frames, or what is seen around one of several people where that was encoded."""
         views = [] if around is None else [frame for frame in encoded if around in frame.views]
         chosen = views or encoded
         read = [chosen[i] for i in segment_indices(len(chosen), self.plan.frames).tolist()]

@@ -12,7 +12,7 @@ MOST_TOGETHER = 60
 """Of more actions than this, a page begins with groups."""
 MOST_IN_GROUP = 16
 LEAST_CONFUSED = 0.02
-"""Groups hold actions of which this share of clips, on average, is given to the others of a pair."""
+"""Of the clips of an action, at least this share is given to another of its group, on average."""
 
 
 def page_groups(actions: int, clips: Sequence[Sequence[Any]]) -> list[list[int]]:
@@ -34,9 +34,9 @@ def page_groups(actions: int, clips: Sequence[Sequence[Any]]) -> list[list[int]]
 def confused_groups(given: Float[np.ndarray, "K K"]) -> list[list[int]]:
     """Groups of actions that are taken for each other, those with most confusion first.
 
-    Actions are joined by average linkage: two are as near as the larger share of their clips that is given to the other.
-    Groups are the largest of the tree with at most `MOST_IN_GROUP` actions and at least `LEAST_CONFUSED` between the two
-    branches. An action that is confused with none is in no group.
+    Actions are joined by average linkage: two are as near as the larger share of their clips that is given to the
+    other. Groups are the largest of the tree with at most `MOST_IN_GROUP` actions and at least `LEAST_CONFUSED` between
+    the two branches. An action that is confused with none is in no group.
 
     Args:
         given: how much of the clips of an action (row) is given to each (column).

@@ -81,7 +81,7 @@ def explanation_page(
 
 
 def packed(values: Iterable[int]) -> str:
-    """Whole numbers in few letters: base-64 digits of five bits, the last digit of a number below 32, the sign first."""
+    """Whole numbers as in source maps: base-64 digits of five bits, the last of a number below 32, the sign first."""
     letters = []
     for value in values:
         rest = 2 * abs(value) + (value < 0)
@@ -93,7 +93,7 @@ def packed(values: Iterable[int]) -> str:
 
 
 def _fold(data: dict[str, Any], explanation: Explanation) -> None:
-    """Leave the first MOST_ACTIONS actions in the data; of the others, names, and what they are in the softmax together."""
+    """Leave the first MOST_ACTIONS actions; of the others, names, and what they are in the softmax together."""
     others = [action.score / explanation.temperature for action in explanation.actions[MOST_ACTIONS:]]
     if not others:
         return
