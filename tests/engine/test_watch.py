@@ -194,15 +194,17 @@ def test_who_leaves_has_no_row_any_more(recognizer: Recognizer, film: list[Posed
     assert max(span.end_s for span in spans if span.person == 1) == pytest.approx(4.0, abs=0.2)
 
 
-def test_a_view_is_a_part_of_the_frame_of_its_shape_with_the_person_in_it():
+def test_a_view_is_a_part_of_the_frame_with_the_person_in_it():
     pose = np.zeros((17, 3), np.float32)
     pose[5], pose[11] = (90, 20, 0.9), (100, 40, 0.9)
     left, top, right, bottom = view_box(pose, 120, 80)
-    assert (right - left, bottom - top) == (45, 30)  # 1.5 times the 20 pixels of its height
+    assert (right - left, bottom - top) == (40, 30)  # 1.5 times the 20 pixels of its height, 4 to 3
     assert left <= 90 < 100 <= right <= 120
     assert 0 <= top <= 20 < 40 <= bottom
-    assert view_of(np.zeros((80, 120, 3), np.uint8), (left, top, right, bottom)).shape == (80, 120, 3)
-    assert view_of(np.zeros((512, 768, 3), np.uint8), (0, 0, 60, 40)).shape == (256, 384, 3)
+    assert view_of(np.zeros((80, 120, 3), np.uint8), (left, top, right, bottom)).shape == (80, 106, 3)
+    assert view_of(np.zeros((512, 768, 3), np.uint8), (0, 0, 40, 30)).shape == (256, 341, 3)
+    left, top, right, bottom = view_box(pose * np.array([1, 40, 1], np.float32), 120, 1600)
+    assert (right - left, bottom - top) == (90, 1200)  # of a narrow frame, its shape
 
 
 def test_of_a_films_keypoints_a_window_has_its_own():

@@ -12,6 +12,8 @@ from kgclip.video.transforms import scaled
 
 AROUND = 1.5
 """Height of a view: this times that of the box of the known joints, or more where the box is wide."""
+SHAPE = 4 / 3
+"""Width of a view by its height, at most: less where the frame is narrower; wider ones would show others."""
 MOST_HEIGHT = 256
 """Of a view in pixels; encoders see less."""
 
@@ -26,10 +28,11 @@ class View(NamedTuple):
 
 
 def view_box(pose: Float32[np.ndarray, "17 3"], width: int, height: int) -> ViewBox:
-    """The part of a frame around a person: of the frame's shape, inside it, with the known joints in its middle."""
+    """The part of a frame around a person, inside the frame, with the known joints in its middle."""
     left, top, right, bottom = box_of(pose).tolist()
-    share = min(1.0, AROUND * max((bottom - top) / height, (right - left) / width))
-    wide, high = max(1, round(share * width)), max(1, round(share * height))
+    shape = _shape(width, height)
+    tall = min(float(height), AROUND * max(bottom - top, (right - left) / shape))
+    wide, high = max(1, int(shape * tall)), max(1, int(tall))
     x = min(max(0, round((left + right - wide) / 2)), width - wide)
     y = min(max(0, round((top + bottom - high) / 2)), height - high)
     return x, y, x + wide, y + high
@@ -47,6 +50,10 @@ def view_boxes(seen: SeenPeople, width: int, height: int, most: int) -> dict[int
 def view_of(image: UInt8[np.ndarray, "H W 3"], box: ViewBox) -> UInt8[np.ndarray, "H2 W2 3"]:
     """The picture of a view; all views of frames of one size have one size."""
     height, width = image.shape[:2]
-    scale = min(1.0, MOST_HEIGHT / height)
+    high = min(MOST_HEIGHT, height)
     left, top, right, bottom = box
-    return scaled(image[top:bottom, left:right], max(1, round(scale * height)), max(1, round(scale * width)))
+    return scaled(image[top:bottom, left:right], high, max(1, int(_shape(width, height) * high)))
+
+
+def _shape(width: int, height: int) -> float:
+    return min(SHAPE, width / height)

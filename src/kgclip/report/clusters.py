@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.cluster.hierarchy import ClusterNode, linkage, to_tree
+from scipy.cluster.hierarchy import linkage, to_tree
 from scipy.spatial.distance import squareform
 
 MOST_TOGETHER = 60
@@ -45,20 +45,16 @@ def confused_groups(given: Float[np.ndarray, "K K"]) -> list[list[int]]:
     near = np.maximum(shares, shares.T)
     distance = 1 - near.clip(0, 1)
     np.fill_diagonal(distance, 0)
-    root = to_tree(linkage(squareform(distance, checks=False), "average"))
-    groups, waiting = list[list[int]](), [root]
+    groups = list[list[int]]()
+    waiting: list[Any] = [to_tree(linkage(squareform(distance, checks=False), "average"))]
     while waiting:
         node = waiting.pop()
         if node.is_leaf():
             continue
         if node.get_count() <= MOST_IN_GROUP and node.dist <= 1 - LEAST_CONFUSED:
-            groups.append(_leaves(node))
+            # In the order of the tree, those that are confused most are side by side.
+            groups.append([int(leaf) for leaf in node.pre_order()])
         else:
-            waiting += [child for child in (node.get_left(), node.get_right()) if child is not None]
+            waiting += [node.get_left(), node.get_right()]
     confusion = given * (1 - np.eye(len(given)))
     return sorted(groups, key=lambda group: (-float(confusion[np.ix_(group, group)].sum()), group))
-
-
-def _leaves(node: ClusterNode) -> list[int]:
-    """Its actions in the order of the tree, which has those side by side that are confused most."""
-    return [int(leaf) for leaf in node.pre_order()]

@@ -64,10 +64,7 @@ def explanation_page(
             row.pop(name, None)
     _fold(data, explanation)
     if explanation.keypoints is not None:
-        data["keypoints"] = [
-            {"times_s": person["times_s"], "frames": packed(value for frame in person["frames"] for value in frame)}
-            for person in explanation.keypoints["people"]
-        ]
+        data["keypoints"] = [_drawn(person) for person in explanation.keypoints["people"]]
     for row in data["movements"]:
         # Weights to four decimals are enough for probabilities to 2e-4, which what is not listed makes exact.
         row["weights"] = [round(weight, 4) for weight in row["weights"]]
@@ -78,6 +75,12 @@ def explanation_page(
     data["provenance"]["clip_sha256"] = digest(path)[:16]
     data["links"] = {name: link for name, link in vars(links or Links()).items() if link is not None}
     return compose("explanation", "Explained prediction", data)
+
+
+def _drawn(person: dict[str, Any]) -> dict[str, Any]:
+    """A person's joints in little room."""
+    times_s = [round(time, 2) for time in person["times_s"]]
+    return {"times_s": times_s, "frames": packed(value for frame in person["frames"] for value in frame)}
 
 
 def packed(values: Iterable[int]) -> str:
