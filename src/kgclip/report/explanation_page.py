@@ -16,7 +16,7 @@ from kgclip.report.pictures import data_address, resized, side_by_side, webp
 from kgclip.video.frames import ClipFrames, read_clip
 from kgclip.video.preview import preview
 
-POSTER_WIDTH, STRIP_WIDTH = 160, 72
+POSTER_WIDTH, STRIP_WIDTH = 160, 64
 # Of a clip that was read at more frames, so many are shown.
 MOST_IN_STRIP = 16
 # Of more actions the page can change these; of the others it has the names, and their part in the softmax.
@@ -62,6 +62,7 @@ def explanation_page(
     for row in (*data["actions"], *data["movements"], data["answer"], data):
         for name in _NOT_DRAWN:
             row.pop(name, None)
+    data["actions"] = [{k: v for k, v in row.items() if v is not None} for row in data["actions"]]
     _fold(data, explanation)
     if explanation.keypoints is not None:
         data["keypoints"] = [_drawn(person) for person in explanation.keypoints["people"]]
