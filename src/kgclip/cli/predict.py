@@ -80,7 +80,7 @@ def predict(argv: Sequence[str]) -> int:
     if not files:
         what = "" if command.backbone is not None else "the model's folder and "
         raise KgclipError(f"predict: no file given; name {what}at least one video file or folder")
-    options: dict[str, Any] = {"frames": command.frames, "top": command.top}
+    options: dict[str, Any] = {"frames": command.frames}
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
     from kgclip.engine.predict import find_videos

@@ -73,6 +73,8 @@ class WatchCommand:
     """file given to that encoder"""
     pose: str | None = None
     """for a model that reads pose: its estimator, keypoints of the file, or none; default: the one in its folder"""
+    people: int = 4
+    """where poses are read, of how many people at most each has a row; 1 gives one row, of whoever moves most"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
 
@@ -134,7 +136,7 @@ def _watcher(command: WatchCommand, recognizer: "Recognizer", pose: object, outp
     brought = pose if isinstance(pose, ClipPose) else None
     return Watcher(
         recognizer,
-        WatchOptions(command.window_s, command.step_s, command.enter, command.leave, actions),
+        WatchOptions(command.window_s, command.step_s, command.enter, command.leave, actions, command.people),
         name=shown_name(command.source),
         pose=brought,
         posed=pose is not None and brought is None,
@@ -194,7 +196,8 @@ class FilmOutputs:
 def describe(span: "ActionSpan") -> str:
     """One span for a person."""
     why = f", because {' and '.join(span.reasons)}" if span.reasons else ""
-    return f"{span.start_s:9.2f} – {span.end_s:.2f} s  {span.action}, {span.probability:.0%}{why}"
+    who = "" if span.person is None else f"person {span.person}: "
+    return f"{span.start_s:9.2f} – {span.end_s:.2f} s  {who}{span.action}, {span.probability:.0%}{why}"
 
 
 class Interruptible:

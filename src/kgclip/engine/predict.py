@@ -89,7 +89,6 @@ class Recognizer:
         file: str | VideoPath,
         *,
         frames: int | None = None,
-        top: int = 5,
         actions: Sequence[str] = (),
         pose: ClipPose | None = None,
     ) -> Explanation:
@@ -98,7 +97,6 @@ class Recognizer:
         Args:
             file: a video, or a cut of one: ``film.mp4#t=12.5,15``.
             frames: T, from equal segments; None takes the number of training.
-            top: how many actions the short form lists.
             actions: the only candidates; none takes all actions of the model.
             pose: of the clip, where it is at hand; else it is read, if the recognizer knows from where.
 
@@ -110,7 +108,7 @@ class Recognizer:
         clip = read_clip(path, num_frames, threads=torch.get_num_threads())
         if pose is None and self.pose is not None:
             pose = observe(clip_id(path.name), path, self.pose)
-        return self._explain(str(file), clip, top, actions, pose)
+        return self._explain(str(file), clip, actions, pose)
 
     def predict_frames(
         self,
@@ -118,7 +116,6 @@ class Recognizer:
         images: UInt8[np.ndarray, "T H W 3"],
         times: Sequence[float],
         *,
-        top: int = 5,
         actions: Sequence[str] = (),
         pose: ClipPose | None = None,
     ) -> Explanation:
@@ -130,17 +127,15 @@ class Recognizer:
         step_s = float(times_s[-1] - times_s[0]) / (count - 1) if count > 1 else 0.0
         step_s = step_s or 1 / DEFAULT_FPS
         clip = ClipFrames(images, np.arange(count), times_s, float(times_s[-1]) + step_s, 1 / step_s, count)
-        return self._explain(file, clip, top, actions, pose)
+        return self._explain(file, clip, actions, pose)
 
     @torch.no_grad()
-    def _explain(
-        self, file: str, clip: ClipFrames, top: int, actions: Sequence[str], pose: ClipPose | None
-    ) -> Explanation:
+    def _explain(self, file: str, clip: ClipFrames, actions: Sequence[str], pose: ClipPose | None) -> Explanation:
         features = self.encoder.encode(clip.images)
         height, width = clip.images.shape[1:3]
         times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())
         facts = ClipFacts(clip.fps, clip.num_frames, clip.duration_s, width, height, times, indices)
-        return self.explain_features(file, facts, features, top=top, actions=actions, pose=pose)
+        return self.explain_features(file, facts, features, actions=actions, pose=pose)
 
     @torch.no_grad()
     def explain_features(
@@ -149,7 +144,6 @@ class Recognizer:
         facts: ClipFacts,
         features: Float[Tensor, "T F"],
         *,
-        top: int = 5,
         actions: Sequence[str] = (),
         pose: ClipPose | None = None,
     ) -> Explanation:
@@ -157,7 +151,7 @@ class Recognizer:
         chosen, given = self.candidates(actions), features.to(self.device).float()
         score = self.model(given[None], self.pose_numbers(pose))
         windows = None if score.path is None else read_windows(self.model, given)
-        return explain(self.checkpoint, file, facts, score, windows, chosen, top, pose)
+        return explain(self.checkpoint, file, facts, score, windows, chosen, pose)
 
     @torch.no_grad()
     def probabilities(

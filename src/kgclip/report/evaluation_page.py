@@ -18,6 +18,7 @@ from kgclip.engine.unknown import Threshold
 from kgclip.files import atomic_folder
 from kgclip.models.kgclip import Score
 from kgclip.progress import progress_bar
+from kgclip.report.clusters import page_groups
 from kgclip.report.compose import compose, write_page
 from kgclip.report.explanation_page import Links, explanation_page
 from kgclip.report.intervals import NOTE, Bootstrap, top
@@ -91,6 +92,7 @@ def evaluation_data(
         "interval_note": NOTE,
         "threshold": None if threshold is None else {"value": round(threshold.value, 4), "from": str(threshold)},
         "clips": clips,
+        "groups": page_groups(len(checkpoint.actions), clips),
         "frames_accuracy": [{"arm": "this model", "points": points}] if len(points) > 1 else [],
         "frames_used": num_frames,
         "provenance": provenance(checkpoint)
