@@ -32,7 +32,7 @@ class EveryCount(ClosedForm):
 
     def forward(self, embeddings: Float[Tensor, "B T F"]) -> Solved:
         """As of the solution for that number of frames."""
-        statistics = powered_statistics(embeddings, embeddings.shape[1])
+        statistics = powered_statistics(embeddings, self.counts[-1])
         solved = [self.solution(count)(statistics) for count in self.counts]
         place = self.place[embeddings.shape[1] - 1]
 
