@@ -19,7 +19,7 @@ from kgclip.engine import exported
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import pixels_of
 from kgclip.engine.export import INT8_FILE, JSON_FILE, MODEL_FILE, export
-from kgclip.engine.exported import Exported, example, largest_difference, outputs_of
+from kgclip.engine.exported import Exported, batches, example, largest_difference
 from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import feature_source
 from kgclip.engine.train import train
@@ -71,7 +71,7 @@ def same_over_a_data_set(
     else:
         source = feature_source(FeatureFile(features), ids, num_frames)
     session, names = Exported(out / MODEL_FILE), set[str]()
-    for _, (frames, *pose) in outputs_of(lambda *inputs: inputs, source, numbers):
+    for _, (frames, *pose) in batches(source, numbers):
         with torch.no_grad():
             expected = said(checkpoint.model, frames, *(pose or [None]))
         got = session.run(frames, *pose)

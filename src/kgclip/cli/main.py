@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "watch": ("kgclip.cli.watch", "watch", "find the actions in long video files, cameras and streams"),
     "whatif": ("kgclip.cli.edit", "whatif", "rank a clip as if actions consisted of other movements"),
     "add-action": ("kgclip.cli.edit", "add_action", "write a model that knows one action more"),
+    "card": ("kgclip.cli.card", "card", "write what is recorded and measured of a model, for those who get it"),
     "export": ("kgclip.cli.export", "export", "write a model as ONNX, to run without torch"),
     "demo": ("kgclip.cli.demo", "demo", "see all of it work on generated clips"),
 }

@@ -13,11 +13,11 @@ from kgclip.engine.exported import (
     FRAMES,
     POSE,
     Exported,
+    batches,
     check_packages,
     draw,
     example,
     largest_difference,
-    outputs_of,
     reduce_to_int8,
 )
 from kgclip.engine.provenance import provenance
@@ -108,10 +108,10 @@ def compare(
     """Torch and what was exported on the same clips: differences, accuracy, and seconds a clip."""
     source = frames_source(checkpoint, evaluation, checkpoint.config.frames, workers)
     labels, numbers = evaluation.labels, evaluation.numbers
-    runs = {"torch": portable} | {name: file.run for name, file in files.items()}
+    runs: dict[str, Any] = {"torch": portable} | {name: file.run for name, file in files.items()}
     guesses = {name: torch.zeros_like(labels) for name in runs}
-    seconds, worst = Counter[str](), Counter[str]()
-    for index, inputs in outputs_of(lambda *given: given, source, numbers):
+    seconds, worst = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, 0.0)
+    for index, inputs in batches(source, numbers):
         torch_says: dict[str, torch.Tensor] = {}
         for name, run in runs.items():
             started = time.perf_counter()

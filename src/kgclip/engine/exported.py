@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from kgclip.data.loader import Source, in_order
@@ -169,19 +169,18 @@ def _scope(node: Any) -> str:
     return f"{inner[-1]}." if inner else ""
 
 
-@torch.no_grad()
-def outputs_of(
-    run: Any, source: Source, numbers: Float[Tensor, "N S"] | None = None
-) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
-    """What a model says of the clips of a source, batch by batch, with their positions.
+def batches(
+    source: Source, numbers: Float[Tensor, "N S"] | None = None
+) -> Iterator[tuple[Int[Tensor, " B"], tuple[Tensor, ...]]]:
+    """The positions of the clips of a source, batch by batch, and what a model takes of them.
 
     Args:
-        run: a :class:`Portable`, or :meth:`Exported.run`.
+        source: frames of the clips.
         numbers: pose numbers of all clips, for a model that reads pose.
     """
     for batch in source.batches(in_order(len(source), BATCH)):
         given = () if numbers is None else (numbers[batch.index],)
-        yield batch.index, run(batch.frames.float(), *given)
+        yield batch.index, (batch.frames.float(), *given)
 
 
 def largest_difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
