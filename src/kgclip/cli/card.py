@@ -68,7 +68,6 @@ def _measured(command: CardCommand, checkpoint: "Checkpoint") -> "Measured | Non
     """What the model does on clips of the data set that it never saw."""
     if command.data is None:
         return None
-    from kgclip.data.dataset import open_dataset
     from kgclip.data.fingerprint import data_hash
     from kgclip.engine.card import Measured
     from kgclip.engine.evaluate import evaluate, open_evaluation
@@ -77,9 +76,10 @@ def _measured(command: CardCommand, checkpoint: "Checkpoint") -> "Measured | Non
 
     evaluation = open_evaluation(checkpoint, command.data, None, command.features, command.keypoints)
     report, score = evaluate(checkpoint, evaluation, workers=command.workers)
+    actions = [checkpoint.actions[label] for label in evaluation.labels.tolist()]
     return Measured(
         data=str(command.data),
-        data_hash=data_hash(open_dataset(command.data)),
+        data_hash=data_hash(evaluation.clips, actions, evaluation.paths),
         clips=len(evaluation.clips),
         sources=len(set(evaluation.sources)),
         figures=measured_figures(checkpoint, evaluation, score),

@@ -23,8 +23,8 @@ class Measured:
     """An evaluation on clips that the model never saw.
 
     Attributes:
-        data: where they lie, and the hash of that data set.
-        data_hash: SHA-256, in hex.
+        data: the data set that holds them.
+        data_hash: of these clips (:func:`kgclip.data.fingerprint.data_hash`).
         clips, sources: how many.
         figures: rows with ``key``, ``label``, ``value``, ``interval`` and ``what``.
         note: what the intervals are.
@@ -95,9 +95,7 @@ def _data(checkpoint: Checkpoint, measured: Measured | None) -> list[str]:
         f"- Split: `{split.hash}`. Clips of one recording are on one side where their source is known.",
     ]
     if measured is not None:
-        lines.append(
-            f"- Measured on `{measured.data}`, whose videos and labels have the SHA-256 `{measured.data_hash}`."
-        )
+        lines.append(f"- Measured on `{measured.data}`, the videos and labels with the SHA-256 `{measured.data_hash}`.")
     return lines
 
 
