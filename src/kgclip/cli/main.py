@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data synthetic": ("kgclip.cli.data", "synthetic", "generate a data set of articulated figures"),
     "data check": ("kgclip.cli.data", "check", "look for missing, broken and doubtful clips and annotations"),
     "data features": ("kgclip.cli.data", "features", "encode frames once, for training in minutes"),
+    "data croissant": ("kgclip.cli.croissant", "croissant", "describe a data set for other tools (Croissant)"),
     "kg build": ("kgclip.cli.kg", "build", "build a graph from annotations, written definitions or other graphs"),
     "kg stats": ("kgclip.cli.kg", "stats", "count entities, edges and shared movements"),
     "kg show": ("kgclip.cli.kg", "show", "show what an action consists of"),
