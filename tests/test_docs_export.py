@@ -1,7 +1,6 @@
 """The program of docs/export.md recognizes as kgclip does, where neither torch nor kgclip is."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from kgclip.engine.export import export
 from kgclip.engine.predict import Recognizer
 from kgclip.pose.keypoints import read_keypoints
 from kgclip.video.encode import write_video
-from tests.test_docs import ROOT, blocks
+from tests.test_docs import blocks
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
@@ -47,10 +46,14 @@ def exported(kg_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def program() -> str:
-    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- run\.py -->\n```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
-    assert found
-    return found[1]
+    """The page's run.py."""
+    return snippet("onnxruntime")
+
+
+def snippet(word: str) -> str:
+    """The Python of the page that has this word."""
+    (found,) = (block for block in blocks("docs/export.md", "python") if word in block)
+    return found
 
 
 def run_without(blocked: tuple[str, ...], text: str, folder: Path, *words: str) -> str:
@@ -79,8 +82,7 @@ def test_pose_numbers_are_made_without_torch_and_taken(pose_model: Path, figures
     out, checkpoint = tmp_path / "exported", Checkpoint.load(pose_model)
     export(checkpoint, out)
     (tmp_path / "keypoints.parquet").symlink_to(figures / "keypoints.parquet")
-    snippet, *_ = blocks("docs/export.md", "python")
-    run_without(("torch", "transformers"), snippet, tmp_path)
+    run_without(("torch", "transformers"), snippet("clip_numbers"), tmp_path)
     poses, _ = read_keypoints(figures / "keypoints.parquet")
     clip, pose = next(iter(poses.items()))
     file = open_dataset(figures).by_id[clip].path
@@ -91,3 +93,11 @@ def test_pose_numbers_are_made_without_torch_and_taken(pose_model: Path, figures
         expected = {row.action: row.probability for row in recognizer.predict(file, pose=given).actions}
         assert answers[-1] == pytest.approx(expected, abs=TOLERANCE)
     assert answers[0] != answers[1]
+
+
+def test_a_model_to_share_is_written(kg_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()
+    Path("demo/kg-clip").symlink_to(kg_model)
+    exec(compile(snippet("save_pretrained"), "docs/export.md", "exec"), {})
+    assert "license: mit" in Path("to-share/README.md").read_text()

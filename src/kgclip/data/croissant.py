@@ -79,7 +79,7 @@ def croissant(dataset: DataSet, about: About, folder: Path) -> dict[str, Any]:
         for name, what in FIELDS.items()
     ]
     what = f"{len(dataset.clips)} clips of {len(dataset.actions)} actions."
-    records = mlc.RecordSet(id=RECORDS, name=RECORDS, description=what, key=f"{RECORDS}/id", fields=fields, data=rows)
+    records = mlc.RecordSet(id=RECORDS, name=RECORDS, description=what, key=[f"{RECORDS}/id"], fields=fields, data=rows)
     try:
         metadata = mlc.Metadata(
             name=about.name,
