@@ -95,16 +95,15 @@ def draw(portable: Portable, file: Path) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what the exporter says of packages that nothing here needs, and of itself."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without what exporter and quantizer say of packages that nothing here needs, and of themselves."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
 
 
 @dataclass(frozen=True)
