@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data features": ("kgclip.cli.data", "features", "encode frames once, for training in minutes"),
     "data import": ("kgclip.cli.bridges", "import_", "take intervals, part annotations or keypoints from other tools"),
     "data export": ("kgclip.cli.bridges", "export", "give intervals, part annotations or keypoints to other tools"),
+    "data croissant": ("kgclip.cli.croissant", "croissant", "describe a data set for other tools (Croissant)"),
     "kg build": ("kgclip.cli.kg", "build", "build a graph from annotations, written definitions or other graphs"),
     "kg stats": ("kgclip.cli.kg", "stats", "count entities, edges and shared movements"),
     "kg show": ("kgclip.cli.kg", "show", "show what an action consists of"),
@@ -34,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "watch": ("kgclip.cli.watch", "watch", "find the actions in long video files, cameras and streams"),
     "whatif": ("kgclip.cli.edit", "whatif", "rank a clip as if actions consisted of other movements"),
     "add-action": ("kgclip.cli.edit", "add_action", "write a model that knows one action more"),
+    "card": ("kgclip.cli.card", "card", "write what is recorded and measured of a model, for those who get it"),
+    "export": ("kgclip.cli.export", "export", "write a model as ONNX, to run without torch"),
     "demo": ("kgclip.cli.demo", "demo", "see all of it work on generated clips"),
 }
 

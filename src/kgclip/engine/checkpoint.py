@@ -177,15 +177,6 @@ def choose_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load(folder: str | Path) -> Checkpoint:
-    """The trained model in a folder that training wrote.
-
-    Raises:
-        KgclipError: it is not a model folder, or damaged.
-    """
-    return Checkpoint.load(Path(folder))
-
-
 def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], file: Path) -> None:
     """Load a state dict strictly; its tensors become the model's own, which may hold none yet.
 

@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 
 
 def write_hashes(folder: Path) -> None:
-    """Write the SHA-256 of each file in a folder that is about to be complete."""
-    write_json(folder / HASHES_FILE, {file.name: digest(file) for file in sorted(folder.iterdir())})
+    """Write the SHA-256 of each file in a folder that is about to be complete; its card may be written again."""
+    files = [file for file in sorted(folder.iterdir()) if file.suffix != ".md"]
+    write_json(folder / HASHES_FILE, {file.name: digest(file) for file in files})
 
 
 class FolderHash:

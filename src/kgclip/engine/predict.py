@@ -1,5 +1,6 @@
 """Prediction on video files, with what supports it."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
 from kgclip.engine.explain import explain, read_windows
 from kgclip.engine.explanation import ClipFacts, Explanation
+from kgclip.engine.hub import model_folder, push_folder, save_model
 from kgclip.engine.poses import numbers_of, pose_source
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
@@ -38,6 +40,9 @@ class Recognizer:
         encoder: the encoder of a model that takes features; models with an image tower bring their own.
         pose: where poses come from; None leaves pose out.
         device: where the model runs.
+
+    Attributes:
+        folder: that the model was loaded from; None where it was made otherwise.
     """
 
     def __init__(
@@ -53,22 +58,70 @@ class Recognizer:
         if encoder is not None:
             check_encoder(encoder, self.model.backbone)
         self.encoder = backbone_encoder(self.model.backbone) if encoder is None else encoder
+        self.folder: Path | None = None
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, pose: str | None = None, **options: Any) -> "Recognizer":
-        """Load the folder that training wrote.
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, pose: str | None = None, **options: Any
+    ) -> "Recognizer":
+        """Load the folder that training wrote, or a model of a hub by its name.
 
         Args:
-            folder: of the model.
+            name: of the folder, or where there is none, on the hub.
+            revision: of a model on the hub: a branch, a tag or a commit.
             pose: of a model that reads pose: its estimator, or keypoints of the clips; "none" leaves pose out, None
                 takes the estimator in the folder.
             options: as of the class.
 
         Raises:
-            KgclipError: it is not a model folder, or damaged, or its estimator is not there.
+            KgclipError: it is not a model folder, or damaged, or its estimator is not there; or the hub has no such
+                model.
         """
-        checkpoint = Checkpoint.load(Path(folder))
-        return cls(checkpoint, pose=pose_source(checkpoint.pose, pose, Path(folder)), **options)
+        folder = model_folder(name, revision)
+        checkpoint = Checkpoint.load(folder)
+        recognizer = cls(checkpoint, pose=pose_source(checkpoint.pose, pose, folder), **options)
+        recognizer.folder = folder
+        return recognizer
+
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:
+        """Write the model's folder with its card, README.md: as it was loaded, or a new one.
+
+        Args:
+            folder: to write; it must not be there.
+            license: identifier of the license for a new card, such as "mit"; None keeps the card that there is.
+
+        Raises:
+            KgclipError: something is there already.
+        """
+        save_model(self.checkpoint, Path(folder), self.folder, license)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        license: str | None = None,
+        private: bool = False,
+        token: str | None = None,
+        message: str = "Upload a kgclip model",
+    ) -> str:
+        """Put the model on the hub, as :meth:`save_pretrained` writes it: names of clips and paths go with it.
+
+        Args:
+            name: "user/model"; it is made if it is not there.
+            license: as of :meth:`save_pretrained`.
+            private: whether a new one is for you alone.
+            token: of the hub; None takes the one that you are logged in with.
+            message: of the commit.
+
+        Returns:
+            The address of the model.
+
+        Raises:
+            KgclipError: the hub cannot be reached, or refuses.
+        """
+        with tempfile.TemporaryDirectory(prefix="kgclip-") as temporary:
+            self.save_pretrained(Path(temporary) / "model", license=license)
+            return push_folder(Path(temporary) / "model", name, private=private, token=token, message=message)
 
     @classmethod
     def from_names(cls, backbone: str, actions: Sequence[str], **options: Any) -> "Recognizer":

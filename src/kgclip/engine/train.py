@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kgclip.config import TrainConfig, to_json
 from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device, new_head
+from kgclip.engine.code_version import code_version
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
 from kgclip.engine.left_out import left_out_clips
 from kgclip.engine.loop import Trainer, loss_weights
@@ -129,6 +130,7 @@ def _train(
         "val_clips": len(prepared.split.val),
         "left_out_top1": solved.left_out_top1,
         "clip_s": typical_duration_s([final.dataset.by_id[clip].path for clip in final.split.train]),
+        **code_version(),
         "torch": torch.__version__,
         "wall_s": round(time.monotonic() - started, 2),
     }

@@ -88,7 +88,7 @@ def evaluation_data(
         "format": "kgclip.evaluation/1",
         "title": printable(Path(checkpoint.config.data).name),
         "actions": list(checkpoint.actions),
-        "headline": _headline(checkpoint, evaluation, scores[num_frames]),
+        "headline": measured_figures(checkpoint, evaluation, scores[num_frames]),
         "interval_note": NOTE,
         "threshold": None if threshold is None else {"value": round(threshold.value, 4), "from": str(threshold)},
         "clips": clips,
@@ -100,8 +100,8 @@ def evaluation_data(
     }
 
 
-def _headline(checkpoint: Checkpoint, evaluation: Evaluation, score: Score) -> list[dict[str, Any]]:
-    """The figures at the top, each with its interval."""
+def measured_figures(checkpoint: Checkpoint, evaluation: Evaluation, score: Score) -> list[dict[str, Any]]:
+    """The figures of an evaluation, each with its interval (see :func:`headline`)."""
     labels = evaluation.labels
     confidence = checkpoint.model.probability(score).max(dim=1).values
     among_five = top(score.total, labels, 5)
