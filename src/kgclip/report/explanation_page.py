@@ -32,28 +32,63 @@ class Links:
     next: str | None = None
 
 
+@dataclass(frozen=True)
+class ClipMedia:
+    """What a page shows of a video file; with it in hand the file may go.
+
+    Attributes:
+        path: of the file.
+        video, poster: data addresses.
+        strip: the frames that the model read, side by side, and their times.
+        sha256: start of the file's digest.
+    """
+
+    path: Path
+    video: str
+    poster: str
+    strip: dict[str, Any]
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, frames_read: int) -> "ClipMedia":
+        """Take it from a file.
+
+        Raises:
+            KgclipError: the file cannot be read.
+        """
+        pictures = _pictures(read_clip(path, min(MOST_IN_STRIP, frames_read)))
+        return cls(path, data_address("video/mp4", preview(path)), **pictures, sha256=digest(path)[:16])
+
+
 def explanation_page(
-    explanation: Explanation, *, clip_id: str | None = None, truth: str | None = None, links: Links | None = None
+    explanation: Explanation,
+    *,
+    clip_id: str | None = None,
+    truth: str | None = None,
+    links: Links | None = None,
+    media: ClipMedia | None = None,
 ) -> str:
     """The page of an explanation, with its video inside.
 
     Args:
-        explanation: of a file that is still there.
+        explanation: of a file that is still there, unless `media` is given.
         clip_id: the clip's id in its data set.
         truth: its label, where it has one.
         links: to other pages.
+        media: of the clip, where it is at hand.
 
     Raises:
         KgclipError: the file cannot be read any more.
     """
-    path = Path(explanation.file)
+    media = media or ClipMedia.of(Path(explanation.file), len(explanation.clip.times_s))
     data = explanation.to_json()
     data["clip"] |= {
-        "id": clip_id or printable(path.stem),
-        "file": printable(path.name),
+        "id": clip_id or printable(media.path.stem),
+        "file": printable(media.path.name),
         "truth": truth,
-        "video": data_address("video/mp4", preview(path)),
-        **_pictures(read_clip(path, min(MOST_IN_STRIP, len(explanation.clip.times_s)))),
+        "video": media.video,
+        "poster": media.poster,
+        "strip": media.strip,
     }
     data["answer"]["start_s"] = _first_shown(explanation)
     for row in (*data["actions"], *data["movements"], data["answer"], data):
@@ -63,7 +98,7 @@ def explanation_page(
     for row in data["movements"]:
         # Weights to four decimals are enough for probabilities to 2e-4, which what is not listed makes exact.
         row["weights"] = [round(weight, 4) for weight in row["weights"]]
-    data["provenance"] |= {"clip_sha256": digest(path)[:16]}
+    data["provenance"] |= {"clip_sha256": media.sha256}
     data["links"] = {name: link for name, link in vars(links or Links()).items() if link is not None}
     return compose("explanation", "Explained prediction", data)
 
