@@ -71,15 +71,14 @@ class Desk:
         Raises:
             KgclipError: it is, or no video can be read from it.
         """
-        size = path.stat().st_size / MEGABYTE
-        if size > self.limits.size_mb:
+        if path.stat().st_size > self.limits.size_mb * MEGABYTE:
             raise KgclipError(
-                f"{path.name}: has {size:.0f} MB, and this page takes up to {self.limits.size_mb} MB; make it smaller"
+                f"{path.name}: is larger than the {self.limits.size_mb} MB that this page takes; make it smaller"
             )
         length = probe(path).duration_s
         if length > self.limits.length_s:
             raise KgclipError(
-                f"{path.name}: lasts {length:.0f} s, and this page takes up to {self.limits.length_s:g} s; "
+                f"{path.name}: lasts {length:.1f} s, and this page takes up to {self.limits.length_s:g} s; "
                 "cut it, or find what happens in it with `kgclip watch`"
             )
 
