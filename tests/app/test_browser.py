@@ -114,6 +114,16 @@ def shown(probability: float) -> str:
     return f"{100 * probability:.1f} %" if probability >= 0.001 else "< 0.1 %"
 
 
+def time_of(frame: Any) -> float:
+    return frame.locator("#vid").evaluate("v => v.currentTime")
+
+
+def start_of(span: Any) -> float:
+    found = re.search(r"([\d.]+) to [\d.]+ seconds", span.get_attribute("aria-label"))
+    assert found is not None
+    return float(found[1])
+
+
 def test_a_clip_its_reasons_and_a_click_on_a_movement(
     opened: Opener, clips: list[Path], talkative_model: Path, uploads: Path
 ):
@@ -125,13 +135,13 @@ def test_a_clip_its_reasons_and_a_click_on_a_movement(
         [str(place), row.action, shown(row.probability)] for place, row in enumerate(expected.actions[:6], 1)
     ]
     assert list(uploads.rglob(clips[0].name)) == []
-    spans = frame.locator(".sp")
-    last = max(range(spans.count()), key=lambda n: spans.nth(n).evaluate("e => e.offsetLeft"))
-    start = float(re.search(r"([\d.]+) to", spans.nth(last).get_attribute("aria-label")).group(1))
-    assert start > 0
-    spans.nth(last).click()
+    ruler = frame.get_by_role("slider", name="Time in the clip")
+    ruler.press("End")
+    assert time_of(frame) > 0.3
+    span = frame.locator(".sp").first
+    span.click()
     page.wait_for_timeout(300)
-    assert frame.locator("#vid").evaluate("v => v.currentTime") == pytest.approx(start, abs=0.06)
+    assert time_of(frame) == pytest.approx(start_of(span), abs=0.06)
     # The frame is as tall as what is in it, and what is in it reaches nothing outside.
     height = page.locator("iframe.explanation").evaluate("f => f.offsetHeight")
     assert height == pytest.approx(frame.locator("body").evaluate("b => b.offsetHeight"), abs=2)
@@ -147,12 +157,16 @@ def test_definitions_are_edited_and_the_ranking_changes(opened: Opener, clips: l
     first = ranks(page)[0][1]
     gone = movements_of(checkpoint, first)[0]
     page.get_by_text("What if actions consisted").click()
-    movements = page.locator("#kg-movements")
-    assert gone in movements.inner_text()
-    movements.locator(".token", has_text=gone).locator(".token-remove").click()
+    page.get_by_label("and of one more movement").click()
+    page.get_by_role("option", name="head nod").click()
+    added = page.get_by_role("checkbox", name="head nod")
+    added.wait_for()
+    assert added.is_checked()
+    page.get_by_role("checkbox", name=gone).uncheck()
     page.get_by_role("button", name="Rank again").click()
     page.locator("#kg-change").wait_for()
-    changed = Recognizer(redefined(checkpoint, [], [Definition(first, (gone,))])).predict(clips[0])
+    edited = redefined(checkpoint, [Definition(first, ("head nod",))], [Definition(first, (gone,))])
+    changed = Recognizer(edited).predict(clips[0])
     assert [row[1:3] for row in ranks(page)] == [[row.action, shown(row.probability)] for row in changed.actions[:6]]
     assert f"{first} consists of" in page.locator("#kg-edits").inner_text()
     page.get_by_label("An action that the model does not know").fill("squat: head nod, left leg bnd")
@@ -163,7 +177,7 @@ def test_definitions_are_edited_and_the_ranking_changes(opened: Opener, clips: l
     page.get_by_label("An action that the model does not know").fill("squat: head nod, left leg bend")
     page.keyboard.press("Enter")
     page.locator("#kg-edits li", has_text="squat is new").wait_for()
-    assert page.get_by_label("Action", exact=True).input_value() in {row[1] for row in ranks(page)}
+    assert page.get_by_label("Action", exact=True).input_value() == "squat"
     page.get_by_role("button", name="Back to the model").click()
     page.locator("#kg-change").wait_for(state="detached")
     assert len(ranks(page)[0]) == 3
@@ -221,7 +235,7 @@ def test_several_clips_and_their_table(opened: Opener, clips: list[Path], tmp_pa
     page.get_by_role("tab", name="Several clips").click()
     formula = Path(shutil.copy(clips[0], tmp_path / "-1+1.mp4"))
     page.set_input_files("#kg-files input[type=file]", [formula, clips[1]])
-    page.get_by_text(clips[1].name[-20:]).first.wait_for()
+    page.locator("#kg-files").get_by_text(clips[1].stem).wait_for()
     page.get_by_role("button", name="Recognize them").click()
     link = page.get_by_role("link", name="Take the table away (CSV)")
     link.wait_for()
@@ -240,7 +254,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(opened: Opener):
     page.get_by_text("What if actions consisted").click()
     page.locator("#kg-again").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    right = "b => Math.max(...[...b.querySelectorAll('*')].map(e => e.offsetWidth && e.getBoundingClientRect().right))"
+    right = "b => Math.max(...[...b.querySelectorAll('*')].map(e => e.getBoundingClientRect().right))"
     assert page.locator("body").evaluate(right) <= 391
     assert frame.locator("body").evaluate("b => b.ownerDocument.documentElement.scrollWidth") <= 390
 
@@ -250,49 +264,53 @@ def test_the_camera(opened: Opener, uploads: Path):
     page.get_by_text("Use the camera").click()
     page.locator("#kg-camera button").first.click()
     page.get_by_role("button", name="start recording").click()
-    page.wait_for_timeout(1500)
-    page.get_by_role("button", name="stop recording").click()
-    page.locator("iframe.explanation").wait_for()
+    page.wait_for_timeout(2500)
+    page.locator("#kg-camera").get_by_text("Stop").click()
+    page.locator("iframe.explanation, #kg-said p").wait_for()
+    assert page.locator("#kg-said").inner_text() == ""
     assert len(ranks(page)) == 6
     assert list(uploads.rglob("*.webm")) == []
 
 
-def focused(page: Any) -> str:
-    """What a screen reader would call the element that has the focus; of a frame, its title."""
-    return page.evaluate(
-        "() => { const e = document.activeElement; return e.title || e.ariaLabel || e.innerText || e.id || '' }"
-    )
-
-
-def tab_to(page: Any, name: str) -> None:
+def tab_to(page: Any, target: Any) -> None:
+    """Press the tab key until it is there."""
     for _ in range(MOST_STOPS):
         page.keyboard.press("Tab")
-        if name in focused(page):
+        if target.evaluate_all("all => all.some(e => e.contains(document.activeElement))"):
             return
-    raise AssertionError(f"no stop of the tab key is {name}")
+    raise AssertionError(f"no stop of the tab key is {target}")
 
 
 def test_the_keyboard_alone(opened: Opener, clips: list[Path]):
     page = opened()
-    tab_to(page, "upload")
+    tab_to(page, page.locator("#kg-file"))
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(clips[0])
-    frame = explanation_of(page, clips[0].name)
-    tab_to(page, "What if actions")
+    explanation_of(page, clips[0].name)
+    tab_to(page, page.get_by_role("button", name="What if actions"))
     page.keyboard.press("Enter")
-    tab_to(page, "consists of")
-    page.keyboard.press("Backspace")
-    tab_to(page, "Rank again")
+    box = page.locator("#kg-edit input[type=checkbox]").first
+    box.wait_for()
+    tab_to(page, box)
+    page.keyboard.press("Space")
+    assert not box.is_checked()
+    tab_to(page, page.locator("#kg-again"))
+    # No list of choices that the focus has passed lies above it.
     page.keyboard.press("Enter")
     page.locator("#kg-change").wait_for()
+    assert page.locator("ul[role=listbox]:visible").count() == 0
     frame = explanation_of(page, clips[0].name)
-    tab_to(page, "Explanation of")
+    tab_to_span(page, frame)
+    span = frame.locator(".sp:focus")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    assert time_of(frame) == pytest.approx(start_of(span), abs=0.06)
+
+
+def tab_to_span(page: Any, frame: Any) -> None:
     for _ in range(MOST_STOPS):
         page.keyboard.press("Tab")
         if frame.locator(".sp:focus").count():
-            break
-    start = re.search(r"([\d.]+) to", frame.locator(".sp:focus").get_attribute("aria-label"))
-    page.keyboard.press("Enter")
-    page.wait_for_timeout(300)
-    assert frame.locator("#vid").evaluate("v => v.currentTime") == pytest.approx(float(start.group(1)), abs=0.06)
+            return
+    raise AssertionError("no stop of the tab key is a span")

@@ -70,14 +70,14 @@ class Page:
                 self.said = gr.HTML(elem_id="kg-said")
                 self.rank = gr.HTML(EMPTY, elem_id="kg-rank")
         self.page = gr.HTML(elem_id="kg-page", render=False)
-        shown = [self.session, self.file, self.camera, self.said, self.rank, self.page]
+        shown = [self.session, self.said, self.rank, self.page]
         if self.editable:
             with gr.Accordion("What if actions consisted of something else?", open=False, elem_id="kg-edit"):
                 self._editor()
             shown += [self.action, self.movements]
         self.page.render()
-        self.file.upload(self.sent, [self.session, self.file], shown, **_QUIET)
-        self.camera.stop_recording(self.sent, [self.session, self.camera], shown, **_QUIET)
+        for source, event in ((self.file, self.file.upload), (self.camera, self.camera.stop_recording)):
+            event(self._emptying(source), [self.session, source], [*shown, source], **_QUIET)
         for action, button in buttons.items():
             button.click(_given(self.sent, examples[action]), [self.session], shown, **_QUIET)
 
@@ -89,14 +89,9 @@ class Page:
                 self.action = gr.Dropdown(
                     list(checkpoint.actions), value=first, label="Action", interactive=True, elem_id="kg-action"
                 )
-                self.movements = gr.Dropdown(
-                    list(checkpoint.movements),
-                    value=list(movements_of(checkpoint, first)),
-                    multiselect=True,
-                    label="consists of",
-                    info="Take a movement away, or choose one more from the list.",
-                    interactive=True,
-                    elem_id="kg-movements",
+                self.movements = gr.CheckboxGroup(**_ticked(movements_of(checkpoint, first)), label="consists of")
+                self.more = gr.Dropdown(
+                    list(checkpoint.movements), value=None, label="and of one more movement", elem_id="kg-more"
                 )
                 again = gr.Button("Rank again", variant="primary", size="md", elem_id="kg-again")
             with gr.Column():
@@ -110,7 +105,9 @@ class Page:
                 add = gr.Button("Add the action", size="md", elem_id="kg-add")
                 self.edits = gr.HTML(parts.edit_list(Session().edits), elem_id="kg-edits")
                 undo = gr.Button("Back to the model’s definitions", size="md", elem_id="kg-undo")
-        self.action.input(self.chosen, [self.session, self.action], [self.movements], **_QUIET)
+        self.action.select(self.chosen, [self.session, self.action], [self.movements], **_QUIET)
+        extended = [self.movements, self.more]
+        self.more.select(self.extended, [self.session, self.action, *extended], extended, **_QUIET)
         changed = [
             self.session,
             self.said,
@@ -151,21 +148,40 @@ class Page:
 
         start.click(run, [self.session, clips], [clips, table], **_QUIET)
 
-    def sent(self, session: Session, file: str | Path | None) -> Update:
+    def _emptying(self, source: Any) -> Callable[[Session, str | None], Iterator[Update]]:
+        """What happens to what a control has taken: it is there for the next at once, and the clip is shown."""
+
+        def show(session: Session, file: str | None) -> Iterator[Update]:
+            yield {source: None}
+            if file is not None:
+                yield self.sent(session, Path(file))
+
+        return show
+
+    def sent(self, session: Session, file: Path) -> Update:
         """A clip has come: read it, delete it if it was sent for this, and show what it is."""
-        if file is None:
-            return {self.session: session}
         try:
-            session = opened(self.desk, session, Path(file))
+            session = opened(self.desk, session, file)
             shown = self._shown(session)
         except KgclipError as error:
             session = replace(session, clip=None)
             shown = {self.said: parts.complaint(error), self.rank: EMPTY, self.page: ""}
-        return {**shown, self.session: session, self.file: None, self.camera: None}
+        return {**shown, self.session: session}
 
     def chosen(self, session: Session, action: str) -> Update:
         """Another action: show what it consists of."""
-        return {self.movements: list(movements_of(session.recognizer(self.desk).checkpoint, action))}
+        return {self.movements: gr.CheckboxGroup(**_ticked(self._movements(session, action)))}
+
+    def extended(self, session: Session, action: str, ticked: Sequence[str], more: str | None) -> Update:
+        """One more movement is to be ticked; those that were unticked stay in the list."""
+        if more is None:
+            return {self.more: None}
+        listed = dict.fromkeys([*self._movements(session, action), *ticked, more])
+        value = list(dict.fromkeys([*ticked, more]))
+        return {self.movements: gr.CheckboxGroup(choices=list(listed), value=value), self.more: None}
+
+    def _movements(self, session: Session, action: str) -> tuple[str, ...]:
+        return movements_of(session.recognizer(self.desk).checkpoint, action)
 
     def defined(self, session: Session, action: str, movements: Sequence[str]) -> Update:
         """An action is to consist of these movements."""
@@ -192,7 +208,7 @@ class Page:
             **shown,
             self.session: session,
             self.action: gr.Dropdown(choices=list(checkpoint.actions), value=action),
-            self.movements: list(movements_of(checkpoint, action)),
+            self.movements: gr.CheckboxGroup(**_ticked(movements_of(checkpoint, action))),
             self.sentence: "",
             self.edits: parts.edit_list(session.edits),
         }
@@ -203,8 +219,8 @@ class Page:
             return {self.said: "", self.rank: EMPTY, self.page: ""}
         first, shown = answer.after.actions[0].action, {}
         if self.editable:
-            movements = list(movements_of(session.recognizer(self.desk).checkpoint, first))
-            shown = {self.action: first, self.movements: movements}
+            ticked = gr.CheckboxGroup(**_ticked(self._movements(session, first)))
+            shown = {self.action: first, self.movements: ticked}
         return {
             **shown,
             self.said: "",
@@ -224,6 +240,10 @@ class Page:
         finally:
             for path in paths:
                 self.desk.discard(path)
+
+
+def _ticked(movements: Sequence[str]) -> dict[str, list[str]]:
+    return {"choices": list(movements), "value": list(movements)}
 
 
 def _given(function: Callable[[Session, Path], Update], file: Path) -> Callable[[Session], Update]:

@@ -13,7 +13,7 @@ _TELL_HEIGHT = (
     "<script>new ResizeObserver(()=>parent.postMessage("
     '{kgclipHeight:Math.ceil(document.body.getBoundingClientRect().height)},"*")).observe(document.body)</script>'
 )
-MAKE_ROOM = """<script>addEventListener("message", e => {
+SCRIPT = """<script>addEventListener("message", e => {
   const px = e.data && e.data.kgclipHeight;
   if (!Number.isFinite(px)) return;
   for (const f of document.querySelectorAll("iframe.explanation"))
@@ -22,7 +22,11 @@ MAKE_ROOM = """<script>addEventListener("message", e => {
       if (!f.style.height && innerWidth < 640) document.getElementById("kg-rank").scrollIntoView();
       f.style.height = Math.min(2e4, Math.max(300, px)) + "px";
     }
-});</script>"""
+});
+// The tab key goes past an open list of choices, which then closes, and not into it.
+addEventListener("keydown", e => {
+  if (e.key === "Tab") document.querySelectorAll("ul[role=listbox]").forEach(u => u.tabIndex = -1);
+}, true);</script>"""
 
 
 def head(actions: int, movements: int) -> str:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from kgclip.app.desk import MEGABYTE, Desk, Limits
 from kgclip.app.examples import write_examples
-from kgclip.app.parts import MAKE_ROOM
+from kgclip.app.parts import SCRIPT
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
 
 # What the browser is told: scripts, fonts and data from this server alone.
 POLICY = (
-    "default-src 'self';script-src 'self' 'unsafe-inline' 'unsafe-eval';style-src 'self' 'unsafe-inline';"
+    "default-src 'self';script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:;style-src 'self' 'unsafe-inline';"
     "img-src 'self' data: blob:;media-src 'self' data: blob:;font-src 'self' data:;connect-src 'self' data: blob:;"
     "worker-src 'self' blob:;object-src 'none';base-uri 'self';form-action 'self';frame-ancestors 'none'"
 )
@@ -94,7 +94,7 @@ def _run(desk: Desk, examples: dict[str, Path], listener: socket.socket, ready: 
         max_file_size=desk.limits.size_mb * MEGABYTE,
         theme=gr.themes.Default(primary_hue="blue", font=sans, font_mono=("ui-monospace", "monospace")),
         css=files("kgclip.app").joinpath("app.css").read_text(),
-        head=MAKE_ROOM,
+        head=SCRIPT,
     )
     shown = f"[{host}]" if ":" in host else host
     ready(f"http://{shown}:{port}")
