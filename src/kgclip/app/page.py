@@ -242,7 +242,7 @@ class Page:
                 self.desk.discard(path)
 
 
-def _ticked(movements: Sequence[str]) -> dict[str, list[str]]:
+def _ticked(movements: Sequence[str]) -> dict[str, Any]:
     return {"choices": list(movements), "value": list(movements)}
 
 

@@ -69,6 +69,7 @@ def _run(desk: Desk, examples: dict[str, Path], listener: socket.socket, ready: 
     import gradio as gr
     import uvicorn
     from fastapi import FastAPI
+    from gradio.themes import Default
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from kgclip.app.page import Page
@@ -92,7 +93,7 @@ def _run(desk: Desk, examples: dict[str, Path], listener: socket.socket, ready: 
         pwa=False,
         mcp_server=False,
         max_file_size=desk.limits.size_mb * MEGABYTE,
-        theme=gr.themes.Default(primary_hue="blue", font=sans, font_mono=("ui-monospace", "monospace")),
+        theme=Default(primary_hue="blue", font=sans, font_mono=("ui-monospace", "monospace")),
         css=files("kgclip.app").joinpath("app.css").read_text(),
         head=SCRIPT,
     )
