@@ -101,10 +101,8 @@ def small(png: bytes) -> bytes:
         buffer = BytesIO()
         image.quantize(colors, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
         if buffer.tell() <= MOST_BYTES:
-            break
-    else:
-        raise SystemExit(f"a picture has {buffer.tell()} bytes with {colors} colors; make it smaller")
-    return buffer.getvalue()
+            return buffer.getvalue()
+    raise SystemExit(f"a picture has more than {MOST_BYTES} bytes with {COLORS[-1]} colors; make it smaller")
 
 
 def take(address: str, shots: tuple[Shot, ...], out: Path) -> None:

@@ -256,6 +256,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(opened: Opener):
     page = opened(390, 844)
     page.get_by_role("button", name="Example: hopscotch").click()
     frame = explanation_of(page, "hopscotch.mp4")
+    # What is new lay below the fold.
+    page.wait_for_function("scrollY > 200")
     page.get_by_text("What if actions consisted").click()
     page.locator("#kg-again").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

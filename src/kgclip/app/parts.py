@@ -8,10 +8,12 @@ from kgclip.app.session import Answer, Edits
 from kgclip.app.table import COLUMNS, Row, as_csv
 
 MOST_RANKED = 6
-# The explanation tells how tall it is, and the page around it makes room.
+# The explanation tells how tall it is, and the page around it makes room. It tells it at once too: what lies below the
+# fold is not drawn, and its size not observed.
 _TELL_HEIGHT = (
-    "<script>new ResizeObserver(()=>parent.postMessage("
-    '{kgclipHeight:Math.ceil(document.body.getBoundingClientRect().height)},"*")).observe(document.body)</script>'
+    "<script>const tell=()=>parent.postMessage("
+    '{kgclipHeight:Math.ceil(document.body.getBoundingClientRect().height)},"*");'
+    "tell();new ResizeObserver(tell).observe(document.body)</script>"
 )
 SCRIPT = """<script>addEventListener("message", e => {
   const px = e.data && e.data.kgclipHeight;
@@ -19,8 +21,9 @@ SCRIPT = """<script>addEventListener("message", e => {
   for (const f of document.querySelectorAll("iframe.explanation"))
     if (f.contentWindow === e.source) {
       // On a phone what is new lies below the fold: go there once.
-      if (!f.style.height && innerWidth < 640) document.getElementById("kg-rank").scrollIntoView();
+      const fresh = !f.style.height;
       f.style.height = Math.min(2e4, Math.max(300, px)) + "px";
+      if (fresh && innerWidth < 640) document.getElementById("kg-rank").scrollIntoView();
     }
 });
 // The tab key goes past an open list of choices, which then closes, and not into it.

@@ -62,7 +62,9 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise KgclipError(f"--host {host} --port {port}: cannot listen there ({error}); give another --port") from error
+        raise KgclipError(
+            f"--host {host} --port {port}: cannot listen there ({error}); give another --host or --port"
+        ) from error
 
 
 def _run(desk: Desk, examples: dict[str, Path], listener: socket.socket, ready: Callable[[str], None]) -> None:
