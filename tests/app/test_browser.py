@@ -3,13 +3,9 @@
 import csv
 import hashlib
 import io
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +17,6 @@ from kgclip.engine.edit import Definition, redefined
 from kgclip.engine.predict import Recognizer
 
 CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-]
-WAIT_MS = 20_000
 # Of a page so many stops of the tab key are tried.
 MOST_STOPS = 60
 Opener = Callable[..., Any]
@@ -34,69 +25,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"{CHROMIUM} is absent: apt-get install chromium"),
 ]
-
-
-@pytest.fixture(scope="module")
-def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server makes its temporary folder."""
-    return tmp_path_factory.mktemp("server")
-
-
-@pytest.fixture(scope="module")
-def address(talkative_model: Path, uploads: Path) -> Iterator[str]:
-    """Of the page, served by the command."""
-    words = [sys.executable, "-m", "kgclip", "app", str(talkative_model), "--port", "0", "--max-size-mb", "1"]
-    environment = os.environ | {"TMPDIR": str(uploads), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as server:
-        try:
-            assert server.stdout is not None
-            said = server.stdout.readline()
-            assert re.fullmatch(r"http://127\.0\.0\.1:\d+ \(Ctrl-C ends it\)\n", said)
-            yield said.split()[0]
-        finally:
-            server.send_signal(signal.SIGINT)
-            code = server.wait(20)
-    assert code == 0
-    assert list(uploads.iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is absent: pip install playwright")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
-
-
-def is_failure(message: Any) -> bool:
-    """Whether a script or the policy complains; that a recording is gone already, which the camera shows, is right."""
-    return message.type == "error" and not message.text.startswith("Failed to load resource")
-
-
-@pytest.fixture
-def opened(browser: Any, address: str) -> Iterator[Opener]:
-    """Opens the page as one more person; at the end nothing may have come from elsewhere, nor a script have failed."""
-    contexts, asked, failures = [], [], []
-
-    def open_page(width: int = 1280, height: int = 900) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": height})
-        contexts.append(context)
-        context.on("request", lambda request: asked.append(request.url))
-        page = context.new_page()
-        page.on("pageerror", lambda error: failures.append(str(error)))
-        page.on("console", lambda message: failures.append(message.text) if is_failure(message) else None)
-        page.set_default_timeout(WAIT_MS)
-        page.goto(address)
-        page.get_by_role("button", name="Example: lunge").wait_for()
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert asked
-    assert [url for url in asked if not url.startswith((f"{address}/", "data:", f"blob:{address}/"))] == []
-    assert failures == []
 
 
 def send(page: Any, file: Path) -> None:
@@ -269,17 +197,20 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(opened: Opener):
 def test_the_camera(opened: Opener, uploads: Path):
     page = opened()
     page.get_by_text("Use the camera").click()
+    camera, result = page.locator("#kg-camera"), page.locator("iframe.explanation")
     # On a busy machine a short recording holds nothing yet, which a sentence says.
-    for record_ms in (2_000, 8_000):
-        page.locator("#kg-camera button").first.click()
-        page.get_by_role("button", name="start recording").click()
+    for record_ms in (2_000, 12_000):
+        camera.locator("button").first.wait_for()
+        if not camera.get_by_text("Record").count():
+            camera.locator("button").first.click()
+        camera.get_by_text("Record").click()
         page.wait_for_timeout(record_ms)
-        page.locator("#kg-camera").get_by_text("Stop").click()
+        camera.get_by_text("Stop").click()
         page.locator("iframe.explanation, #kg-said p").first.wait_for()
-        said = page.locator("#kg-said").inner_text()
-        if not said:
+        if result.count():
             break
-        assert "is empty" in said
+        assert "is empty" in page.locator("#kg-said").inner_text()
+    result.wait_for()
     assert len(ranks(page)) == 6
     assert list(uploads.rglob("*.webm")) == []
 
@@ -296,6 +227,7 @@ def tab_to(page: Any, target: Any) -> None:
 def test_the_keyboard_alone(opened: Opener, clips: list[Path]):
     page = opened()
     tab_to(page, page.locator("#kg-file"))
+    page.wait_for_timeout(500)
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(clips[0])

@@ -18,7 +18,7 @@ from kgclip.errors import KgclipError
 
 # What the browser is told: scripts, fonts and data from this server alone.
 POLICY = (
-    "default-src 'self';script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:;style-src 'self' 'unsafe-inline';"
+    "default-src 'self';script-src 'self' 'unsafe-inline' 'unsafe-eval';style-src 'self' 'unsafe-inline';"
     "img-src 'self' data: blob:;media-src 'self' data: blob:;font-src 'self' data:;connect-src 'self' data: blob:;"
     "worker-src 'self' blob:;object-src 'none';base-uri 'self';form-action 'self';frame-ancestors 'none'"
 )
@@ -59,9 +59,11 @@ def serve(recognizer: Recognizer, limits: Limits, host: str, port: int, ready: C
 
 
 def _listener(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 2**16:
+        raise KgclipError(f"--port {port}: is none; give one from 0 to 65535")
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise KgclipError(
             f"--host {host} --port {port}: cannot listen there ({error}); give another --host or --port"
         ) from error
