@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,23 @@ from kgclip.pose.keypoints import ClipPose
 from kgclip.video.cut import VideoPath, video_at
 from kgclip.video.decode import DEFAULT_FPS
 from kgclip.video.frames import ClipFrames, read_clip
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that a recognizer needs of a clip; another of the same encoder can explain it too.
+
+    Attributes:
+        file: as explanations are to name it.
+        facts: of the clip and the T frames that were read.
+        features: of these frames.
+        pose: of the clip; None where none was read.
+    """
+
+    file: str
+    facts: ClipFacts
+    features: Float[Tensor, "T F"]
+    pose: ClipPose | None = None
 
 
 class Recognizer:
@@ -156,12 +174,16 @@ class Recognizer:
         Raises:
             KgclipError: the file cannot be read, or an action is none of the model's.
         """
+        return self.explain(self.read(file, frames=frames, pose=pose), actions=actions)
+
+    def read(self, file: str | VideoPath, *, frames: int | None = None, pose: ClipPose | None = None) -> Reading:
+        """Decode and encode a video file, and find its pose if the recognizer knows from where; as :meth:`predict`."""
         num_frames = self.checkpoint.config.frames if frames is None else frames
         path = video_at(file)
         clip = read_clip(path, num_frames, threads=torch.get_num_threads())
         if pose is None and self.pose is not None:
             pose = observe(clip_id(path.name), path, self.pose)
-        return self._explain(str(file), clip, actions, pose)
+        return self._reading(str(file), clip, pose)
 
     def predict_frames(
         self,
@@ -180,15 +202,19 @@ class Recognizer:
         step_s = float(times_s[-1] - times_s[0]) / (count - 1) if count > 1 else 0.0
         step_s = step_s or 1 / DEFAULT_FPS
         clip = ClipFrames(images, np.arange(count), times_s, float(times_s[-1]) + step_s, 1 / step_s, count)
-        return self._explain(file, clip, actions, pose)
+        return self.explain(self._reading(file, clip, pose), actions=actions)
 
     @torch.no_grad()
-    def _explain(self, file: str, clip: ClipFrames, actions: Sequence[str], pose: ClipPose | None) -> Explanation:
+    def _reading(self, file: str, clip: ClipFrames, pose: ClipPose | None) -> Reading:
         features = self.encoder.encode(clip.images)
         height, width = clip.images.shape[1:3]
         times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())
         facts = ClipFacts(clip.fps, clip.num_frames, clip.duration_s, width, height, times, indices)
-        return self.explain_features(file, facts, features, actions=actions, pose=pose)
+        return Reading(file, facts, features, pose)
+
+    def explain(self, reading: Reading, *, actions: Sequence[str] = ()) -> Explanation:
+        """As :meth:`predict`, of a clip that was read already."""
+        return self.explain_features(reading.file, reading.facts, reading.features, actions=actions, pose=reading.pose)
 
     @torch.no_grad()
     def explain_features(

@@ -13,7 +13,7 @@ from kgclip.engine.explanation import DECIMALS, SEEN, Explanation
 from kgclip.files import digest
 from kgclip.report.compose import compose, write_page
 from kgclip.report.pictures import data_address, resized, side_by_side, webp
-from kgclip.video.cut import file_of, name_of, video_at
+from kgclip.video.cut import VideoPath, file_of, name_of, video_at
 from kgclip.video.frames import ClipFrames, read_clip
 from kgclip.video.preview import preview
 
@@ -36,28 +36,63 @@ class Links:
     next: str | None = None
 
 
+@dataclass(frozen=True)
+class ClipMedia:
+    """What a page shows of a video file; with it in hand the file may go.
+
+    Attributes:
+        path: of the file, or its cut.
+        video, poster: data addresses.
+        strip: the frames that the model read, side by side, and their times.
+        sha256: start of the file's digest.
+    """
+
+    path: VideoPath
+    video: str
+    poster: str
+    strip: dict[str, Any]
+    sha256: str
+
+    @classmethod
+    def of(cls, path: VideoPath, frames_read: int) -> "ClipMedia":
+        """Take it from a file.
+
+        Raises:
+            KgclipError: the file cannot be read.
+        """
+        pictures = _pictures(read_clip(path, min(MOST_IN_STRIP, frames_read)))
+        return cls(path, data_address("video/mp4", preview(path)), **pictures, sha256=digest(file_of(path))[:16])
+
+
 def explanation_page(
-    explanation: Explanation, *, clip_id: str | None = None, truth: str | None = None, links: Links | None = None
+    explanation: Explanation,
+    *,
+    clip_id: str | None = None,
+    truth: str | None = None,
+    links: Links | None = None,
+    media: ClipMedia | None = None,
 ) -> str:
     """The page of an explanation, with its video inside.
 
     Args:
-        explanation: of a file that is still there.
+        explanation: of a file that is still there, unless `media` is given.
         clip_id: the clip's id in its data set.
         truth: its label, where it has one.
         links: to other pages.
+        media: of the clip, where it is at hand.
 
     Raises:
         KgclipError: the file cannot be read any more.
     """
-    path = video_at(explanation.file)
+    media = media or ClipMedia.of(video_at(explanation.file), len(explanation.clip.times_s))
     data = explanation.to_json()
     data["clip"] |= {
-        "id": clip_id or printable(name_of(path)),
+        "id": clip_id or printable(name_of(media.path)),
         "file": printable(Path(explanation.file).name),
         "truth": truth,
-        "video": data_address("video/mp4", preview(path)),
-        **_pictures(read_clip(path, min(MOST_IN_STRIP, len(explanation.clip.times_s)))),
+        "video": media.video,
+        "poster": media.poster,
+        "strip": media.strip,
     }
     data["answer"]["start_s"] = _first_shown(explanation)
     for row in (*data["actions"], *data["movements"], data["answer"], data):
@@ -74,7 +109,7 @@ def explanation_page(
         # Reasons bring the clause of what is seen.
         row.get("phrase", {}).pop("is", None)
     data["provenance"].pop("frame_times_s")
-    data["provenance"]["clip_sha256"] = digest(file_of(path))[:16]
+    data["provenance"]["clip_sha256"] = media.sha256
     data["links"] = {name: link for name, link in vars(links or Links()).items() if link is not None}
     return compose("explanation", "Explained prediction", data)
 
