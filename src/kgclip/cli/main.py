@@ -6,8 +6,10 @@ import importlib
 import logging
 import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
-from kgclip.errors import KgclipError
+from kgclip.errors import KgclipError, OneProcessError
 from kgclip.memory import keep_freed_memory
 
 # Command → module and function; modules are imported when their command runs, so that help and errors come at once.
@@ -55,12 +57,13 @@ def run(argv: list[str]) -> int:
     module, function, _ = COMMANDS[" ".join(argv[:words])]
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kgclip").setLevel(logging.INFO)
-    for noisy in ("lightning_fabric", "lightning_fabric.utilities.rank_zero"):
+    fabric = "lightning_fabric"
+    for noisy in (fabric, f"{fabric}.utilities.rank_zero", f"{fabric}.utilities.distributed"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         return getattr(importlib.import_module(module), function)(argv[words:])
     except KgclipError as error:
-        print(f"kgclip: {error}", file=sys.stderr)
+        print(f"kgclip: {error}", file=sys.__stderr__ if isinstance(error, OneProcessError) else sys.stderr)
         return 2
     except BrokenPipeError:
         raise
@@ -71,6 +74,19 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("kgclip: interrupted", file=sys.stderr)
         return 130
+
+
+def run_in_torchrun(argv: list[str]) -> int:
+    """Run a command as one of the processes that torchrun started; the first speaks for all."""
+    first = os.environ["RANK"] == "0"
+    if argv[:1] != ["train"]:
+        if first:
+            print("kgclip: torchrun starts several processes, in which only train runs; leave it out", file=sys.stderr)
+        return 2
+    if first:
+        return run(argv)
+    with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+        return run(argv)
 
 
 def _no_command(argv: list[str]) -> int:
@@ -99,7 +115,8 @@ def main() -> None:
     gc.set_threshold(50_000)
     keep_freed_memory()
     try:
-        code = run(sys.argv[1:])
+        several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
+        code = (run_in_torchrun if several else run)(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe has gone (`kgclip … | head`): no traceback, and none when Python flushes at exit.
