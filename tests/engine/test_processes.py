@@ -113,7 +113,7 @@ def test_parts_of_a_batch_are_the_batch(clips: int, count: int, monkeypatch: pyt
         as_process(rank, count, monkeypatch)
         parts.append(processes.part_of(batch))
     assert len({len(part) for part in parts}) == 1
-    assert sum(parts, [])[:clips] == batch
+    assert [clip for part in parts for clip in part][:clips] == batch
 
 
 def test_commands_that_run_in_one_process_refuse_torchrun(

@@ -7,13 +7,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kgclip.engine import processes
 from kgclip.engine.metrics import fit_temperature, negative_log_likelihood, rightness
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.unknown import Threshold, choose_threshold
 from kgclip.models.backbones.base import Backbone
-from kgclip.models.closed_form import SolvedTargets, fit_closed_form
+from kgclip.models.closed_form import SolvedTargets
 from kgclip.models.completion import DEFINITION_CLIPS, complete_labels
 from kgclip.models.evidence import WINDOW, PathEvidence
+from kgclip.models.fit_head import Team, fit_closed_form
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP, Score
 from kgclip.models.pooling import nearest_count
@@ -88,7 +90,7 @@ def solve(
     else:
         performs_solved = performs[:, :0]
     wanted = SolvedTargets(performs_solved, shows, targets.sources, triplet=bool(targets.movements))
-    head, left_out = fit_closed_form(embeddings, wanted)
+    head, left_out = fit_closed_form(embeddings, wanted, Team(processes.rank(), processes.count(), processes.summed))
     seen = left_out[nearest_count(num_frames, head.counts)]
     mm, tri, shares = seen.mm, seen.tri, seen.shares
     stream, said, known = None, None, None
