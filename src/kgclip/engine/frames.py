@@ -10,13 +10,15 @@ from torch import Tensor
 
 from kgclip.config import TrainConfig
 from kgclip.data.features import FeatureFile
-from kgclip.data.loader import Source, VideoSource, in_order
+from kgclip.data.loader import FeatureRows, Source, VideoSource, in_order
 from kgclip.engine import processes
 from kgclip.engine.encoder import backbone_encoder, pixels_of
 from kgclip.engine.extract import extract_features
 from kgclip.engine.prepare import Prepared, feature_source
 from kgclip.errors import KgclipError
+from kgclip.models import fit_head
 from kgclip.models.backbones.base import Backbone
+from kgclip.models.fit_head import ClipRows
 from kgclip.models.kgclip import frame_embeddings
 
 # Frames cached a clip, for each frame that a step takes: enough for random sampling inside the segments, and for a
@@ -89,6 +91,12 @@ class RunFrames:
             seed=config.seed,
             workers=config.workers,
         )
+
+    def rows(self, clips: tuple[str, ...], num_frames: int) -> ClipRows:
+        """As :meth:`embeddings`; features of many clips stay on the disk, and are read as they are needed."""
+        if self.features is None or len(clips) <= fit_head.MOST_ROWS:
+            return self.embeddings(clips, num_frames)
+        return FeatureRows(self.features, clips, num_frames)
 
     @torch.no_grad()
     def embeddings(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "N T F"]:

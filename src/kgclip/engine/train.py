@@ -212,7 +212,7 @@ class Run:
         """The model with its head, or with a trained head its reading of movements, solved on the training clips."""
         config, split = self.config, prepared.split
         targets = graph_targets(prepared, split.train, self.actions, graph=config.model.graph)
-        embeddings = self.frames.embeddings(split.train, CACHED_PER_FRAME * config.frames)
+        embeddings = self.frames.rows(split.train, CACHED_PER_FRAME * config.frames)
         trained = (self.head, self.action_embeddings()) if config.model.head == "gradient" else None
         pose = None if self.poses is None else self.poses.numbers(split.train)
         return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained, pose)
