@@ -200,7 +200,7 @@ class FeatureRows:
         KgclipError: the file lacks some of the clips.
     """
 
-    def __init__(self, features: FeatureFile, clips: Sequence[str], num_frames: int):
+    def __init__(self, features: FeatureFile, clips: tuple[str, ...], num_frames: int):
         features.check(clips)
         self.features, self.clips, self.num_frames = features, clips, num_frames
 
@@ -210,7 +210,7 @@ class FeatureRows:
         return len(self.clips), self.num_frames, self.features.feature_dim
 
     def __getitem__(self, rows: Int[Tensor, " B"], /) -> Float[Tensor, "B T F"]:
-        clips = (self.features[self.clips[row]][0] for row in rows.tolist())
+        clips = (self.features[self.clips[int(row)]][0] for row in rows)
         return torch.stack([clip[segment_indices(len(clip), self.num_frames)] for clip in clips]).float()
 
 
