@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from kgclip.engine.predict import Recognizer
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import build_backbone
-from kgclip.models.closed_form import SolvedTargets, fit_closed_form
+from kgclip.models.closed_form import SolvedTargets
 from kgclip.models.evidence import PathEvidence
+from kgclip.models.fit_head import fit_closed_form
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import KGCLIP, Score, embed_texts, frame_embeddings, unsolved_model
 

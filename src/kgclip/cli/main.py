@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
-from kgclip.errors import KgclipError
+from kgclip.errors import KgclipError, OneProcessError
 from kgclip.memory import keep_freed_memory
 from kgclip.visible import visible
 
@@ -72,12 +74,14 @@ def run(argv: list[str]) -> int:
     handler.setFormatter(_Visible("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("kgclip").setLevel(logging.INFO)
-    for noisy in ("lightning_fabric", "lightning_fabric.utilities.rank_zero"):
+    fabric = "lightning_fabric"
+    for noisy in (fabric, f"{fabric}.utilities.rank_zero", f"{fabric}.utilities.distributed"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         return getattr(importlib.import_module(module), function)(argv[words:])
     except KgclipError as error:
-        print(f"kgclip: {visible(str(error))}", file=sys.stderr)
+        stream = sys.__stderr__ if isinstance(error, OneProcessError) else sys.stderr
+        print(f"kgclip: {visible(str(error))}", file=stream)
         return 2
     except BrokenPipeError:
         raise
@@ -88,6 +92,19 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("kgclip: interrupted", file=sys.stderr)
         return 130
+
+
+def run_in_torchrun(argv: list[str]) -> int:
+    """Run a command as one of the processes that torchrun started; the first speaks for all."""
+    first = os.environ["RANK"] == "0"
+    if argv[:1] != ["train"]:
+        if first:
+            print("kgclip: torchrun starts several processes, in which only train runs; leave it out", file=sys.stderr)
+        return 2
+    if first:
+        return run(argv)
+    with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+        return run(argv)
 
 
 def _no_command(argv: list[str]) -> int:
@@ -118,7 +135,8 @@ def main() -> None:
     # So that what is half-written is taken away: ended by the signal itself, no block of a file would end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        code = run(sys.argv[1:])
+        several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
+        code = (run_in_torchrun if several else run)(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe has gone (`kgclip … | head`): no traceback, and none when Python flushes at exit.

@@ -10,6 +10,7 @@ import tyro
 
 from kgclip.cli.output import Switch, parse, print_json, print_table, short
 from kgclip.config import TrainConfig
+from kgclip.errors import KgclipError
 from kgclip.presets import check_options, preset
 from kgclip.visible import visible
 
@@ -19,7 +20,8 @@ class TrainCommand:
     """Train a model on clips and on the graph of their movements.
 
     With a frozen image tower the heads are solved for; otherwise the best epoch is chosen on validation clips carved
-    from the training part. A run that was killed goes on with --resume.
+    from the training part. A run that was killed goes on with --resume. torchrun trains in several processes:
+    `torchrun --nproc-per-node 2 -m kgclip train ...`.
 
     Examples:
 
@@ -59,9 +61,13 @@ def train(argv: Sequence[str]) -> int:
     config = command.config
     check_options(config, preset(name, config.data, config.out))
     from kgclip.engine.folder_hash import stored_hash
+    from kgclip.engine.processes import launched
     from kgclip.engine.train import train as run_training
     from kgclip.engine.train import with_backbone
 
+    if launched() > 1 and (command.dry_run or command.batch):
+        option = "dry-run" if command.dry_run else "batch"
+        raise KgclipError(f"--{option}: measures one process; leave torchrun out")
     config = with_backbone(config)
     if command.batch == "auto":
         from kgclip.engine.dry_run import with_batch_size

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from kgclip.data.features import FeatureFile
 from kgclip.errors import KgclipError
 from kgclip.video.augmentation import Augmentation
 from kgclip.video.cut import VideoPath
@@ -190,6 +191,27 @@ class FeatureSource:
         if not self.training:
             return self.centers[length]
         return np.random.default_rng((self.seed, epoch, position)).integers(*self.bounds[length], dtype=np.int64)
+
+
+class FeatureRows:
+    """Cached features [N, T, F] of clips that are read from their file when they are asked for by rows.
+
+    Raises:
+        KgclipError: the file lacks some of the clips.
+    """
+
+    def __init__(self, features: FeatureFile, clips: tuple[str, ...], num_frames: int):
+        features.check(clips)
+        self.features, self.clips, self.num_frames = features, clips, num_frames
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N, T and F."""
+        return len(self.clips), self.num_frames, self.features.feature_dim
+
+    def __getitem__(self, rows: Int[Tensor, " B"], /) -> Float[Tensor, "B T F"]:
+        clips = (self.features[self.clips[int(row)]][0] for row in rows)
+        return torch.stack([clip[segment_indices(len(clip), self.num_frames)] for clip in clips]).float()
 
 
 def in_order(num_clips: int, batch_size: int) -> list[list[int]]:
