@@ -58,7 +58,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 def test_json_lines_come_one_by_one(recorder: Recorder, capsys: pytest.CaptureFixture[str]):
     assert run(["predict", "model", "a.mp4", "b.mp4", "--json"]) == 0
     assert [json.loads(text)["file"] for text in (recorder.before[1], capsys.readouterr().out)] == ["a.mp4", "b.mp4"]
-    assert recorder.options == {"frames": None, "top": 5}
+    assert recorder.options == {"frames": None}
 
 
 def test_actions_to_choose_from(recorder: Recorder, tmp_path: Path):

@@ -438,5 +438,5 @@ def test_names_of_files_that_are_not_utf8_can_be_printed(tps, annotate):
 def test_a_named_pipe_in_place_of_a_file(tps, annotate):
     annotate(tps, "push_up/a/a/img_00001.json", [human(HAND)])
     os.mkfifo(tps / "train_annotations/push_up/a/a/img_00002.json")
-    with pytest.raises(KgclipError, match=r"1 time malformed JSON \(train_annotations/push_up/a/a/img_00002\.json\)"):
+    with pytest.raises(KgclipError, match=r"1 time a file that is a pipe .*/img_00002\.json\)"):
         read(tps)

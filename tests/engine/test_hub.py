@@ -14,7 +14,15 @@ from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
 
 NAME, COMMIT = "me/golf", "0123456789abcdef0123456789abcdef01234567"
-MODEL_FILES = {"README.md", "config.json", "graph.parquet", "left_out.json", "model.safetensors", "split.json"}
+MODEL_FILES = {
+    "README.md",
+    "config.json",
+    "graph.parquet",
+    "hashes.json",
+    "left_out.json",
+    "model.safetensors",
+    "split.json",
+}
 
 
 @pytest.fixture

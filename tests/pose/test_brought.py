@@ -135,9 +135,9 @@ def test_frames_without_people_are_observed_too(video: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is no JSON of keypoints"),
-        ('[{"image_id": 1}]', "is no JSON of keypoints"),
-        ('[{"image_id": 1, "keypoints": [1, 2, 3]}]', "is no JSON of keypoints"),
+        ("{", "is damaged, expected a layout of keypoints"),
+        ('[{"image_id": 1}]', "is damaged, expected a layout of keypoints"),
+        ('[{"image_id": 1, "keypoints": [1, 2, 3]}]', "is damaged, expected a layout of keypoints"),
         (json.dumps([{"image_id": "first", "keypoints": [1.0] * 51}]), "'first' has no frame number"),
         (json.dumps([{"image_id": 99, "keypoints": [9.0] * 51}]), "frame 99 of clip_7, whose video has 6 frames"),
         (json.dumps([{"image_id": 1, "keypoints": [0.5] * 51}]), "seem to be shares of the frame"),

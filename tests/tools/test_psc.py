@@ -211,4 +211,6 @@ def test_the_command_prints_the_report(tmp_path: Path, capsys: pytest.CaptureFix
     printed = json.loads(capsys.readouterr().out)
     assert printed == {"score": 0.9999, "top1": 1.0, "mean_psc": 1.0, "num_videos": 1, "num_frames": 1}
     assert main(tmp_path / "gone.zip", tmp_path / "annotations") == 2
-    assert capsys.readouterr().err.startswith(f"psc: {tmp_path / 'gone.zip'}: cannot be read as a zip file")
+    assert capsys.readouterr().err.startswith(
+        f"psc: {tmp_path / 'gone.zip'}: cannot be read (No such file or directory); check the path"
+    )

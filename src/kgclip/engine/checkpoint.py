@@ -158,9 +158,10 @@ def _empty_model(config: TrainConfig, stored: Stored, graph: KnowledgeGraph) -> 
     num_solved = 0 if gradient else num_actions
     shape = HeadShape(num_solved, num_solved if config.model.graph else 0, num_movements)
     landmarks = {int(count): size for count, size in stored.landmarks.items()}
-    solved = ClosedForm(backbone.frame_dim, landmarks, shape)
-    path = PathEvidence(num_actions, num_movements)
-    pose = stored.pose and PoseSolution(width(), stored.pose.landmarks, shape)
+    with torch.device("meta"):  # no memory for sizes that nobody has checked yet; all their tensors are stored
+        solved = ClosedForm(backbone.frame_dim, landmarks, shape)
+        path = PathEvidence(num_actions, num_movements)
+        pose = stored.pose and PoseSolution(width(), stored.pose.landmarks, shape)
     return KGCLIP(backbone, solved, path, new_head(config, backbone) if gradient else None, num_actions, pose)
 
 

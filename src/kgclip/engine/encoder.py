@@ -4,7 +4,6 @@ import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +91,8 @@ class EncoderSource:
         return EncoderSource(backbone, encoder, weights, self.device)
 
 
-@lru_cache(maxsize=1)
 def open_encoder(source: EncoderSource) -> FrameEncoder:
-    """Open an encoder, or take the one that this process opened last.
+    """Open an encoder.
 
     Raises:
         KgclipError: it cannot be loaded.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -122,9 +122,14 @@ def _encode_on_ray(
     )
 
 
+@lru_cache(maxsize=1)
+def _encoder_of_process(source: EncoderSource) -> FrameEncoder:
+    return open_encoder(source)
+
+
 def _encode_file(path: VideoPath, source: EncoderSource, num_frames: int) -> Encoded | KgclipError:
     """What one process of a cluster does."""
-    encoder = open_encoder(source)
+    encoder = _encoder_of_process(source)
     try:
         return _encode(encoder, read_clip(path, num_frames))
     except KgclipError as error:

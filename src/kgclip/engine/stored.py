@@ -21,6 +21,8 @@ from kgclip.reading import one_sentence
 from kgclip.visible import HIDDEN
 
 MOST_LAYERS, MOST_ACTIONS = 500, 100_000
+NOT_STORED = 2**20
+"""Numbers that a model may have beside those of its file, such as positions of tokens."""
 _LAYERS = ("depth", "depths", "num_hidden_layers", "n_layers")
 _Count = Annotated[int, Meta(ge=0, le=2**24)]
 
@@ -97,7 +99,7 @@ def no_larger_than(weights: Mapping[str, Tensor], file: Path) -> Iterator[None]:
     Raises:
         KgclipError: the model is larger; the message names the file.
     """
-    left = sum(tensor.numel() for tensor in weights.values())
+    left = NOT_STORED + sum(tensor.numel() for tensor in weights.values())
 
     def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
         nonlocal left

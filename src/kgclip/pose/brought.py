@@ -23,7 +23,7 @@ OPENPOSE_ORDER = {
     25: (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
     18: (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
 }
-_MOST_BYTES, _MOST_DIGITS = 2**30, 9
+_MOST_BYTES, _MOST_DIGITS, _MOST_FRAMES = 2**30, 18, 2**31
 LARGEST_SHARE = 1.5
 """Coordinates that are all smaller than this are shares of the frame, not pixels."""
 
@@ -160,7 +160,7 @@ def _number(name: str, path: Path) -> int:
     digits = re.findall(r"\d+", name)
     if not digits:
         raise KgclipError(f"{path}: {name!r} has no frame number; expected a name such as img_00001")
-    if len(digits[-1]) > _MOST_DIGITS:
+    if len(digits[-1]) > _MOST_DIGITS or int(digits[-1]) >= _MOST_FRAMES:
         raise KgclipError(f"{path}: {name[:80]!r} has a frame number of {len(digits[-1])} digits; expected img_00001")
     return int(digits[-1])
 

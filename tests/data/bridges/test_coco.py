@@ -95,7 +95,7 @@ def test_clips_that_a_file_lacks_are_named(clips, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", r"coco\.json: is no JSON of keypoints that kgclip reads"),
+        ("{", r"coco\.json: is damaged, expected a layout of keypoints"),
         (
             '{"images": [], "annotations": []}',
             r"coco\.json: gives the keypoints of none of 3 clips; the first: .* golf/a",
@@ -104,7 +104,7 @@ def test_clips_that_a_file_lacks_are_named(clips, tmp_path):
             '[{"image_id": "golf/a/img_00099.jpg", "keypoints": [' + "5," * 50 + "1]}]",
             "has keypoints of frame 99 of golf/a",
         ),
-        ('[{"image_id": "golf/a/img_00001.jpg", "keypoints": [1, 2, 1]}]', r"ValueError\('1 joints'\)"),
+        ('[{"image_id": "golf/a/img_00001.jpg", "keypoints": [1, 2, 1]}]', r"\(ValueError: 1 joints\)"),
     ],
 )
 def test_files_that_cannot_be_read(clips, tmp_path, content, message):
