@@ -11,8 +11,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, digest, lock, read_json, write_json
 from kgclip.progress import progress_bar
 from kgclip.search.index import IndexedFile, SearchIndex, write_index
-from kgclip.search.reading import ClipReader
-from kgclip.search.rows import Reading, Rows, joined
+from kgclip.search.rows import Reader, Reading, Rows, joined
 
 IDENTITY_FILE = "identity.json"
 # Readings are set aside after that time, so that a run that is broken off goes on from there.
@@ -37,7 +36,7 @@ class Indexed:
     faults: dict[str, str]
 
 
-def index_folder(reader: ClipReader, model: Path, library: Path, out: Path, *, progress: bool = True) -> Indexed:
+def index_folder(reader: Reader, model: Path, library: Path, out: Path, *, progress: bool = True) -> Indexed:
     """Make an index, or renew the one that is there.
 
     Args:
@@ -82,7 +81,7 @@ def _videos(library: Path) -> list[Path]:
     return found
 
 
-def _earlier(out: Path, reader: ClipReader, library: Path) -> SearchIndex | None:
+def _earlier(out: Path, reader: Reader, library: Path) -> SearchIndex | None:
     """The index that is there, if it is of this model and this folder, which may have been moved."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
@@ -116,7 +115,7 @@ def _files(
 class _Work:
     """The readings at hand: of the index as it was, of runs that were broken off, and of this one."""
 
-    def __init__(self, out: Path, reader: ClipReader, before: Rows | None):
+    def __init__(self, out: Path, reader: Reader, before: Rows | None):
         self.num_read = 0
         self._reader = reader
         self._folder = out.with_name(f".{out.name}.kgclip-part")

@@ -57,7 +57,8 @@ def find_moments(query: MovementQuery, places: Places, spans: Spans) -> Matches:
     names, starts = np.unique(clips, return_index=True)
     found, showing, every = [], dict.fromkeys(query.movements, 0), 0
     seen = spans.items()
-    for name, start, end in zip(names.tolist(), starts, [*starts[1:], len(seen)], strict=True):
+    bounds = [*starts.tolist(), len(seen)]
+    for name, start, end in zip(names.tolist(), bounds, bounds[1:], strict=False):
         here = seen[start:end]
         shown = {item.movement for item in here}
         for m in shown:

@@ -45,10 +45,10 @@ def build_graph(
     Raises:
         KgclipError: usearch is not installed.
     """
-    graph = _graph(vectors.shape[1])
+    graph, known = _graph(vectors.shape[1]), np.empty(0, np.int64)
     if before is not None:
         graph.load(str(before))
-    known = np.sort(np.array(graph.keys, dtype=np.int64)) if before is not None else np.empty(0, np.int64)
+        known = np.asarray(graph.keys[:]).astype(np.int64)
     gone = np.setdiff1d(known, ids)
     if len(gone):
         graph.remove(gone.astype(np.uint64))

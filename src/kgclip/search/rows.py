@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +47,28 @@ class Reading:
     seen: tuple[Seen, ...]
 
 
+@runtime_checkable
+class Reader(Protocol):
+    """What reads clips for an index: :class:`kgclip.search.reading.ClipReader`."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What readings depend on, as plain JSON values: "model" and "pose"."""
+        ...
+
+    def vocabulary(self) -> dict[str, Any]:
+        """What can be asked of what it reads, as plain JSON values."""
+        ...
+
+    def read(self, path: Path) -> list[Reading]:
+        """The stretches of a clip, in order of time; raises KgclipError for a file that cannot be read."""
+        ...
+
+    def text_vector(self, text: str) -> Float32[np.ndarray, " F"]:
+        """The embedding of a text, at unit length."""
+        ...
+
+
 @dataclass(frozen=True)
 class Spans:
     """Movements seen in rows, in columns.
@@ -63,8 +85,8 @@ class Spans:
     end_s: Float64[np.ndarray, " S"]
     strength: Float64[np.ndarray, " S"]
 
-    def of(self, chosen: Bool[np.ndarray, " S"]) -> "Spans":
-        """Those chosen."""
+    def of(self, chosen: Bool[np.ndarray, " S"] | Int64[np.ndarray, " _"]) -> "Spans":
+        """Those chosen, by a mask or by their positions."""
         return Spans(*(column[chosen] for column in vars(self).values()))
 
     def items(self) -> list[Seen]:

@@ -12,8 +12,7 @@ from kgclip.search.index import SearchIndex
 from kgclip.search.moments import find_moments
 from kgclip.search.nearest import Found
 from kgclip.search.query import ActionQuery, ClipQuery, MovementQuery, TextQuery, parse_query
-from kgclip.search.reading import ClipReader
-from kgclip.search.rows import Seen
+from kgclip.search.rows import Reader, Seen
 
 Measure = Literal["strength", "probability", "cosine"]
 # Movements that are listed of a hit which was not found by them.
@@ -74,7 +73,7 @@ class Searcher:
         reader: gives what reads examples and texts, when a query needs it.
     """
 
-    def __init__(self, index: SearchIndex, reader: Callable[[], ClipReader]):
+    def __init__(self, index: SearchIndex, reader: Callable[[], Reader]):
         self.index, self._reader = index, reader
 
     def search(self, text: str, top: int = 10) -> Answer:
@@ -174,7 +173,7 @@ class Searcher:
             file, tuple(copies), start_s, end_s, *ranked, tuple(SeenMovement(movements[s[0]], *s[1:]) for s in seen)
         )
 
-    def _checked_reader(self) -> ClipReader:
+    def _checked_reader(self) -> Reader:
         reader = self._reader()
         self.index.check(reader.identity | {"pose": self.index.identity["pose"]})
         return reader
