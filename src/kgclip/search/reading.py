@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch.nn import functional as F
 
 from kgclip.data.clip import clip_id
@@ -19,7 +19,7 @@ from kgclip.pose.annotate import observe
 from kgclip.pose.keypoints import ClipPose
 from kgclip.search.rows import Reading, Seen
 from kgclip.video.decode import Video, open_video
-from kgclip.video.sampling import segment_indices
+from kgclip.video.sampling import segment_bounds, segment_indices
 
 # Frames of a stretch that a sketch has, and pixels along their sides.
 SKETCH_FRAMES, SKETCH_SIDE = 4, 8
@@ -67,15 +67,22 @@ class ClipReader:
         source = self.recognizer.pose
         pose = None if source is None else observe(clip_id(path.name), path, source)
         with open_video(path, threads=torch.get_num_threads()) as video:
-            count = max(1, round(video.duration_s / self._clip_s)) if self._clip_s else 1
-            indices = segment_indices(video.num_frames, count * self._frames).reshape(count, self._frames)
-            bounds = np.linspace(0, video.duration_s, count + 1).tolist()
+            wanted = max(1, round(video.duration_s / self._clip_s)) if self._clip_s else 1
+            starts, ends = segment_bounds(video.num_frames, min(wanted, video.num_frames))
+            bounds = [*video.times_s(starts).tolist(), video.duration_s]
             return [
-                self._stretch(video, rows, start_s, end_s, _part(pose, start_s, end_s, count))
-                for rows, start_s, end_s in zip(indices, bounds, bounds[1:], strict=False)
+                self._stretch(
+                    video,
+                    first + segment_indices(last - first, self._frames),
+                    (start_s, end_s),
+                    _part(pose, start_s, end_s, len(starts)),
+                )
+                for first, last, start_s, end_s in zip(starts.tolist(), ends.tolist(), bounds, bounds[1:], strict=False)
             ]
 
-    def _stretch(self, video: Video, rows: np.ndarray, start_s: float, end_s: float, pose: ClipPose | None) -> Reading:
+    def _stretch(
+        self, video: Video, rows: Int64[np.ndarray, " T"], stretch_s: tuple[float, float], pose: ClipPose | None
+    ) -> Reading:
         images, times = video.read(rows), tuple(video.times_s(rows).tolist())
         recognizer, model = self.recognizer, self.recognizer.model
         features = recognizer.encoder.encode(images).to(recognizer.device).float()
@@ -87,7 +94,7 @@ class ClipReader:
             spans = seen_spans(recognizer.checkpoint, read_windows(model, features), facts, pose)
             seen = tuple(Seen(m, s.start_s, s.end_s, s.strength) for m, found in spans.items() for s in found)
         vector = F.normalize(features.mean(dim=0), dim=0).cpu().numpy()
-        return Reading(start_s, end_s, vector, model.probability(score)[0].cpu().numpy(), sketch(images), seen)
+        return Reading(*stretch_s, vector, model.probability(score)[0].cpu().numpy(), sketch(images), seen)
 
     @torch.no_grad()
     def text_vector(self, text: str) -> Float32[np.ndarray, " F"]:

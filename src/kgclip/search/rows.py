@@ -1,7 +1,7 @@
 """The rows of an index: stretches of clips as a model read them, in columns."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -163,9 +163,9 @@ class Rows:
     def only(self, clips: Collection[str]) -> "Rows":
         """The rows of these clips, with their ids."""
         keep = np.array([clip in clips for clip in self.places.clips], dtype=bool)
-        places = Places(*(column[keep] for column in vars(self.places).values()))
+        places = Places(**{name: column[keep] for name, column in vars(self.places).items()})
         spans = self.spans.of(keep[self.spans.row])
-        spans = Spans((np.cumsum(keep) - 1)[spans.row], *list(vars(spans).values())[1:])
+        spans = replace(spans, row=(np.cumsum(keep) - 1)[spans.row])
         return Rows(places, self.vectors[keep], self.probability[keep], self.sketches[keep], spans)
 
     def save(self, folder: Path) -> None:
@@ -183,8 +183,8 @@ class Rows:
         Raises:
             KgclipError: a file is missing or damaged.
         """
-        tensors = [load_column(folder, name) for name in ("vectors", "probability", "sketches")]
-        return cls(Places.load(folder), *tensors, Spans.load(folder))
+        columns = {name: load_column(folder, name) for name in ("vectors", "probability", "sketches")}
+        return cls(Places.load(folder), spans=Spans.load(folder), **columns)
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
@@ -194,16 +194,14 @@ def joined(parts: Sequence[Rows]) -> Rows:
     lengths = [len(part.places.ids) for part in parts]
     starts = np.cumsum([0, *lengths])
     new = np.arange(next_id, next_id + int(starts[-1]) - len(first))
-    clips, start_s, end_s = (
-        np.concatenate([getattr(part.places, name) for part in parts]) for name in ("clips", "start_s", "end_s")
-    )
-    row, *rest = (np.concatenate([getattr(part.spans, name) for part in parts]) for name in vars(parts[0].spans))
-    row += np.repeat(starts[:-1], [len(part.spans.row) for part in parts])
+    places = {name: np.concatenate([vars(part.places)[name] for part in parts]) for name in vars(parts[0].places)}
+    spans = {name: np.concatenate([vars(part.spans)[name] for part in parts]) for name in vars(parts[0].spans)}
+    spans["row"] += np.repeat(starts[:-1], [len(part.spans.row) for part in parts])
     columns = ("vectors", "probability", "sketches")
     return Rows(
-        Places(np.concatenate([first, new]), clips, start_s, end_s),
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in columns),
-        Spans(row, *rest),
+        Places(**(places | {"ids": np.concatenate([first, new])})),
+        spans=Spans(**spans),
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns},
     )
 
 

@@ -152,7 +152,7 @@ class Searcher:
         """
         places, hits, taken = self.index.places, [], {but}
         for row, value in zip(*(column.tolist() for column in found), strict=True):
-            clip = places.clips[row]
+            clip = str(places.clips[row])
             if clip in taken:
                 continue
             if len(hits) == top:
