@@ -216,4 +216,6 @@ def load_column(folder: Path, name: str) -> np.ndarray:
         with safe_open(file, framework="np") as tensors:
             return tensors.get_tensor(name)
     except (SafetensorError, OSError) as error:
-        raise KgclipError(f"{file}: cannot be read ({error}); run `kgclip index` again into a new --out") from None
+        raise KgclipError(
+            f"{file}: cannot be read ({error}); if `kgclip index` renews it now, ask again, else make it again"
+        ) from None
