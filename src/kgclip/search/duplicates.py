@@ -86,7 +86,7 @@ def _compared(units: Float32[np.ndarray, "N P"]) -> Iterator[tuple[int, int, flo
 
 
 def _by_graph(units: Float32[np.ndarray, "N P"]) -> Iterator[tuple[int, int, float]]:
-    """The same of the nearest few of each row, nearly all of them."""
+    """The same among the nearest few of each row, as far as usearch finds them."""
     ids = np.arange(len(units))
     with tempfile.TemporaryDirectory() as folder:
         build_graph(units, ids, Path(folder) / "sketches.usearch")

@@ -76,7 +76,7 @@ class Graph:
         self._graph.view(str(path))
 
     def nearest(self, query: Float32[np.ndarray, " F"], count: int) -> Found:
-        """The nearest rows, nearly all of them (docs/search.md), at cosines rounded to bfloat16."""
+        """Nine in ten of the nearest rows (docs/search.md), by vectors rounded to bfloat16."""
         matches = self._graph.search(query, count)
         rows = np.searchsorted(self._ids, np.asarray(matches.keys).astype(np.int64))
         return rows, 1 - np.asarray(matches.distances, dtype=np.float32)
