@@ -174,27 +174,41 @@ def _recognizer_of_process(command: PredictCommand, actions: tuple[str, ...]) ->
 
 def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> "Recognizer":
     from kgclip.engine.checkpoint import choose_device
-    from kgclip.engine.encoder import load_encoder
     from kgclip.engine.predict import Recognizer
 
-    device = choose_device(command.device)
     if command.pose is not None and command.keypoints is not None:
         raise KgclipError("--keypoints: stand in place of an estimator; leave out --pose or --keypoints")
     if command.keypoints is not None and not command.keypoints.exists():
         raise KgclipError(f"--keypoints {command.keypoints}: no such file or folder; expected keypoints (docs/pose.md)")
-    if command.encoder is None and command.encoder_weights is not None:
-        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     if command.backbone is None:
-        encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
         pose = command.pose if command.keypoints is None else str(command.keypoints)
-        return Recognizer.from_pretrained(command.paths[0], encoder=encoder, pose=pose, device=device)
+        return trained_recognizer(command.paths[0], command.encoder, command.encoder_weights, pose, command.device)
     if not actions:
         raise KgclipError(f"--backbone {command.backbone}: knows no actions; name them with --actions")
     if command.pose is not None or command.keypoints is not None:
         raise KgclipError("--pose, --keypoints: are for a trained model; leave them out, or --backbone")
     if command.encoder is not None:
         raise KgclipError("--encoder: makes features for a trained model; leave out --backbone or --encoder")
-    return Recognizer.from_names(command.backbone, actions, device=device)
+    return Recognizer.from_names(command.backbone, actions, device=choose_device(command.device))
+
+
+def trained_recognizer(
+    model: Path, encoder: str | None, encoder_weights: Path | None, pose: str | None, device: str
+) -> "Recognizer":
+    """The recognizer of a model's folder, as the options of commands give it.
+
+    Raises:
+        KgclipError: a part of it cannot be loaded.
+    """
+    from kgclip.engine.checkpoint import choose_device
+    from kgclip.engine.encoder import load_encoder
+    from kgclip.engine.predict import Recognizer
+
+    device = choose_device(device)
+    if encoder is None and encoder_weights is not None:
+        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
+    own = load_encoder(encoder, encoder_weights) if encoder else None
+    return Recognizer.from_pretrained(model, encoder=own, pose=pose, device=device)
 
 
 def describe(result: "Explanation | dict[str, str]", top: int) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from tyro.conf import Positional
 
 from kgclip.cli.output import parse, say
-from kgclip.cli.predict import action_names
+from kgclip.cli.predict import action_names, trained_recognizer
 from kgclip.errors import KgclipError
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def watch(argv: Sequence[str]) -> int:
     for option, path in outputs.items():
         if path is not None:
             free_output(path, option)
-    recognizer = _recognizer(command)
+    recognizer = trained_recognizer(
+        command.model, command.encoder, command.encoder_weights, command.pose, command.device
+    )
     pose = open_film_pose(command.source, recognizer.pose)
     source = Interruptible()
     with source.catching(), ExitStack() as stack:
@@ -104,18 +106,6 @@ def watch(argv: Sequence[str]) -> int:
     if source.error is not None:
         raise source.error
     return 0
-
-
-def _recognizer(command: WatchCommand) -> "Recognizer":
-    from kgclip.engine.checkpoint import choose_device
-    from kgclip.engine.encoder import load_encoder
-    from kgclip.engine.predict import Recognizer
-
-    device = choose_device(command.device)
-    if command.encoder is None and command.encoder_weights is not None:
-        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
-    encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
-    return Recognizer.from_pretrained(command.model, encoder=encoder, pose=command.pose, device=device)
 
 
 def _frames(source: str, rate: float) -> "Iterator[StreamFrame]":

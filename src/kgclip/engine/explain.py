@@ -118,6 +118,27 @@ def explain(
     return replace(explanation, **{name: make(explanation) for name, make in words.items()})
 
 
+def seen_spans(
+    checkpoint: Checkpoint, windows: Windows, clip: ClipFacts, pose: ClipPose | None = None
+) -> dict[int, tuple[Span, ...]]:
+    """When each movement was seen, more than faintly, by its position among the model's; those never seen are left out.
+
+    Args:
+        checkpoint: the model.
+        windows, clip: what is read, and of which frames.
+        pose: of the clip, where the model read one: rules then decide on the movements that they know.
+    """
+    path = checkpoint.model.path
+    enough = (windows.shares >= path.seen_from).any(dim=0) & (windows.spread >= path.seen_from)
+    spans = {m: _spans(checkpoint.model, windows, clip, m) for m in enough.nonzero().flatten().tolist()}
+    if pose is not None:
+        rules = {m: rule for m, name in enumerate(checkpoint.movements) if (rule := read_by_rule(name)) is not None}
+        by_rule = zip(rules, spans_by_rule(pose, list(rules.values())), strict=True)
+        spans |= {m: found or () for m, found in by_rule}
+    seen = {m: tuple(span for span in found if span.strength >= SEEN) for m, found in spans.items()}
+    return {m: found for m, found in seen.items() if found}
+
+
 def _listed(model: KGCLIP, score: Score, order: Sequence[int]) -> list[int]:
     """The movements worth listing, those that add most to the first action first."""
     first, second = order[0], order[min(1, len(order) - 1)]

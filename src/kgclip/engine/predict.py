@@ -32,6 +32,9 @@ from kgclip.video.cut import VideoPath, video_at
 from kgclip.video.decode import DEFAULT_FPS
 from kgclip.video.frames import ClipFrames, read_clip
 
+# Backbones whose texts and frames were learned together, so that a text says what frames show.
+TEXT_KINDS = ("clip", "siglip")
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -286,7 +289,7 @@ def _named_checkpoint(backbone: str, actions: Sequence[str]) -> Checkpoint:
     if len(names) < 2:
         raise KgclipError(f"--actions: gives {len(names)} names, at least 2 are needed to choose between; add names")
     tower = load_backbone(backbone)
-    if tower.spec["kind"] not in ("clip", "siglip"):
+    if tower.spec["kind"] not in TEXT_KINDS:
         raise KgclipError(
             f"--backbone {backbone}: its text tower does not know what names mean; give a CLIP or SigLIP model"
         )
