@@ -19,7 +19,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from unittest import mock
 
-from kgclip.cli.main import COMMANDS, run, usage
+from kgclip.cli.main import COMMANDS, run
 from kgclip.errors import KgclipError
 from kgclip.files import free_output
 
@@ -32,16 +32,17 @@ PYTHON = {
     "Data": ("data.dataset.open_dataset", "data.dataset.DataSet", "data.features.FeatureFile"),
     "The model": ("models.kgclip.KGCLIP", "models.kgclip.Score"),
 }
-HELP_COLUMNS = "80"
+HELP_COLUMNS = "54"  # so that little is cut off on a phone
 _ROLE = re.compile(r":(?:class|meth|func|attr|mod):`[~!]?([^`]+)`")
 _LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 
 
 def command_line_page() -> str:
-    """The help of every command, under a heading each."""
-    parts = ["# Command line", "What `kgclip --help` and the help of each command print.", _fenced(usage())]
-    for name, (_, _, text) in COMMANDS.items():
-        parts += [f"## kgclip {name}", f"{text[0].upper()}{text[1:]}.", _fenced(_help(name))]
+    """A list of the commands, and what the help of each prints."""
+    rows = [f"- [`kgclip {name}`](#kgclip-{name.replace(' ', '-')}): {text}" for name, (_, _, text) in COMMANDS.items()]
+    parts = ["# Command line", "What each command says with `--help`.", "\n".join(rows)]
+    for name in COMMANDS:
+        parts += [f"## kgclip {name}", f"```text\n{_help(name).strip()}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -135,10 +136,6 @@ def _help(name: str) -> str:
         except SystemExit:
             return "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
     raise AssertionError(f"kgclip {name} --help did not end by itself")
-
-
-def _fenced(text: str) -> str:
-    return f"```text\n{text.strip()}\n```"
 
 
 if __name__ == "__main__":
