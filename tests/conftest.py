@@ -101,6 +101,16 @@ def clip_only_model(tiny_config: Callable[..., TrainConfig], tmp_path_factory: p
     return out
 
 
+@pytest.fixture(scope="session")
+def pose_model(
+    tiny_config: Callable[..., TrainConfig], figures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a model that reads pose too, by the figures' true keypoints."""
+    out = tmp_path_factory.mktemp("models") / "pose"
+    train(tiny_config(out, keypoints=figures / "keypoints.parquet"), show_progress=False)
+    return out
+
+
 @pytest.fixture
 def kg_checkpoint(kg_model: Path) -> Checkpoint:
     """The trained model, loaded."""

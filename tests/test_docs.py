@@ -1,12 +1,15 @@
 """The pages say what is so: their Python runs, and their commands and options exist."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
 from kgclip.cli.main import COMMANDS, run
+from kgclip.data.bridges.hake_states import STATES_93
+from tests.data.bridges.examples import write_examples
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -48,6 +51,8 @@ def test_the_python_of_a_page_runs(
 def commands() -> list[tuple[str, str]]:
     pages = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
     lines = [(page, line) for page in pages for block in blocks(page, "sh") for line in block.splitlines()]
+    # What torchrun starts is a command, too.
+    lines = [(page, re.sub(r"^torchrun .*-m kgclip", "kgclip", line)) for page, line in lines]
     return [(page, line) for page, line in lines if line.startswith("kgclip ")]
 
 
@@ -60,6 +65,33 @@ def test_the_commands_of_a_page_exist(page: str, line: str, capsys: pytest.Captu
     text = capsys.readouterr().out
     for option in (word.partition("=")[0] for word in words if word.startswith("--")):
         assert option in text, f"{page}: {line}"
+
+
+def test_the_commands_of_the_bridges_run(
+    kg_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    write_examples(tmp_path)
+    Path("model").symlink_to(kg_model)
+    lines = [line for block in blocks("docs/bridges.md", "sh") for line in block.splitlines() if line]
+    assert len(lines) == 17
+    for line in lines:
+        assert run(shlex.split(line)[1:]) == 0, f"{line}: {capsys.readouterr().err}"
+
+
+def test_the_page_of_bridges_has_the_states_of_hake():
+    page = (ROOT / "docs/bridges.md").read_text(encoding="utf-8")
+    for kind, states in STATES_93.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| {kind} |"))
+        _, _, mapped, left, _ = map(str.strip, row.split("|"))
+        pairs = {
+            name: ours
+            for group in mapped.split("; ")
+            for ours, names in [group.split(": ")]
+            for name in names.split(", ")
+        }
+        pairs |= dict.fromkeys(left.split(", "), None)
+        assert pairs == {name: ours for name, ours in states.items() if name != "no_interaction"}
 
 
 def prose(page: Path) -> str:

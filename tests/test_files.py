@@ -3,11 +3,13 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from kgclip.errors import KgclipError
 from kgclip.files import (
@@ -15,10 +17,12 @@ from kgclip.files import (
     atomic_path,
     digest,
     free_output,
+    load_tensors,
     lock,
     read_json,
     read_table,
     read_text,
+    save_tensors,
     write_json,
     write_table,
 )
@@ -55,6 +59,45 @@ def test_written_files_have_ordinary_permissions(tmp_path: Path):
     with atomic_path(tmp_path / "t") as temporary:
         temporary.write_text("x")
     assert (tmp_path / "t").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+KILLED = """
+import pathlib, sys, torch
+from kgclip.files import save_tensors
+print("begun", flush=True)
+save_tensors({"a": torch.zeros(2**25)}, pathlib.Path(sys.argv[1]))
+"""
+
+
+def test_weights_have_ordinary_permissions_and_no_nameless_remains(tmp_path: Path):
+    save_tensors({"a": torch.zeros(3)}, tmp_path / "t")
+    assert list(tmp_path.iterdir()) == [tmp_path / "t"]
+    write_json(tmp_path / "plain", 1)
+    assert (tmp_path / "t").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "x")], stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while len(list(tmp_path.iterdir())) < 4 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        process.kill()
+    remains = {path.name for path in tmp_path.iterdir()} - {"t", "plain", "x"}
+    assert all(name.startswith(f".x.kgclip-{process.pid}-") for name in remains)
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("pipe", "device", "."):
+        for read in (read_text, read_json, digest, load_tensors):
+            with pytest.raises(
+                KgclipError, match=r"is (a named pipe|a device|a folder), expected a file; check the path"
+            ):
+                read(tmp_path / name)
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 2**40)  # takes no room
+    with pytest.raises(
+        KgclipError, match=r"large: has 1,099,511,627,776 bytes, expected at most 268,435,456; split it"
+    ):
+        read_text(tmp_path / "large")
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path):

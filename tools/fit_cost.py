@@ -24,6 +24,7 @@ from experiments.tables import git
 from kgclip.data.clip import Clip
 from kgclip.data.dataset import open_dataset
 from kgclip.errors import KgclipError
+from kgclip.video.cut import file_of
 
 ACTIONS = 5
 
@@ -74,7 +75,7 @@ def measure(clips: Sequence[Clip], options: Options) -> Cost:
         for clip in clips:
             place = Path(folder) / "clips" / str(clip.action)
             place.mkdir(parents=True, exist_ok=True)
-            (place / clip.path.name).symlink_to(clip.path.resolve())
+            (place / clip.path.name).symlink_to(file_of(clip.path).resolve())
         words = [sys.executable, "-m", "kgclip", "fit", f"{folder}/clips", "--out", f"{folder}/out"]
         words += ["--backbone", options.backbone, *(() if options.pose is None else ("--pose", str(options.pose)))]
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()

@@ -5,6 +5,7 @@ docs/metrics.md defines it. Operations are in the evaluator's order: comparisons
 """
 
 import json
+import reprlib
 import sys
 import zipfile
 import zlib
@@ -24,11 +25,13 @@ from kgclip.data.annotation_files import clip_folders, frame_number
 from kgclip.data.tables import read_table
 from kgclip.errors import KgclipError
 from kgclip.kg.names import plain_name
+from kgclip.reading import open_regular, read_bytes
+from kgclip.visible import visible
 
 HUMAN_IOU, PART_IOU, STEPS, MAX_HUMANS, MAX_PROPOSALS = 0.5, 0.3, 10_000, 10, 5
 FRAME_INTERVAL = 5  # frames 1, 6, 11, … are scored
 VIDEO_FILE, PART_FILE = "pred_vid_result.json", "pred_part_result.json"
-MAX_BYTES = 2**30  # ten times a complete submission; a small zip file may claim to hold any size
+MAX_BYTES = 2**28  # twice a complete submission; a small zip file may claim to hold any size
 
 Box = tuple[float, float, float, float]
 
@@ -178,7 +181,7 @@ def _read_frames(folder: str) -> Frames:
         if not number or number in frames:
             raise KgclipError(f"{path}: is no img_<number>.json, or a second file for one frame; rename or remove it")
         if number % FRAME_INTERVAL == 1:
-            frames[number] = _humans(_parsed(path.read_bytes(), str(path)), str(path))
+            frames[number] = _humans(_parsed(read_bytes(path), str(path)), str(path))
     return frames
 
 
@@ -189,7 +192,7 @@ def read_submission(path: Path) -> Videos:
         KgclipError: it is no zip file, or a file in it is missing, broken or too large.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path, MAX_BYTES) as file, zipfile.ZipFile(file) as archive:
             actions, parts = (_member(archive, name, path) for name in (VIDEO_FILE, PART_FILE))
     except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
         raise KgclipError(f"{path}: cannot be read as a zip file ({error}); pack the submission again") from error
@@ -276,7 +279,7 @@ def _boxes(value: Any, place: str) -> list[Box]:
     boxes = value if isinstance(value, list) and all(isinstance(box, list) for box in value) else [value]
     for box in boxes:
         if not isinstance(box, list) or len(box) != 4 or not all(isinstance(x, int | float) for x in box):
-            raise KgclipError(f"{place}: {box!r} is no box; expected [x1, y1, x2, y2] in pixels")
+            raise KgclipError(f"{place}: {reprlib.repr(box)} is no box; expected [x1, y1, x2, y2] in pixels")
     return [(float(box[0]), float(box[1]), float(box[2]), float(box[3])) for box in boxes]
 
 
@@ -291,7 +294,7 @@ def main(submission: Positional[Path], annotations: Positional[Path], labels: Pa
     try:
         print(json.dumps(asdict(evaluate_submission(submission, annotations, labels))))
     except KgclipError as error:
-        print(f"psc: {error}", file=sys.stderr)
+        print(f"psc: {visible(str(error))}", file=sys.stderr)
         return 2
     return 0
 

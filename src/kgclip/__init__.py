@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kgclip.engine.checkpoint import load
+    from kgclip.engine.hub import load
     from kgclip.engine.predict import Recognizer
     from kgclip.kg.graph import KnowledgeGraph
     from kgclip.models.kgclip import KGCLIP
@@ -18,7 +18,7 @@ _HOMES = {
     "KGCLIP": "kgclip.models.kgclip",
     "KnowledgeGraph": "kgclip.kg.graph",
     "Recognizer": "kgclip.engine.predict",
-    "load": "kgclip.engine.checkpoint",
+    "load": "kgclip.engine.hub",
 }
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import ValidationError, convert
+
 from kgclip.data.splits import SplitOptions
 from kgclip.errors import KgclipError
 from kgclip.kg.build import MovementRule
@@ -178,17 +180,17 @@ def from_json(kind: Any, values: Any) -> Any:
     """The configuration of that type from JSON values.
 
     Raises:
-        KgclipError: a name that the type does not have, or one missing.
+        KgclipError: a name that the type does not have, one missing, or a value of another type.
     """
     if dataclasses.is_dataclass(kind):
         name, hints = getattr(kind, "__name__", "?"), typing.get_type_hints(kind)
+        if not isinstance(values, dict):
+            raise KgclipError(f"config: {name} is {type(values).__name__}, expected an object of its fields")
         unknown = sorted(set(values) - set(hints))
         if unknown:
             raise KgclipError(f"config: {name} has no field {unknown[0]!r}; it has {', '.join(hints)}")
         try:
             return kind(**{key: from_json(hints[key], value) for key, value in values.items()})  # pyright: ignore[reportCallIssue]
-        except TypeError as error:
+        except (TypeError, ValidationError) as error:
             raise KgclipError(f"config: {name}: {error}") from error
-    if values is not None and (kind is Path or Path in typing.get_args(kind)):
-        return Path(values)
-    return tuple(values) if isinstance(values, list) else values
+    return convert(values, kind, dec_hook=lambda _, value: Path(value))

@@ -9,5 +9,9 @@ class KgclipError(Exception):
     """
 
 
+class OneProcessError(KgclipError):
+    """What one of several processes alone has found, and says in place of the first."""
+
+
 class LeakageError(KgclipError):
     """A graph or a training set holds a clip that is about to be evaluated."""

@@ -17,11 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kgclip.errors import KgclipError
+from kgclip.reading import check_file, one_sentence, open_regular, parse_json, read_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _METADATA_KEY = b"kgclip"
+_MOST_UNPACKED, _ROWS_OF_A_BATCH = 2**30, 2**16
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -118,8 +120,8 @@ def _locked(file: Path, path: Path) -> int:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
+    """The SHA-256 of a file's bytes, in hex; KgclipError if it cannot be read."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -127,14 +129,14 @@ def read_text(path: Path) -> str:
     """Read UTF-8 text, with or without a byte order mark.
 
     Raises:
-        KgclipError: the file cannot be read or is not UTF-8.
+        KgclipError: the file cannot be read, is too large, or is not UTF-8.
     """
+    content = read_bytes(path)
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise KgclipError(f"{path}: cannot be read ({error.strerror})") from error
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise KgclipError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -149,9 +151,10 @@ def read_json(path: Path) -> Any:
     Raises:
         KgclipError: the file cannot be read or is not JSON.
     """
+    content = read_bytes(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(content)
+    except ValueError as error:
         raise KgclipError(f"{path}: cannot be read as JSON ({error}); restore the file") from error
 
 
@@ -161,14 +164,30 @@ def save_tensors(tensors: "Mapping[str, Tensor]", path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    with atomic_path(path) as temporary:
+    # In a folder of its own: safetensors writes beside its file under a name that would not be known as ours.
+    with atomic_path(path) as temporary, tempfile.TemporaryDirectory(prefix=_prefix(path), dir=path.parent) as folder:
+        whole = Path(folder, path.name)
         try:
-            save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, temporary)
+            save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, whole)
         except SafetensorError as error:
             number = re.search(r"os error (\d+)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
-        with temporary.open("rb+") as handle:
+        with whole.open("rb+") as handle:
             os.fsync(handle.fileno())
+        whole.replace(temporary)
+
+
+def load_tensors(path: Path) -> "dict[str, Tensor]":
+    """Read safetensors.
+
+    Raises:
+        KgclipError: the file is missing, no regular file, or damaged.
+    """
+    from safetensors.torch import load_file
+
+    check_file(path)
+    with one_sentence(path, "tensors in a safetensors file"):
+        return load_file(path)
 
 
 def write_table(table: pa.Table, path: Path, header: dict[str, Any]) -> None:
@@ -179,38 +198,62 @@ def write_table(table: pa.Table, path: Path, header: dict[str, Any]) -> None:
 
 
 def read_table(
-    path: Path, content: str, version: int, *, most_rows: int = 100_000_000
+    path: Path, content: str, version: int, *, most_rows: int = 20_000_000
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Read a table written by ``write_table`` and its header, whose ``content`` and ``version`` must be these.
 
+    Columns of strings come as dictionaries, as they lie in the file: a string that a million rows repeat stays one.
+
     Raises:
-        KgclipError: the file is missing, damaged, not written by kgclip, of other content or of a newer version, or has
-            more than ``most_rows``, by which a small file can fill the memory.
+        KgclipError: the file is missing, damaged, not written by kgclip, of other content or of a newer version, or
+            would fill the memory: it has more than ``most_rows``, or unpacks to more than ``_MOST_UNPACKED``.
     """
-    if not path.is_file():
+    if not path.exists():
         raise KgclipError(f"{path}: no such file; expected a kgclip {content} in Parquet")
+    check_file(path)
     try:
-        num_rows = pq.read_metadata(path).num_rows
-        if num_rows > most_rows:
-            raise KgclipError(f"{path}: has {num_rows:,} rows; a {content} of at most {most_rows:,} can be read")
-        table = pq.read_table(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        with pq.ParquetFile(path) as file:
+            strings = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+        with pq.ParquetFile(path, read_dictionary=strings, page_checksum_verification=True) as file:
+            table = _read_batches(path, file, content, most_rows)
+    except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise KgclipError(f"{path}: not a readable Parquet file ({reason}); write it again or restore it") from error
     metadata = (table.schema.metadata or {}).get(_METADATA_KEY)
     try:
-        header = json.loads(metadata) if metadata is not None else None
-    except (ValueError, RecursionError) as error:
+        header = parse_json(metadata) if metadata is not None else None
+    except ValueError as error:
         raise KgclipError(f"{path}: its kgclip metadata is damaged; write it again or restore it") from error
     if not isinstance(header, dict) or header.get("content") != content:
         found = f"kgclip {header['content']}" if isinstance(header, dict) and "content" in header else "other Parquet"
-        raise KgclipError(f"{path}: holds {found}, expected a kgclip {content}; check the path")
+        raise KgclipError(f"{path}: holds {found[:80]}, expected a kgclip {content}; check the path")
     if header.get("version") != version:
         raise KgclipError(
-            f"{path}: {content} format version {header.get('version')}, this kgclip reads {version}; "
+            f"{path}: {content} format version {str(header.get('version'))[:20]}, this kgclip reads {version}; "
             "build the file again with this kgclip"
         )
     return table, header
+
+
+def _read_batches(path: Path, file: pq.ParquetFile, content: str, most_rows: int) -> pa.Table:
+    """All rows, or none where they would fill the memory, as the header says of rows and reading of the rest."""
+    # Nothing is asked of single columns: pyarrow ends the process where their damaged metadata contradict themselves.
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    rows = max(file.metadata.num_rows, sum(group.num_rows for group in groups))
+    if rows > most_rows:
+        raise KgclipError(f"{path}: has {rows:,} rows; a {content} of at most {most_rows:,} can be read")
+    num_bytes = sum(max(group.total_byte_size, 0) for group in groups)
+    batches: list[pa.RecordBatch] = []
+    if num_bytes <= _MOST_UNPACKED:
+        num_bytes = 0
+        for batch in file.iter_batches(_ROWS_OF_A_BATCH, use_threads=False):
+            num_bytes += batch.nbytes
+            if num_bytes > _MOST_UNPACKED:
+                break
+            batches.append(batch)
+    if num_bytes > _MOST_UNPACKED:
+        raise KgclipError(f"{path}: unpacks to more than {_MOST_UNPACKED:,} bytes, as no {content} does; leave it out")
+    return pa.Table.from_batches(batches, file.schema_arrow)
 
 
 @contextmanager

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from kgclip.data.check import check_dataset
 from kgclip.data.dataset import open_dataset
 from kgclip.errors import KgclipError
+from kgclip.kg.inspect import Finding
 from kgclip.video.decode import VideoInfo
 
 ONE_SECOND = VideoInfo(num_frames=10, duration_s=1.0, fps=10.0, width=64, height=48, rotation_deg=0)
@@ -40,6 +42,26 @@ def test_videos_that_cannot_be_read(sound):
     assert check(sound) == {
         ("error", "unreadable-video"): f"1 clip that cannot be read as videos: {sound}/lunge/b.mp4: is empty"
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "message"),
+    [
+        ({"width": 7680, "height": 4320}, "large-frames", "of frames above Full HD, scaled down as they are read"),
+        ({"width": 640, "height": 20}, "odd-aspect", "of which only a square in the middle is seen"),
+        ({"num_frames": 200_000}, "long-clip", "of more frames than a clip of one action has; cut them"),
+        ({"fps": 90_000.0}, "odd-rate", "whose times are those of no camera; write them again"),
+    ],
+)
+def test_unreasonable_sizes_are_warned_of(sound, changes, rule, message):
+    odd = replace(ONE_SECOND, **changes)
+    findings = check_dataset(
+        open_dataset(sound), decode=lambda path: odd if path.name == "a.mp4" else ONE_SECOND, progress=False
+    )
+    found = [finding for finding in findings if finding.rule != "unknown-source"]
+    assert [(finding.severity, finding.rule) for finding in found] == [("warning", rule)]
+    assert "lunge/a" in found[0].message
+    assert message in found[0].message
 
 
 def test_without_decoding(sound):
@@ -193,3 +215,31 @@ def test_files_of_macos_are_noted(sound, videos):
             "foreign-file",
         ): "2 files that macOS puts into archives, which are passed over: __MACOSX, lunge/._a.mp4"
     }
+
+
+def test_clips_that_are_cut_by_time(sound):
+    (sound / "clips.csv").write_text(
+        "video,label,start,end\nlunge/a.mp4,x,0,1.4\nlunge/a.mp4,x,1.2,2.2\nlunge/b.mp4,x,0,2\nlunge/b.mp4,y,1,2\n"
+        "lunge/a.mp4,y,5,6\nlunge/gone.mp4,y,0,1\n"
+    )
+    # Of each cut, one second can be read.
+    assert check_dataset(open_dataset(sound / "clips.csv"), decode=lambda cut: ONE_SECOND, progress=False) == [
+        Finding("error", "missing-video", f"1 clip whose video is missing: {sound}/lunge/gone.mp4#t=0,1"),
+        Finding(
+            "error",
+            "interval-beyond-end",
+            "1 clip cut beyond the end of the film: lunge/b@0.000-2.000 (its film ends after 1 s)",
+        ),
+        Finding(
+            "warning",
+            "overlapping-intervals",
+            "1 pair of clips of two actions that share frames: lunge/b@0.000-2.000 and lunge/b@1.000-2.000",
+        ),
+    ]
+
+
+def test_equal_files_cut_at_equal_times(sound):
+    (sound / "lunge/b.mp4").write_bytes((sound / "lunge/a.mp4").read_bytes())
+    (sound / "clips.csv").write_text("video,label,start,end\nlunge/a.mp4,x,0,1\nlunge/a.mp4,x,1,2\nlunge/b.mp4,x,0,1\n")
+    (finding,) = check_dataset(open_dataset(sound / "clips.csv"), decode=None)
+    assert finding.message == "1 group of equal files: lunge/a@0.000-1.000 = lunge/b@0.000-1.000"

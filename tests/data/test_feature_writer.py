@@ -1,4 +1,6 @@
+import copy
 import json
+import random
 import tracemalloc
 
 import numpy as np
@@ -12,6 +14,7 @@ from kgclip.data.feature_writer import FeatureWriter, write_features
 from kgclip.data.features import FeatureFile
 from kgclip.errors import KgclipError
 from kgclip.identity import Identity
+from tests.mutations import damaged_bytes, damaged_json, outcomes
 
 RESNET = Identity(name="resnet", weights="ab" * 32, preprocessing="224 px")
 
@@ -155,7 +158,7 @@ def test_files_that_hold_no_features(tmp_path):
     ("change", "message"),
     [
         ({"encoder": "resnet"}, "its metadata are not those of a feature file"),
-        ({"encoder": '{"name": "resnet"}'}, r"its metadata are not those of a feature file \('weights'\)"),
+        ({"encoder": '{"name": "resnet"}'}, r"its metadata are not those of a feature file \(KeyError: 'weights'\)"),
         ({"clips": '[["a", 3]]'}, "has 2 rows of features, its clips 3; write the features again"),
     ],
 )
@@ -226,3 +229,32 @@ def test_features_of_another_encoder_or_width_are_refused(tmp_path):
         features.check_encoder(other, 5)
     with pytest.raises(KgclipError, match="has 5 features a frame, the model takes 7; name the backbone features:5"):
         features.check_encoder(RESNET, 7)
+
+
+def test_damaged_feature_files_are_one_sentence(tmp_path):
+    path = tmp_path / "f.safetensors"
+    write_features(path, [("a", *clip(2)), ("b", *clip(3))], encoder=RESNET)
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+
+    def attempt(rng: random.Random) -> None:
+        changed = copy.deepcopy(header)
+        if rng.random() < 0.5:
+            key = rng.choice(["encoder", "clips", "skipped"])
+            changed["__metadata__"][key] = json.dumps(damaged_json(json.loads(changed["__metadata__"][key]), rng))
+        else:
+            changed = damaged_json(changed, rng)
+        text = json.dumps(changed).encode()
+        text += b" " * (-len(text) % 8)
+        content = len(text).to_bytes(8, "little") + text + whole[8 + length :]
+        path.write_bytes(damaged_bytes(whole, rng) if rng.random() < 0.3 else content)
+        file = FeatureFile(path)
+        for name in file.clips:
+            features, indices = file[name]
+            assert len(features) == len(indices)
+        file.check_encoder(None, file.feature_dim)
+
+    refused, others = outcomes(500, attempt)
+    assert others == []
+    assert refused > 200

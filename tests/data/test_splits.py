@@ -247,7 +247,8 @@ def test_split_written_by_hand(tmp_path):
     ("content", "message"),
     [
         ("{", "is no split in JSON"),
-        (b"\xff", "is no split in JSON"),
+        (b"\xff", "not UTF-8 text"),
+        ("[" * 1_000_000, "is no split in JSON (nested too deeply)".replace("(", r"\(").replace(")", r"\)")),
         ("[1]", "is no split; expected an object with the lists train, val and test"),
         ('{"test": []}', "is no split; expected an object"),
         ('{"train": "a"}', "train is no list of clip ids"),

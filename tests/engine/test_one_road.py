@@ -54,7 +54,7 @@ def test_prediction_evaluation_and_features_agree(kg_checkpoint: Checkpoint, mix
     _, of_features = evaluate(checkpoint, by_features)
     recognizer = Recognizer(checkpoint)
     for i, path in enumerate(by_pixels.paths):
-        scores = {row["action"]: row["score"] for row in recognizer.predict(path, top=24)["actions"]}
+        scores = {row.action: row.score for row in recognizer.predict(path).actions}
         predicted = torch.tensor([scores[action] for action in checkpoint.actions])
         for others in (of_pixels.total[i], of_features.total[i]):
             torch.testing.assert_close(predicted, others.cpu(), atol=2e-5, rtol=0)

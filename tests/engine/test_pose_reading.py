@@ -1,5 +1,7 @@
 """What rules read from a clip's pose: spans in presentation time, joints, and what cannot be told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,7 +70,7 @@ def test_of_unsure_joints_nothing_is_told_but_what_was_seen():
 def test_nobody_seen_tells_nothing():
     nobody = ClipPose(np.arange(3, dtype=np.int32), np.arange(3) / FPS, 100, 160, ())
     assert spans_by_rule(nobody, [RAISE]) == [None]
-    assert drawn_joints(nobody, 3, FPS) is None
+    assert drawn_joints(nobody) is None
 
 
 @pytest.mark.parametrize("name", ["left hand hold barbell", "head nod", "left arm juggle", "tail wag"])
@@ -82,14 +84,33 @@ def test_rules_read_these_and_know_their_joints():
     assert joints_of(RAISE) == ("left shoulder", "left elbow", "left wrist")
 
 
-def test_joints_are_drawn_in_every_frame_between_those_observed():
+def drawn_positions(person: dict) -> np.ndarray:
+    return np.cumsum(person["frames"], axis=0).reshape(-1, 17, 3)
+
+
+def test_the_joints_of_everybody_are_drawn_the_subjects_first():
     keypoints = raised()
-    drawn = drawn_joints(clip(keypoints, 4), 60, FPS)
+    pose = clip(keypoints, 4)
+    other = Track(np.arange(3, 9), keypoints[12:36:4] + np.array([30, 0, 0], np.float32))
+    drawn = drawn_joints(replace(pose, tracks=(*pose.tracks, other)))
     assert drawn is not None
-    frames = np.cumsum(drawn["frames"], axis=0).reshape(60, 17, 3)
-    np.testing.assert_allclose(frames[::4, :, 0], keypoints[::4, :, 0] / 100 * 1000, atol=1)
-    np.testing.assert_allclose(frames[::4, :, 1], keypoints[::4, :, 1] / 160 * 1000, atol=1)
-    assert (frames[..., 2][:57] == 8).all()
-    halfway = (keypoints[16, WRISTS[0], 1] + keypoints[20, WRISTS[0], 1]) / 2 / 160 * 1000
-    assert frames[18, WRISTS[0], 1] == pytest.approx(halfway, abs=1)
-    assert drawn_joints(clip(keypoints), 401, FPS) is None
+    subject, second = drawn["people"]
+    assert subject["times_s"] == pytest.approx(pose.time_s, abs=1e-3)
+    np.testing.assert_allclose(drawn_positions(subject)[:, :, 0], keypoints[::4, :, 0] / 100 * 1000, atol=1)
+    np.testing.assert_allclose(drawn_positions(subject)[:, :, 1], keypoints[::4, :, 1] / 160 * 1000, atol=1)
+    assert (drawn_positions(subject)[..., 2] == 8).all()
+    every = [0, 2, 4, 5]  # of others fewer, and the last
+    assert second["times_s"] == pytest.approx(pose.time_s[3:9][every], abs=1e-3)
+    np.testing.assert_allclose(drawn_positions(second)[:, :, 0], other.keypoints[every, :, 0] / 100 * 1000, atol=1)
+
+
+def test_of_frames_that_follow_closely_every_fourth_is_drawn_and_of_crowds_those_there_is_room_for():
+    pose = clip(standing(60))
+    drawn = drawn_joints(pose)
+    assert drawn is not None
+    assert drawn["people"][0]["times_s"] == pytest.approx([*np.arange(0, 60, 4) / FPS, 59 / FPS], abs=1e-3)
+    long = clip(standing(720))
+    crowd = drawn_joints(replace(long, tracks=long.tracks * 3))
+    assert crowd is not None
+    assert len(crowd["people"]) == 1
+    assert drawn_joints(clip(standing(1200))) is None

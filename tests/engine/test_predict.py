@@ -10,6 +10,7 @@ import torch
 from kgclip.config import TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, evaluate, open_evaluation
+from kgclip.engine.explanation import Explanation
 from kgclip.engine.metrics import area_under_risk_coverage, expected_calibration_error
 from kgclip.engine.predict import Recognizer, find_videos
 from kgclip.engine.train import train
@@ -62,16 +63,15 @@ def test_a_file_is_ranked_as_in_evaluation(kg_checkpoint: Checkpoint, evaluation
     _, score = evaluate(kg_checkpoint, evaluation)
     recognizer = Recognizer.from_pretrained(kg_model)
     for i in range(3):
-        result = recognizer.predict(evaluation.paths[i], top=24)
-        for row in result["actions"]:
-            k = kg_checkpoint.actions.index(row["action"])
-            assert row["score"] == pytest.approx(score.total[i, k].item(), abs=2e-2)
-        probabilities = [row["probability"] for row in result["actions"]]
+        result = recognizer.predict(evaluation.paths[i])
+        for row in result.actions:
+            k = kg_checkpoint.actions.index(row.action)
+            assert row.score == pytest.approx(score.total[i, k].item(), abs=2e-2)
+        probabilities = [row.probability for row in result.actions]
         assert sum(probabilities) == pytest.approx(1, abs=1e-4)
         assert probabilities == sorted(probabilities, reverse=True)
-        assert all(row["share"] > row["average"] for row in result["movements"])
-        assert all(row["definition"] > 0 for row in result["triplets"])
-        contributions = [row["contribution"] for row in result["triplets"]]
+        assert all(row["definition"] > 0 for row in result.triplets())
+        contributions = [row["contribution"] for row in result.triplets()]
         assert contributions == sorted(contributions, reverse=True)
 
 
@@ -84,24 +84,24 @@ def test_frames_decoded_before_and_by_several_threads_give_the_same(kg_model: Pa
 
 def test_candidates_are_limited_to_the_chosen_actions(kg_model: Path, evaluation: Evaluation):
     recognizer = Recognizer.from_pretrained(kg_model)
-    whole = {row["action"]: row for row in recognizer.predict(evaluation.paths[0], top=24)["actions"]}
+    whole = {row.action: row for row in recognizer.predict(evaluation.paths[0]).actions}
     chosen = recognizer.checkpoint.actions[3:6]
-    rows = recognizer.predict(evaluation.paths[0], actions=chosen)["actions"]
-    assert {row["action"] for row in rows} == set(chosen)
-    assert sum(row["probability"] for row in rows) == pytest.approx(1, abs=1e-5)
-    assert all(row["score"] == pytest.approx(whole[row["action"]]["score"]) for row in rows)
+    rows = recognizer.predict(evaluation.paths[0], actions=chosen).actions
+    assert {row.action for row in rows} == set(chosen)
+    assert sum(row.probability for row in rows) == pytest.approx(1, abs=1e-5)
+    assert all(row.score == pytest.approx(whole[row.action].score) for row in rows)
     with pytest.raises(KgclipError, match="--actions flying: is no action of the model, which knows"):
         recognizer.predict(evaluation.paths[0], actions=["flying"])
     spelled = [name.replace(" ", "_").upper() for name in chosen]
-    assert {row["action"] for row in recognizer.predict(evaluation.paths[0], actions=spelled)["actions"]} == set(chosen)
+    assert {row.action for row in recognizer.predict(evaluation.paths[0], actions=spelled).actions} == set(chosen)
     with pytest.raises(KgclipError, match=f"did you mean {chosen[0]!r}"):
         recognizer.predict(evaluation.paths[0], actions=[chosen[0][:-1]])
 
 
 def test_without_movements_nothing_is_seen(clip_only_model: Path, evaluation: Evaluation):
     result = Recognizer.from_pretrained(clip_only_model).predict(evaluation.paths[0])
-    assert (result["movements"], result["triplets"]) == ([], [])
-    assert all(row["s_tri"] is None and row["s_path"] is None for row in result["actions"])
+    assert (result.movements, result.triplets()) == ((), [])
+    assert all(row.s_tri is None and row.s_path is None for row in result.actions)
 
 
 def test_an_action_by_definition_alone_is_a_candidate(
@@ -112,10 +112,10 @@ def test_an_action_by_definition_alone_is_a_candidate(
     checkpoint = train(tiny_config(tmp_path / "m", definitions=file), show_progress=False)
     assert "juggling" in checkpoint.actions
     assert len(checkpoint.actions) == 25
-    rows = Recognizer(checkpoint).predict(evaluation.paths[0], top=25)["actions"]
-    juggling = next(row for row in rows if row["action"] == "juggling")
-    assert juggling["s_mm"] is juggling["s_tri"] is None
-    assert juggling["s_path"] is not None
+    rows = Recognizer(checkpoint).predict(evaluation.paths[0]).actions
+    juggling = next(row for row in rows if row.action == "juggling")
+    assert juggling.s_mm is juggling.s_tri is None
+    assert juggling.s_path is not None
     loaded = Checkpoint.load(tmp_path / "m")
     assert loaded.model.path.defined.nonzero().tolist() == [[loaded.actions.index("juggling")]]
 
@@ -132,5 +132,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_rest(kg_model: Path, evalu
     (tmp_path / "b.mp4").write_bytes(evaluation.paths[0].read_bytes())
     assert list(find_videos([tmp_path])) == [tmp_path / "a.mp4", tmp_path / "b.mp4"]
     first, second = Recognizer.from_pretrained(kg_model).predict_many([tmp_path])
+    assert isinstance(first, dict)
     assert set(first) == {"file", "error"}
-    assert second["actions"]
+    assert isinstance(second, Explanation)
+    assert second.actions

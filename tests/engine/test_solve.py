@@ -1,15 +1,22 @@
 """Solving a model: definitions from clips, completed labels, actions known by definition, calibration."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from kgclip.config import TrainConfig
+from kgclip.data.features import FeatureFile
+from kgclip.engine.frames import RunFrames
 from kgclip.engine.metrics import fit_temperature, top_k
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.solve import PRIOR_CLIPS, PRIOR_TEMPERATURE, SolvedModel, solve
+from kgclip.engine.train import train
 from kgclip.engine.unknown import rates_at
+from kgclip.models import fit_head, sums
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.completion import complete_labels
 from kgclip.models.gradient import GradientHead, HeadOptions
@@ -259,3 +266,20 @@ def test_labels_are_completed_by_poses_too():
     assert right(poses()) > 0.7 > right(None) + 0.2
     nobody = torch.full((N, 5), torch.nan)
     assert right(nobody) == right(None)
+
+
+def test_features_of_many_clips_are_read_as_they_are_needed(
+    tiny_config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fit_head, "MOST_PHASES", 1)
+    whole = train(tiny_config(tmp_path / "whole"), show_progress=False)
+    monkeypatch.setattr(fit_head, "MOST_ROWS", 20)
+    monkeypatch.setattr(sums, "BATCH", 16)
+    # Nothing reads the features of all clips at once.
+    monkeypatch.setattr(RunFrames, "embeddings", None)
+    parts = train(tiny_config(tmp_path / "parts"), show_progress=False)
+    assert parts.summary["left_out_top1"] == pytest.approx(whole.summary["left_out_top1"], abs=1e-3)
+    features = FeatureFile(tiny_config(tmp_path).features)
+    new = torch.stack([features[clip][0] for clip in features.clips[:8]]).float()
+    score, expected = parts.model(new), whole.model(new)
+    torch.testing.assert_close(score.total, expected.total, rtol=1e-2, atol=1e-2)

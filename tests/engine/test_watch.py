@@ -12,6 +12,7 @@ import pytest
 from kgclip.engine.encoder import FrameEncoder
 from kgclip.engine.film_pose import POSE_RATE, PosedFrame, pose_between, with_people
 from kgclip.engine.predict import Recognizer
+from kgclip.engine.views import view_box, view_of
 from kgclip.engine.watch import Shown, Watcher, WatchOptions
 from kgclip.errors import KgclipError
 from kgclip.pose.keypoints import ClipPose, Track
@@ -64,7 +65,7 @@ def test_spans_are_what_prediction_says_of_their_windows(recognizer: Recognizer,
         )
     assert all(before.end_s <= after.start_s for before, after in itertools.pairwise(spans))
     values = spans[0].to_json()
-    assert set(values) == {"start_s", "end_s", "action", "probability", "window_s", "movements", "reasons"}
+    assert set(values) == {"start_s", "end_s", "action", "probability", "window_s", "movements", "reasons", "person"}
 
 
 def test_each_frame_is_encoded_and_posed_once(recognizer: Recognizer, film: list[PosedFrame]):
@@ -122,10 +123,10 @@ def test_every_frame_is_shown_once_with_what_was_read_around_it(recognizer: Reco
     assert [frame.time_s for frame in shown] == [frame.time_s for frame in film]
     for span in spans:
         middle = (span.start_s + span.end_s) / 2
-        assert min(shown, key=lambda frame: abs(frame.time_s - middle)).action == span.action
+        assert min(shown, key=lambda frame: abs(frame.time_s - middle)).labels[0].action == span.action
         assert span.picture is not None
     outside = [f for f in shown if not any(s.start_s <= f.time_s < s.end_s for s in spans)]
-    assert len([f for f in outside if f.action is None]) >= len(outside) - 2 * len(spans)
+    assert len([f for f in outside if not f.labels]) >= len(outside) - 2 * len(spans)
 
 
 def test_memory_does_not_grow_with_the_film(recognizer: Recognizer):
@@ -149,6 +150,63 @@ def test_memory_does_not_grow_with_the_film(recognizer: Recognizer):
     assert resident() - before < 100e6
 
 
+def two_people(film: list[PosedFrame], leaves_s: float = 9.0) -> list[PosedFrame]:
+    """Two clips of the film side by side, a person in each; the second one leaves."""
+    joints = np.random.default_rng(1).uniform(20, 44, (17, 3)).astype(np.float32)
+    joints[:, 2] = 0.9
+    both = np.stack([joints, joints + np.array([64, 0, 0], np.float32)])
+    return [
+        PosedFrame(
+            np.concatenate([one.image, other.image], axis=1), one.time_s, both[: 2 if one.time_s < leaves_s else 1]
+        )
+        for one, other in zip(film[:32], film[32:], strict=True)
+    ]
+
+
+def test_of_several_people_each_has_a_row_read_from_what_is_around_them(recognizer: Recognizer, film: list[PosedFrame]):
+    always = replace(OPTIONS, enter=0.0, leave=0.0)
+    shown: list[Shown] = []
+    watcher = Watcher(recognizer, always, posed=True, rate=8.0, pictures=True, show=shown.append)
+    spans = list(watcher.spans(two_people(film)))
+    assert {span.person for span in spans} == {1, 2}
+    for person in (1, 2):
+        own = sorted((span for span in spans if span.person == person), key=lambda span: span.start_s)
+        assert (own[0].start_s, own[-1].end_s) == (0.0, pytest.approx(4.0, abs=0.2))
+        assert all(before.end_s <= after.start_s for before, after in itertools.pairwise(own))
+    for span in spans:
+        frames = [f for f in two_people(film) if span.window_s[0] <= f.time_s < span.window_s[1]][::2]
+        boxes = [view_box(f.people[span.person - 1], 128, 64) for f in frames if f.people is not None and span.person]
+        views = np.stack([view_of(f.image, box) for f, box in zip(frames, boxes, strict=True)])
+        alone = recognizer.predict_frames("film", views, [f.time_s for f in frames])
+        assert alone.actions[0].action == span.action
+        assert alone.actions[0].probability == pytest.approx(span.probability, abs=1e-5)
+        assert span.picture is not None
+        assert span.picture.shape[1] < 128
+    assert {tuple(label.person for label in frame.labels) for frame in shown} == {(1, 2)}
+    (subject,) = {s.person for s in Watcher(recognizer, replace(always, people=1), posed=True).spans(two_people(film))}
+    assert subject is None
+
+
+def test_who_leaves_has_no_row_any_more(recognizer: Recognizer, film: list[PosedFrame]):
+    always = replace(OPTIONS, enter=0.0, leave=0.0)
+    spans = list(Watcher(recognizer, always, posed=True, rate=8.0).spans(two_people(film, leaves_s=1.5)))
+    assert max(span.end_s for span in spans if span.person == 2) <= 2.1
+    assert max(span.end_s for span in spans if span.person == 1) == pytest.approx(4.0, abs=0.2)
+
+
+def test_a_view_is_a_part_of_the_frame_with_the_person_in_it():
+    pose = np.zeros((17, 3), np.float32)
+    pose[5], pose[11] = (90, 20, 0.9), (100, 40, 0.9)
+    left, top, right, bottom = view_box(pose, 120, 80)
+    assert (right - left, bottom - top) == (40, 30)  # 1.5 times the 20 pixels of its height, 4 to 3
+    assert left <= 90 < 100 <= right <= 120
+    assert 0 <= top <= 20 < 40 <= bottom
+    assert view_of(np.zeros((80, 120, 3), np.uint8), (left, top, right, bottom)).shape == (80, 106, 3)
+    assert view_of(np.zeros((512, 768, 3), np.uint8), (0, 0, 40, 30)).shape == (256, 341, 3)
+    left, top, right, bottom = view_box(pose * np.array([1, 40, 1], np.float32), 120, 1600)
+    assert (right - left, bottom - top) == (90, 1200)  # of a narrow frame, its shape
+
+
 def test_of_a_films_keypoints_a_window_has_its_own():
     time_s = np.arange(10) / 10
     still, moving = (np.full((10, 17, 3), 5.0, np.float32) for _ in range(2))
@@ -159,8 +217,12 @@ def test_of_a_films_keypoints_a_window_has_its_own():
     pose = ClipPose(np.arange(10, dtype=np.int32), time_s, 64, 64, tracks)
     part = pose_between(pose, 0.2, 0.6)
     assert part is not None
-    np.testing.assert_allclose(part.time_s, time_s[2:6])
-    assert [track.rows.tolist() for track in part.tracks] == [[0, 1, 2, 3], [0, 1, 2]]
+    np.testing.assert_allclose(part.pose.time_s, time_s[2:6])
+    assert [track.rows.tolist() for track in part.pose.tracks] == [[0, 1, 2, 3], [0, 1, 2]]
+    assert part.numbers == (2, 1)
+    assert [len(track.rows) for track in part.of(1).tracks] == [3, 4]
+    assert part.lasting(4) == (2, 1)
+    assert part.lasting(1) == (2,)
     assert pose_between(pose, 2.0, 3.0) is None
 
 
@@ -170,6 +232,7 @@ def test_of_a_films_keypoints_a_window_has_its_own():
         (WatchOptions(window_s=0.0), "--window-s 0"),
         (WatchOptions(step_s=9.0), "--step-s 9"),
         (WatchOptions(enter=0.2, leave=0.5), "leave ≤ enter"),
+        (WatchOptions(people=0), "--people 0"),
         (WatchOptions(actions=("fly",)), "fly: is no action of the model"),
     ],
 )

@@ -16,10 +16,10 @@ from kgclip.models.closed_form import (
     HeadShape,
     Solution,
     SolvedTargets,
-    fit_closed_form,
     powered_statistics,
     statistics_scales,
 )
+from kgclip.models.fit_head import fit_closed_form
 from kgclip.models.pooling import frame_statistics, phases
 from kgclip.models.ridge import PENALTY
 

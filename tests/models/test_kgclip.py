@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from kgclip.engine.predict import Recognizer
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import build_backbone
-from kgclip.models.closed_form import SolvedTargets, fit_closed_form
+from kgclip.models.closed_form import SolvedTargets
 from kgclip.models.evidence import PathEvidence
+from kgclip.models.fit_head import fit_closed_form
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import KGCLIP, Score, embed_texts, frame_embeddings, unsolved_model
 
@@ -194,17 +195,17 @@ def test_a_recognizer_of_names_alone(clip_folder: Path):
     recognizer = Recognizer.from_names(str(clip_folder), [*NAMES, NAMES[0]])
     assert recognizer.checkpoint.actions == tuple(NAMES)
     images = np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3), dtype=np.uint8)
-    result = recognizer.predict_frames("clip.mp4", images, [0.0, 0.5, 1.0], top=4)
-    assert (result["movements"], result["triplets"]) == ([], [])
+    result = recognizer.predict_frames("clip.mp4", images, [0.0, 0.5, 1.0])
+    assert (result.movements, result.triplets()) == ((), [])
     backbone = recognizer.model.backbone
     with torch.no_grad():
         clip = recognizer.encoder.encode(images).mean(dim=0)
         prompts = backbone.encode_text([f"a video of a person doing {name}" for name in NAMES])
         cosines = F.cosine_similarity(clip, prompts, dim=1)
         scale = math.exp(backbone.logit_scale_init)
-    for row in result["actions"]:
-        k = NAMES.index(row["action"])
-        assert row["score"] == row["s_mm"] == pytest.approx(cosines[k].item(), abs=1e-5)
-        assert row["probability"] == pytest.approx((scale * cosines).softmax(dim=0)[k].item(), abs=1e-4)
+    for row in result.actions:
+        k = NAMES.index(row.action)
+        assert row.score == row.s_mm == pytest.approx(cosines[k].item(), abs=1e-5)
+        assert row.probability == pytest.approx((scale * cosines).softmax(dim=0)[k].item(), abs=1e-4)
     few = recognizer.predict_frames("clip.mp4", images, [0.0, 0.5, 1.0], actions=NAMES[:2])
-    assert {row["action"] for row in few["actions"]} == set(NAMES[:2])
+    assert {row.action for row in few.actions} == set(NAMES[:2])

@@ -3,13 +3,14 @@
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kgclip.engine.predict import Recognizer
-from kgclip.engine.watch import ActionSpan, Shown, SpanMovement, Watcher
+from kgclip.engine.watch import ActionSpan, Label, Shown, SpanMovement, Watcher
 from kgclip.report.annotated import LEFT, annotated
 from kgclip.report.film_page import MOST_PICTURES, FilmPage
 from kgclip.report.subtitles import writing_subtitles
@@ -21,7 +22,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\n\n--> & </script>"
 
 def span(start_s: float, action: str = "jump", probability: float = 0.8) -> ActionSpan:
     window = (start_s, start_s + 1)
-    return ActionSpan(start_s, start_s + 1.5, action, probability, window, (MOVEMENT,), ("a leg bends",), PICTURE)
+    return ActionSpan(start_s, start_s + 1.5, action, probability, window, (MOVEMENT,), ("a leg bends",), None, PICTURE)
 
 
 @pytest.fixture
@@ -77,6 +78,27 @@ def film_page(watcher: Watcher, spans: list[ActionSpan], file: Path | None, fold
     return page.text(watcher, file, folder)
 
 
+def test_subtitles_of_several_people_are_in_order_of_time(tmp_path: Path):
+    with writing_subtitles(tmp_path / "a", vtt=False) as writer:
+        writer.write(replace(span(5.0), person=2))
+        writer.write(replace(span(1.0), person=1))
+    cues = (tmp_path / "a").read_text().strip().split("\n\n")
+    assert [cue.splitlines()[0] for cue in cues] == ["1", "2"]
+    assert [cue.splitlines()[2] for cue in cues] == ["1: jump (80%)", "2: jump (80%)"]
+
+
+def test_of_several_people_each_frame_says_who_does_what():
+    image = np.full((120, 160, 3), 128, np.uint8)
+    people = np.zeros((2, 17, 3), np.float32)
+    people[:, [5, 7, 9]] = [(40, 50, 0.9), (45, 70, 0.9), (50, 90, 0.9)]
+    people[1, :, 0] += 60
+    labels = Label(1, "jump", 0.8), Label(2, "squat", 0.6)
+    drawn = annotated(Shown(image, 1.0, labels, people, (1, 2)))
+    alone = annotated(Shown(image, 1.0, labels[:1], people, (1, 2)))
+    assert (drawn[20:48, 30:60] != alone[20:48, 30:60]).any()  # a number over a head
+    assert drawn[92, 150].max() < 100 < alone[92, 150].max()  # and a line for each
+
+
 @pytest.mark.parametrize("vtt", [False, True])
 def test_subtitles(vtt: bool, tmp_path: Path):
     with writing_subtitles(tmp_path / "a", vtt=vtt) as writer:
@@ -96,9 +118,9 @@ def test_a_frame_shows_action_and_joints():
     image = np.full((120, 160, 3), 128, np.uint8)
     people = np.zeros((1, 17, 3), np.float32)
     people[0, [5, 7, 9]] = [(40, 20, 0.9), (60, 40, 0.9), (80, 20, 0.9)]
-    drawn = annotated(Shown(image, 1.0, "jump", 0.82, people))
+    drawn = annotated(Shown(image, 1.0, (Label(None, "jump", 0.82),), people, (1,)))
     assert (drawn[40, 60] == LEFT).all()
     assert drawn[115, 150].max() < 100  # the label's ground
     assert (drawn[-10:] > 200).any()  # and its letters
-    plain = annotated(Shown(image, 1.0, None, 0.0, people * 0))
+    plain = annotated(Shown(image, 1.0, (), people * 0, (0,)))
     assert (plain == image).all()

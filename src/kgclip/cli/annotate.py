@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse
+from kgclip.cli.output import parse, say
 from kgclip.errors import KgclipError
+
+if TYPE_CHECKING:
+    from kgclip.video.cut import VideoPath
 
 MOST_PEOPLE = 10
 
@@ -42,6 +46,8 @@ class AnnotateCommand:
     """who is annotated: subject, all, or a number from 1, as in keypoints.parquet (1 is the subject)"""
     workers: int = 2
     """processes that look at clips"""
+    engine: Literal["local", "ray"] = "local"
+    """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
 
 
 def annotate(argv: Sequence[str]) -> int:
@@ -61,9 +67,17 @@ def annotate(argv: Sequence[str]) -> int:
     clips = _clips(command.clips)
     source = work.PoseSource(command.pose, command.detector, every)
     with progress_bar("Annotating", len(clips), "clips") as advance:
-        poses = work.annotate(clips, command.out, source, people=people, workers=command.workers, advance=advance)
+        poses = work.annotate(
+            clips,
+            command.out,
+            source,
+            people=people,
+            workers=command.workers,
+            engine=command.engine,
+            advance=advance,
+        )
     nobody = sum(not pose.tracks for pose in poses.values())
-    print(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
+    say(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
     return 0
 
 
@@ -78,8 +92,8 @@ def _people(word: str) -> range:
     return range(int(word), int(word) + 1)
 
 
-def _clips(path: Path) -> dict[str, Path]:
-    """Video files by clip id: one file, the files in a folder, or those of a data set in any layout."""
+def _clips(path: Path) -> "dict[str, VideoPath]":
+    """Videos by clip id: one file, the files in a folder, or those of a data set in any layout."""
     from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in
     from kgclip.data.dataset import open_dataset
 
@@ -88,7 +102,7 @@ def _clips(path: Path) -> dict[str, Path]:
     files = list(videos_in(path)) if path.is_dir() else []
     if not files:
         return {clip.id: clip.path for clip in open_dataset(path).clips}
-    clips: dict[str, Path] = {}
+    clips: dict[str, VideoPath] = {}
     for file in files:
         if clips.setdefault(clip_id(file.name), file) is not file:
             raise KgclipError(

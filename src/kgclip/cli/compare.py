@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgclip.cli.output import parse, print_json, print_table
+from kgclip.cli.output import parse, print_json, print_table, say
 from kgclip.config import ModelConfig, TrainConfig
 
 
@@ -71,5 +71,5 @@ def compare(argv: Sequence[str]) -> int:
         ("", "top-1, %", "KG-CLIP minus this, points"),
         rows,
     )
-    print(comparison.verdict())
+    say(comparison.verdict())
     return 0

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_findings, print_json
+from kgclip.cli.output import Switch, parse, print_findings, print_json, say
 from kgclip.errors import KgclipError
 from kgclip.synthetic.dataset import SyntheticOptions
 
@@ -115,6 +115,8 @@ class FeaturesCommand:
     """frames of each clip, from equal segments"""
     workers: int = 2
     """threads that decode"""
+    engine: Literal["local", "ray"] = "local"
+    """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where a backbone runs"""
     keep_going: Switch = False
@@ -131,26 +133,27 @@ def features(argv: Sequence[str]) -> int:
     _check_encoder_options(command)
     from kgclip.data.dataset import open_dataset
     from kgclip.engine.checkpoint import choose_device
-    from kgclip.engine.encoder import backbone_encoder, load_encoder
+    from kgclip.engine.encoder import EncoderSource, open_encoder
     from kgclip.engine.extract import extract_features
-    from kgclip.models.backbones.registry import load_backbone
 
     dataset = open_dataset(command.data)
-    if command.encoder is not None:
-        encoder = load_encoder(command.encoder, command.encoder_weights)
-    else:
-        device = choose_device(command.device)
-        encoder = backbone_encoder(load_backbone(command.backbone or "synthetic").to(device))
-    paths = {clip.id: clip.path for clip in dataset.clips}
+    source = EncoderSource(command.backbone, command.encoder, command.encoder_weights, choose_device(command.device))
+    encoder = open_encoder(source)
     done = extract_features(
-        encoder, paths, command.frames, command.out, workers=command.workers, keep_going=command.keep_going
+        encoder,
+        {clip.id: clip.path for clip in dataset.clips},
+        command.frames,
+        command.out,
+        workers=command.workers,
+        keep_going=command.keep_going,
+        on_ray=source if command.engine == "ray" else None,
     )
     if command.json:
         print_json({"file": str(command.out), "encoder": encoder.identity} | asdict(done))
     else:
         for clip, reason in done.skipped.items():
-            print(f"skipped  {clip:<24} {reason}")
-        print(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
+            say(f"skipped  {clip:<24} {reason}")
+        say(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse
+from kgclip.cli.output import Switch, parse, say
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.data.wording import count_of, examples_of
@@ -62,7 +62,7 @@ def define(argv: Sequence[str]) -> int:
     draft = draft_definitions(dataset.actions, _seen(command, dataset), **vocabulary)
     with atomic_path(command.out) as temporary:
         temporary.write_text(draft.text, encoding="utf-8")
-    print(f"{command.out}: {_in_words(draft)}")
+    say(f"{command.out}: {_in_words(draft)}")
     return 0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgclip.cli.output import Switch, parse, print_json, print_table
+from kgclip.cli.output import Switch, parse, print_json, print_table, say
 
 
 @dataclass(frozen=True)
@@ -60,5 +60,5 @@ def demo(argv: Sequence[str]) -> int:
         f"top-1 on {unseen['num_clips']} test clips of {count} actions that no clip showed, known by their definition"
     )
     print_table(title, ("to choose from", "by chance", "KG-CLIP"), rows)
-    print(f"{summary['wall_s']} s; see {command.out / 'report.html'}")
+    say(f"{summary['wall_s']} s; see {command.out / 'report.html'}")
     return 0

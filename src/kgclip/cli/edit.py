@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_json, print_table
+from kgclip.cli.output import Switch, parse, print_json, print_table, say
 from kgclip.errors import KgclipError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def whatif(argv: Sequence[str]) -> int:
     ]
     print_table(str(command.clip), ("place", "action", "probability before", "after", "place before"), rows)
     first, now = before.actions[0].action, after.actions[0].action
-    print(f"the answer stays {first}" if first == now else f"the answer would be {now} in place of {first}")
+    say(f"the answer stays {first}" if first == now else f"the answer would be {now} in place of {first}")
     return 0
 
 
@@ -121,10 +121,10 @@ def add_action(argv: Sequence[str]) -> int:
         print_json(result)
         return 0
     how = "its clips and its movements" if command.clips else "its movements alone"
-    print(f"{command.out}: knows {definition.action} by {how}, and {len(checkpoint.actions)} other actions as before")
+    say(f"{command.out}: knows {definition.action} by {how}, and {len(checkpoint.actions)} other actions as before")
     if command.data is not None:
         before, after = result["top1_before"], result["top1_after"]
-        print(f"top-1 on {command.data} was {before:.3f} and is {after:.3f} with the new action among the candidates")
+        say(f"top-1 on {command.data} was {before:.3f} and is {after:.3f} with the new action among the candidates")
     return 0
 
 

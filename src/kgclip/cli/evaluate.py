@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_json, print_table, short
+from kgclip.cli.output import Switch, parse, print_json, print_table, say, short
 from kgclip.errors import KgclipError
 
 # Figures of a report and the columns they are printed in; all columns of one table do not fit a terminal.
@@ -121,8 +121,9 @@ def _print(report: dict[str, Any], reports: list[dict[str, Any]]) -> None:
     unknown = report["unknown"]
     if unknown is not None:
         right, passed, held = (f"{unknown[k]:.1%}" for k in ("answered_top1", "false_accept", "false_reject"))
-        print(
+        say(
             f"unknown below {unknown['below']:.1%}: answers {unknown['coverage']:.1%} of the clips, {right} of them "
             f"right; {passed} of the wrong first guesses pass, {held} of the right ones are held back"
         )
-    print(f"split {short(report['split_hash'])}, graph {short(report['graph_hash'])}")
+    hashes = (f"{what} {short(report[f'{what}_hash'])}" for what in ("split", "graph", "model"))
+    say(", ".join(hashes))

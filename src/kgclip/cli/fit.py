@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_json
+from kgclip.cli.output import Switch, parse, print_json, say
 from kgclip.errors import KgclipError
 
 if TYPE_CHECKING:
@@ -75,21 +75,22 @@ def fit(argv: Sequence[str]) -> int:
     fitting = Fitting.open(FitOptions(**{name: getattr(command, name) for name in FitOptions.__dataclass_fields__}))
     estimate = fitting.estimate()
     if command.dry_run:
-        print_json(asdict(estimate)) if command.json else print(in_words(estimate))
+        print_json(asdict(estimate)) if command.json else say(in_words(estimate))
         return 0
-    say = (lambda _: None) if command.json else print
-    say(in_words(estimate))
+    tell = (lambda _: None) if command.json else say
+    tell(in_words(estimate))
     started = time.monotonic()
-    checkpoint = fitting.run(say)
+    checkpoint = fitting.run(tell)
     summary = summarize(checkpoint.left_out)
     write_report(command.out / PAGE, checkpoint, fitting.dataset, fitting.findings)
     if command.json:
         values: dict[str, Any] = {"model": str(checkpoint.config.out), "wall_s": round(time.monotonic() - started, 1)}
         print_json(values | checkpoint.summary | asdict(summary))
         return 0
-    print(f"{checkpoint.config.out}: {len(checkpoint.split.train)} clips in {time.monotonic() - started:.0f} s")
-    print("\n".join(summary.sentences()))
-    print(f"see {command.out / PAGE}; recognize with: kgclip predict {checkpoint.config.out} VIDEO")
+    say(f"{checkpoint.config.out}: {len(checkpoint.split.train)} clips in {time.monotonic() - started:.0f} s")
+    for sentence in summary.sentences():
+        say(sentence)
+    say(f"see {command.out / PAGE}; recognize with: kgclip predict {checkpoint.config.out} VIDEO")
     return 0
 
 

@@ -5,16 +5,23 @@ import gc
 import importlib
 import logging
 import os
+import signal
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
-from kgclip.errors import KgclipError
+from kgclip.errors import KgclipError, OneProcessError
 from kgclip.memory import keep_freed_memory
+from kgclip.visible import visible
 
 # Command → module and function; modules are imported when their command runs, so that help and errors come at once.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "data synthetic": ("kgclip.cli.data", "synthetic", "generate a data set of articulated figures"),
     "data check": ("kgclip.cli.data", "check", "look for missing, broken and doubtful clips and annotations"),
     "data features": ("kgclip.cli.data", "features", "encode frames once, for training in minutes"),
+    "data import": ("kgclip.cli.bridges", "import_", "take intervals, part annotations or keypoints from other tools"),
+    "data export": ("kgclip.cli.bridges", "export", "give intervals, part annotations or keypoints to other tools"),
+    "data croissant": ("kgclip.cli.croissant", "croissant", "describe a data set for other tools (Croissant)"),
     "kg build": ("kgclip.cli.kg", "build", "build a graph from annotations, written definitions or other graphs"),
     "kg stats": ("kgclip.cli.kg", "stats", "count entities, edges and shared movements"),
     "kg show": ("kgclip.cli.kg", "show", "show what an action consists of"),
@@ -28,10 +35,20 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "compare": ("kgclip.cli.compare", "compare", "see whether the graph helps on your clips"),
     "predict": ("kgclip.cli.predict", "predict", "recognize the action in video files, and say why"),
     "watch": ("kgclip.cli.watch", "watch", "find the actions in long video files, cameras and streams"),
+    "app": ("kgclip.cli.app", "app", "serve a page to drop videos on, and to try other definitions"),
     "whatif": ("kgclip.cli.edit", "whatif", "rank a clip as if actions consisted of other movements"),
     "add-action": ("kgclip.cli.edit", "add_action", "write a model that knows one action more"),
+    "card": ("kgclip.cli.card", "card", "write what is recorded and measured of a model, for those who get it"),
+    "export": ("kgclip.cli.export", "export", "write a model as ONNX, to run without torch"),
     "demo": ("kgclip.cli.demo", "demo", "see all of it work on generated clips"),
 }
+
+
+class _Visible(logging.Formatter):
+    """Records on one line each: what they quote of files cannot steer the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        return visible(super().formatMessage(record))
 
 
 def usage(group: str = "") -> str:
@@ -53,24 +70,41 @@ def run(argv: list[str]) -> int:
     if not words:
         return _no_command(argv)
     module, function, _ = COMMANDS[" ".join(argv[:words])]
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Visible("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("kgclip").setLevel(logging.INFO)
-    for noisy in ("lightning_fabric", "lightning_fabric.utilities.rank_zero"):
+    fabric = "lightning_fabric"
+    for noisy in (fabric, f"{fabric}.utilities.rank_zero", f"{fabric}.utilities.distributed"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         return getattr(importlib.import_module(module), function)(argv[words:])
     except KgclipError as error:
-        print(f"kgclip: {error}", file=sys.stderr)
+        stream = sys.__stderr__ if isinstance(error, OneProcessError) else sys.stderr
+        print(f"kgclip: {visible(str(error))}", file=stream)
         return 2
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = error.filename or "the file system"
+        where = visible(str(error.filename or "the file system"))
         print(f"kgclip: {where}: {error.strerror or error}; check the path, its rights and the disk", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("kgclip: interrupted", file=sys.stderr)
         return 130
+
+
+def run_in_torchrun(argv: list[str]) -> int:
+    """Run a command as one of the processes that torchrun started; the first speaks for all."""
+    first = os.environ["RANK"] == "0"
+    if argv[:1] != ["train"]:
+        if first:
+            print("kgclip: torchrun starts several processes, in which only train runs; leave it out", file=sys.stderr)
+        return 2
+    if first:
+        return run(argv)
+    with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+        return run(argv)
 
 
 def _no_command(argv: list[str]) -> int:
@@ -98,8 +132,11 @@ def main() -> None:
     # Python does again and again while they grow and once more at the end, takes two seconds.
     gc.set_threshold(50_000)
     keep_freed_memory()
+    # So that what is half-written is taken away: ended by the signal itself, no block of a file would end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        code = run(sys.argv[1:])
+        several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
+        code = (run_in_torchrun if several else run)(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe has gone (`kgclip … | head`): no traceback, and none when Python flushes at exit.

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from kgclip.visible import visible
 
 if TYPE_CHECKING:
     from kgclip.kg.inspect import Finding
@@ -27,6 +30,11 @@ def parse(kind: type[T], argv: Sequence[str], prog: str, default: T | None = Non
     return tyro.cli(kind, args=list(argv), prog=f"kgclip {prog}", description=inspect.getdoc(kind), **options)
 
 
+def say(line: str, *, error: bool = False) -> None:
+    """One line for a person, on stdout or stderr; what it quotes of files cannot steer the terminal."""
+    print(visible(line), file=sys.stderr if error else sys.stdout, flush=True)
+
+
 def print_json(value: Any) -> None:
     """One value on stdout, on one line that a reader of a pipe sees at once."""
     print(json.dumps(value), flush=True)
@@ -34,12 +42,13 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on stdout; numbers are right-aligned and fractions have three digits."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(visible(title), style="table.title"), title_justify="left")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
+        table.add_column(Text(column, style="table.header"), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*("–" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+        cells = ("–" if v is None else f"{v:.3f}" if isinstance(v, float) else visible(str(v)) for v in row)
+        table.add_row(*map(Text, cells))  # as text: a name in brackets is no markup
     Console(file=sys.stdout).print(table)
 
 
@@ -49,8 +58,8 @@ def print_findings(findings: "Sequence[Finding]", *, about: str = "", as_json: d
         print_json(as_json | {"findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            print(f"{finding.severity:<8} {finding.rule:<24} {finding.message}")
-        print(f"{about}{len(findings)} finding{'' if len(findings) == 1 else 's'}")
+            say(f"{finding.severity:<8} {finding.rule:<24} {finding.message}")
+        say(f"{about}{len(findings)} finding{'' if len(findings) == 1 else 's'}")
     return 1 if any(finding.severity == "error" for finding in findings) else 0
 
 

@@ -1,18 +1,22 @@
 """`kgclip predict`."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_json
+from kgclip.cli.output import Switch, parse, print_json, say
 from kgclip.errors import KgclipError
+from kgclip.visible import visible
 
 if TYPE_CHECKING:
     from kgclip.engine.explanation import Explanation, MovementReading
+    from kgclip.engine.predict import Recognizer
+    from kgclip.video.cut import VideoPath
 
 # Movements that add less are not printed one by one.
 LEAST_SHOWN = 0.005
@@ -38,7 +42,8 @@ class PredictCommand:
     """
 
     paths: Positional[tuple[Path, ...]]
-    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders"""
+    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders; film.mp4#t=12,15 is a
+    part of a file, from 12 to 15 s"""
     actions: str | None = None
     """the actions to choose from: names with commas between, or a text file with one a line; default: the model's"""
     backbone: str | None = None
@@ -57,6 +62,8 @@ class PredictCommand:
     """keypoints of the clips in place of an estimator: keypoints.parquet, or a layout of docs/pose.md"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
+    engine: Literal["local", "ray"] = "local"
+    """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
     html: Path | None = None
     """folder for one page a clip, each a single file with its video that explains the prediction"""
     json: Switch = False
@@ -73,7 +80,7 @@ def predict(argv: Sequence[str]) -> int:
     if not files:
         what = "" if command.backbone is not None else "the model's folder and "
         raise KgclipError(f"predict: no file given; name {what}at least one video file or folder")
-    options: dict[str, Any] = {"frames": command.frames, "top": command.top}
+    options: dict[str, Any] = {"frames": command.frames}
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
     from kgclip.engine.predict import find_videos
@@ -87,7 +94,7 @@ def predict(argv: Sequence[str]) -> int:
     failed, pages = False, set[str]()
     # On a terminal the results themselves show the progress.
     with progress_bar("recognizing", len(videos), "clips", show=not sys.stdout.isatty()) as advance:
-        for result in recognizer.predict_many(videos, **options):
+        for result in _results(command, recognizer, videos, options):
             failed |= isinstance(result, dict)
             if command.json:
                 print_json(result if isinstance(result, dict) else result.to_json())
@@ -99,10 +106,49 @@ def predict(argv: Sequence[str]) -> int:
     return 2 if failed else 0
 
 
+def _results(
+    command: PredictCommand, recognizer: "Recognizer", videos: "Sequence[VideoPath]", options: dict[str, Any]
+) -> Iterator["Explanation | dict[str, str]"]:
+    """Predictions by this process, or by those of a cluster."""
+    if command.engine == "local":
+        yield from recognizer.predict_many(videos, **options)
+        return
+    from kgclip.cluster import map_on_ray
+    from kgclip.video.cut import absolute
+
+    work = partial(_predict_file, command=_absolute(command), options=options)
+    found = map_on_ray(work, [absolute(video) for video in videos], place="--engine ray")
+    for video, result in zip(videos, found, strict=True):
+        if isinstance(result, KgclipError):
+            yield {"file": str(video), "error": str(result)}
+        else:
+            yield result | {"file": str(video)} if isinstance(result, dict) else replace(result, file=str(video))
+
+
+def _absolute(command: PredictCommand) -> PredictCommand:
+    """The same for processes that work in another folder."""
+    paths = {name: value.absolute() for name, value in vars(command).items() if isinstance(value, Path)}
+    texts = {
+        name: str(Path(value).absolute())
+        for name in ("backbone", "encoder", "pose")
+        if (value := getattr(command, name)) is not None and Path(value.rpartition(".py:")[0] or value).exists()
+    }
+    return replace(command, paths=tuple(path.absolute() for path in command.paths), **paths, **texts)
+
+
+def _predict_file(
+    path: "VideoPath", command: PredictCommand, options: dict[str, Any]
+) -> "Explanation | dict[str, str]":
+    """What one process of a cluster does."""
+    recognizer = _recognizer_of_process(command, options.get("actions", ()))
+    return next(recognizer.predict_many([path], **options))
+
+
 def _write_page(folder: Path, explanation: "Explanation", taken: set[str]) -> None:
     from kgclip.report.explanation_page import write_explanation
 
-    print(f"  {write_explanation(folder, explanation, taken)}\n", file=sys.stderr)
+    say(f"  {write_explanation(folder, explanation, taken)}", error=True)
+    say("", error=True)
 
 
 def action_names(given: str) -> tuple[str, ...]:
@@ -121,7 +167,12 @@ def action_names(given: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
+@lru_cache(maxsize=1)
+def _recognizer_of_process(command: PredictCommand, actions: tuple[str, ...]) -> "Recognizer":
+    return _recognizer(command, actions)
+
+
+def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> "Recognizer":
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.encoder import load_encoder
     from kgclip.engine.predict import Recognizer
@@ -149,7 +200,7 @@ def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> Any:
 def describe(result: "Explanation | dict[str, str]", top: int) -> str:
     """One prediction for a person."""
     if isinstance(result, dict):
-        return f"{result['file']}\n  error: {result['error']}\n"
+        return f"{visible(result['file'])}\n  error: {visible(result['error'])}\n"
     first = result.actions[0]
     lines = [result.file, f"  {_sentence(result)}"]
     reads_pose = any(row.s_pose is not None for row in result.actions)
@@ -174,7 +225,7 @@ def describe(result: "Explanation | dict[str, str]", top: int) -> str:
     lines += [f"  it would be {change.text} ({change.probability:.0%})" for change in result.changes]
     if first.s_path is None:
         lines.append("  no movement is read: no annotated clip has taught this model how movements look")
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def _when(movement: "MovementReading") -> str:

@@ -10,7 +10,9 @@ import tyro
 
 from kgclip.cli.output import Switch, parse, print_json, print_table, short
 from kgclip.config import TrainConfig
+from kgclip.errors import KgclipError
 from kgclip.presets import check_options, preset
+from kgclip.visible import visible
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class TrainCommand:
     """Train a model on clips and on the graph of their movements.
 
     With a frozen image tower the heads are solved for; otherwise the best epoch is chosen on validation clips carved
-    from the training part. A run that was killed goes on with --resume.
+    from the training part. A run that was killed goes on with --resume. torchrun trains in several processes:
+    `torchrun --nproc-per-node 2 -m kgclip train ...`.
 
     Examples:
 
@@ -57,9 +60,14 @@ def train(argv: Sequence[str]) -> int:
     command = parse(TrainCommand, argv, "train", default)
     config = command.config
     check_options(config, preset(name, config.data, config.out))
+    from kgclip.engine.folder_hash import stored_hash
+    from kgclip.engine.processes import launched
     from kgclip.engine.train import train as run_training
     from kgclip.engine.train import with_backbone
 
+    if launched() > 1 and (command.dry_run or command.batch):
+        option = "dry-run" if command.dry_run else "batch"
+        raise KgclipError(f"--{option}: measures one process; leave torchrun out")
     config = with_backbone(config)
     if command.batch == "auto":
         from kgclip.engine.dry_run import with_batch_size
@@ -73,14 +81,14 @@ def train(argv: Sequence[str]) -> int:
     else:
         summary = checkpoint.summary
         how = f"best epoch {summary['best_epoch']} of {summary['epochs']}" if summary["epochs"] else "solved"
-        print(f"{command.config.out}: {how}", end="")
+        print(f"{visible(str(command.config.out))}: {how}", end="")
         if summary["val_top1"] is not None:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
         if summary["left_out_top1"] is not None:
             print(f", top-1 {summary['left_out_top1']:.3f} on training clips whose source was left out", end="")
-        print(
-            f", {summary['wall_s']:.0f} s; split {short(checkpoint.split.hash)}, graph {short(checkpoint.graph.hash)}"
-        )
+        found = (checkpoint.split.hash, checkpoint.graph.hash, stored_hash(command.config.out))
+        hashes = ", ".join(f"{what} {short(h)}" for what, h in zip(("split", "graph", "model"), found, strict=True))
+        print(f", {summary['wall_s']:.0f} s; {hashes}")
     return 0
 
 
@@ -92,7 +100,10 @@ def dry_run(config: TrainConfig, *, as_json: bool) -> int:
     if as_json:
         print_json(expected)
         return 0
-    print(f"{config.out}: {expected['train_clips']} training and {expected['val_clips']} validation clips", end="")
+    print(
+        f"{visible(str(config.out))}: {expected['train_clips']} training and {expected['val_clips']} validation clips",
+        end="",
+    )
     print(f", {expected['steps']} steps of {config.optim.batch_size} clips" if config.trains else ", solved")
     print(f"trained parameters: {expected['trained_parameters']:,} of {expected['parameters']:,}")
     print(f"time: {duration(expected['wall_s'])}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse
+from kgclip.cli.output import parse, say
 from kgclip.cli.predict import action_names
 from kgclip.errors import KgclipError
 
@@ -73,6 +73,8 @@ class WatchCommand:
     """file given to that encoder"""
     pose: str | None = None
     """for a model that reads pose: its estimator, keypoints of the file, or none; default: the one in its folder"""
+    people: int = 4
+    """where poses are read, of how many people at most each has a row; 1 gives one row, of whoever moves most"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
 
@@ -134,7 +136,7 @@ def _watcher(command: WatchCommand, recognizer: "Recognizer", pose: object, outp
     brought = pose if isinstance(pose, ClipPose) else None
     return Watcher(
         recognizer,
-        WatchOptions(command.window_s, command.step_s, command.enter, command.leave, actions),
+        WatchOptions(command.window_s, command.step_s, command.enter, command.leave, actions, command.people),
         name=shown_name(command.source),
         pose=brought,
         posed=pose is not None and brought is None,
@@ -156,7 +158,7 @@ class FilmOutputs:
         self._takers: list[Callable[[ActionSpan], None]] = []
         self._page = None if command.html is None else FilmPage()
         if command.jsonl != STDOUT:
-            self._takers.append(lambda span: print(describe(span), flush=True))
+            self._takers.append(lambda span: say(describe(span)))
         if command.jsonl is not None:
             opened = nullcontext(sys.stdout) if command.jsonl == STDOUT else command.jsonl.open("x", encoding="utf-8")
             file = stack.enter_context(opened)
@@ -194,7 +196,8 @@ class FilmOutputs:
 def describe(span: "ActionSpan") -> str:
     """One span for a person."""
     why = f", because {' and '.join(span.reasons)}" if span.reasons else ""
-    return f"{span.start_s:9.2f} – {span.end_s:.2f} s  {span.action}, {span.probability:.0%}{why}"
+    who = "" if span.person is None else f"person {span.person}: "
+    return f"{span.start_s:9.2f} – {span.end_s:.2f} s  {who}{span.action}, {span.probability:.0%}{why}"
 
 
 class Interruptible:

@@ -11,6 +11,10 @@ from pathlib import Path
 import orjson
 
 from kgclip.data.clip import is_foreign
+from kgclip.errors import KgclipError
+from kgclip.reading import read_bytes
+
+_MOST_BYTES = 2**26
 
 _FRAME_FILE = re.compile(r"(?:img_)?0*([1-9]\d{0,8})\.json")
 _FRAME_ZERO = re.compile(r"(?:img_)?0+\.json")
@@ -59,12 +63,12 @@ def problem_of_name(file_name: str) -> str:
 def foreign_format(path: Path) -> str | None:
     """The name of the format of another annotation tool that a file is in, None if it is in none known."""
     try:
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8).lstrip() if path.is_file() else b""
+        content = read_bytes(path, _MOST_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
         if content.startswith(b"<"):
             start = content[:4096]
             return "CVAT XML" if b"<annotations" in start else "Pascal VOC XML" if b"<annotation" in start else None
         return format_of(orjson.loads(content))
-    except (OSError, orjson.JSONDecodeError):
+    except (KgclipError, orjson.JSONDecodeError):
         return None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from kgclip.errors import KgclipError
+from kgclip.video.cut import VideoPath
 
 Part = Literal["train", "val", "test"]
 PARTS_OF_A_DATA_SET: tuple[Part, Part, Part] = ("train", "val", "test")
@@ -25,16 +26,17 @@ _PART_OF_WORD: dict[str, Part] = {
 
 @dataclass(frozen=True)
 class Clip:
-    """One video file with its action label.
+    """One video file, or a cut of one, with its action label.
 
-    ``id`` is unique in the data set: the path in its folder without the extension, or the file's stem in Kinetics data.
+    ``id`` is unique in the data set: the path in its folder without the extension, or the file's stem in Kinetics data;
+    that of a cut ends in its times. ``path`` is what is read, so that nothing can pass over the times of a cut.
     ``action`` has spaces, not underscores, and is None for a clip without a label. ``source`` names the video that the
     clip was cut from, or is the clip's id where that is unknown: clips of one source look alike and belong on one side
     of a split. ``part`` is what the data set itself prescribes, None where it leaves the choice.
     """
 
     id: str
-    path: Path
+    path: VideoPath
     action: str | None
     source: str
     part: Part | None
@@ -45,7 +47,7 @@ class Entry:
     """One clip as a reader lists it: label and source as written there, None where nothing is written."""
 
     id: str
-    path: Path
+    path: VideoPath
     label: str | None
     part: Part | None = None
     source: str | None = None

@@ -143,7 +143,7 @@ def _check_names(path: Path, entries: Iterable[Entry]) -> None:
         try:
             f"{entry.path}{entry.label}".encode()
         except UnicodeEncodeError:
-            where = printable(entry.path)
+            where = printable(str(entry.path))
             raise KgclipError(f"{where}: has a name that is not UTF-8; rename the file or folder") from None
         other = by_id.setdefault(entry.id, entry)
         if other is not entry:

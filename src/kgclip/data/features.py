@@ -1,19 +1,23 @@
 """Features of frames, cached on disk: one safetensors file for all clips of a data set."""
 
-import json
 from collections.abc import Collection
 from itertools import accumulate
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, Int32
+from msgspec import Meta, convert
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from kgclip.errors import KgclipError
 from kgclip.identity import Identity, describe, is_same
+from kgclip.reading import parse_json, reason_of
 
 VERSION = "2"
+_TYPES = (("F16", "I32"), ("F32", "I32"))
+_Length = Annotated[int, Meta(ge=0)]
 
 
 class FeatureFile:
@@ -50,15 +54,19 @@ class FeatureFile:
                 "write them with `kgclip data features`"
             )
         try:
-            encoder = json.loads(metadata["encoder"])
+            encoder = parse_json(metadata["encoder"])
             self.encoder = Identity(**{key: str(encoder[key]) for key in ("name", "weights", "preprocessing")})
             self.num_frames = int(metadata["frames"])
-            self.skipped: dict[str, str] = json.loads(metadata["skipped"])
-            lengths = dict(json.loads(metadata["clips"]))
-            rows, self.feature_dim = self._file.get_slice("features").get_shape()
-        except (KeyError, ValueError, TypeError, SafetensorError) as error:
+            self.skipped = convert(parse_json(metadata["skipped"]), dict[str, str])
+            lengths = dict(convert(parse_json(metadata["clips"]), list[tuple[str, _Length]]))
+            shapes = {name: self._file.get_slice(name) for name in ("features", "frame_indices")}
+            rows, self.feature_dim = shapes["features"].get_shape()
+            types = shapes["features"].get_dtype(), shapes["frame_indices"].get_dtype()
+            if types not in _TYPES or shapes["frame_indices"].get_shape() != [rows] or self.num_frames < 0:
+                raise ValueError(f"features of {types[0]} with indices of {types[1]}")
+        except (KeyError, ValueError, TypeError, OverflowError, SafetensorError) as error:
             raise KgclipError(
-                f"{path}: its metadata are not those of a feature file ({error}); see docs/data.md"
+                f"{path}: its metadata are not those of a feature file ({reason_of(error)}); see docs/data.md"
             ) from None
         ends = list(accumulate(lengths.values(), initial=0))
         if ends[-1] != rows:

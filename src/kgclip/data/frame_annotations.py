@@ -5,6 +5,7 @@ This module runs in worker processes, so that it imports little.
 
 import codecs
 import os
+import stat
 import threading
 from array import array
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from kgclip.kg.names import plain_name
 
 _NUM_EXAMPLES = 3
 # Not waiting for a writer: a named pipe in place of a file is then empty.
+_MOST_BYTES = 2**24  # of one frame
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK
 
 Triple = tuple[str, str, str | None]
@@ -164,14 +166,17 @@ class _FrameReader:
                     descriptor = os.open(name, _FLAGS, dir_fd=directory)
                     try:
                         status = os.fstat(descriptor)
-                        content = os.read(descriptor, status.st_size + 1)
+                        sound = stat.S_ISREG(status.st_mode) and status.st_size <= _MOST_BYTES
+                        content = os.read(descriptor, status.st_size + 1) if sound else None
                     finally:
                         os.close(descriptor)
                 except OSError as error:
                     self._report(f"a file that cannot be read ({error.strerror})")
                     continue
                 traits.append(trait_of(name, status))
-                if number:
+                if content is None:
+                    self._report(f"a file that is a pipe or a device, or has more than {_MOST_BYTES:,} bytes")
+                elif number:
                     yield number, content
                 else:
                     self._report(problem_of_name(name))

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,8 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from kgclip.data.features import FeatureFile
 from kgclip.errors import KgclipError
 from kgclip.video.augmentation import Augmentation
+from kgclip.video.cut import VideoPath
 from kgclip.video.frames import read_clip
 from kgclip.video.sampling import segment_bounds, segment_indices
 from kgclip.video.transforms import augment, preprocess
@@ -48,7 +49,7 @@ class Pixels:
     std: tuple[float, float, float]
 
 
-def load_clip(path: Path, num_frames: int, pixels: Pixels) -> Float[Tensor, "T C H W"]:
+def load_clip(path: VideoPath, num_frames: int, pixels: Pixels) -> Float[Tensor, "T C H W"]:
     """The frames at the centers of ``num_frames`` equal segments of a video, preprocessed.
 
     Raises:
@@ -97,7 +98,7 @@ class VideoSource(Dataset):
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[VideoPath],
         num_frames: int,
         pixels: Pixels,
         *,
@@ -190,6 +191,27 @@ class FeatureSource:
         if not self.training:
             return self.centers[length]
         return np.random.default_rng((self.seed, epoch, position)).integers(*self.bounds[length], dtype=np.int64)
+
+
+class FeatureRows:
+    """Cached features [N, T, F] of clips that are read from their file when they are asked for by rows.
+
+    Raises:
+        KgclipError: the file lacks some of the clips.
+    """
+
+    def __init__(self, features: FeatureFile, clips: tuple[str, ...], num_frames: int):
+        features.check(clips)
+        self.features, self.clips, self.num_frames = features, clips, num_frames
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N, T and F."""
+        return len(self.clips), self.num_frames, self.features.feature_dim
+
+    def __getitem__(self, rows: Int[Tensor, " B"], /) -> Float[Tensor, "B T F"]:
+        clips = (self.features[self.clips[int(row)]][0] for row in rows)
+        return torch.stack([clip[segment_indices(len(clip), self.num_frames)] for clip in clips]).float()
 
 
 def in_order(num_clips: int, batch_size: int) -> list[list[int]]:

@@ -8,6 +8,7 @@ from kgclip.data.clip import Entry
 from kgclip.data.tables import read_table
 from kgclip.errors import KgclipError
 from kgclip.kg.names import spelling_key
+from kgclip.video.cut import Cut, file_of, interval_of
 
 # Kinetics: 11-character YouTube id, start and end second. Several clips may be cut from one video.
 _KINETICS = re.compile(r"(?P<source>[\w-]{11})_\d{6}_\d{6}", re.ASCII)
@@ -67,16 +68,31 @@ def find_sources(
 ) -> dict[str, str | None]:
     """The source of each entry by its id, None where nothing names it.
 
-    A pattern comes before the reader's own source, then come the table (by id or file name) and the public schemes.
+    A pattern comes before the reader's own source, then come the table (by id or file name) and the public schemes; a
+    cut has its film's, or else comes from the film itself.
+
+    Raises:
+        KgclipError: cuts of one film have several sources.
     """
     sources: dict[str, str | None] = {}
+    of_file: dict[Path, str] = {}
     for entry in entries:
         match = pattern.search(entry.id) if pattern else None
-        sources[entry.id] = (
+        is_cut = isinstance(entry.path, Cut)
+        film = interval_of(entry.id)[0] if is_cut else entry.id
+        source = (
             (match["source" if "source" in match.re.groupindex else 1] if match else None)
             or entry.source
-            or in_table.get(entry.id)
-            or in_table.get(entry.id.rsplit("/", 1)[-1])
-            or source_of(entry.id, entry.label)
+            or in_table.get(film)
+            or in_table.get(film.rsplit("/", 1)[-1])
+            or source_of(film, entry.label)
+            or (film if is_cut else None)
         )
+        sources[entry.id] = source
+        other = of_file.setdefault(file_of(entry.path), source or entry.id)
+        if other != (source or entry.id):
+            raise KgclipError(
+                f"{file_of(entry.path)}: its intervals have the sources {other!r} and {source or entry.id!r}; give all "
+                "intervals of one recording the same source"
+            )
     return sources

@@ -18,7 +18,8 @@ from kgclip.data.dataset import DataSet
 from kgclip.data.tables import read_lines
 from kgclip.data.wording import count_of, examples_of
 from kgclip.errors import KgclipError
-from kgclip.files import write_json
+from kgclip.files import read_text, write_json
+from kgclip.reading import parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +56,11 @@ class Split:
         Raises:
             KgclipError: the file is no split, its parts overlap, or it was changed after its hash was taken.
         """
+        if not path.exists():
+            raise KgclipError(f"{path}: not found; expected a split in JSON")
         try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except FileNotFoundError:
-            raise KgclipError(f"{path}: not found; expected a split in JSON") from None
-        except (OSError, ValueError, RecursionError) as error:
+            content = parse_json(read_text(path))
+        except ValueError as error:
             raise KgclipError(f"{path}: is no split in JSON ({error}); expected lists train, val and test") from None
         if not isinstance(content, dict) or "train" not in content:
             raise KgclipError(f"{path}: is no split; expected an object with the lists train, val and test")

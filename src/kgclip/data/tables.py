@@ -7,6 +7,8 @@ from pathlib import Path
 from kgclip.errors import KgclipError
 from kgclip.files import read_text
 
+_MOST_LINES = 2_000_000
+
 
 def read_table(path: Path) -> list[dict[str, str]]:
     """Read a table with a header into one dictionary per row, without surrounding blanks.
@@ -21,7 +23,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
     except csv.Error as error:
-        raise KgclipError(f"{path}: is no CSV file ({error}); expected video,label[,split][,source]") from None
+        raise KgclipError(f"{path}: is no CSV file ({error}); expected cells with commas between, quoted") from None
     if not rows:
         raise KgclipError(f"{path}: is empty; expected a header and one row per clip")
     header = rows[0]
@@ -38,6 +40,9 @@ def read_lines(path: Path) -> list[str]:
     """Read the lines of a UTF-8 text file, with their ends.
 
     Raises:
-        KgclipError: the file cannot be read or is not UTF-8.
+        KgclipError: the file cannot be read, is not UTF-8, or has too many lines.
     """
-    return list(io.StringIO(read_text(path)))  # str.splitlines would also split at rare characters inside of names
+    text = read_text(path)
+    if text.count("\n") > _MOST_LINES:
+        raise KgclipError(f"{path}: has more than {_MOST_LINES:,} lines; split it or leave it out")
+    return list(io.StringIO(text))  # str.splitlines would also split at rare characters inside of names

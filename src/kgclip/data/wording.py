@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from kgclip.visible import visible
+
 _NUM_EXAMPLES = 3
 
 
@@ -18,5 +20,5 @@ def examples_of(names: Sequence[str]) -> str:
 
 
 def printable(path: Path | str) -> str:
-    """A path as text, with escapes for bytes that are not UTF-8."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    """A path as text, with escapes for bytes that are not UTF-8 and for hidden characters."""
+    return visible(os.fsencode(path).decode(errors="backslashreplace"))

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import Tensor
 
 from kgclip.config import TrainConfig, from_json, to_json
 from kgclip.data.splits import Split
+from kgclip.engine.folder_hash import FolderHash, write_hashes
 from kgclip.engine.left_out import LeftOutClip
 from kgclip.engine.poses import width
+from kgclip.engine.stored import Stored, no_larger_than, read_left_out, read_stored
 from kgclip.engine.unknown import Threshold
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_folder, read_json, save_tensors, write_json
+from kgclip.files import atomic_folder, load_tensors, save_tensors, write_json
 from kgclip.identity import digest_tensors
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.models.backbones.base import Backbone
@@ -29,12 +30,12 @@ from kgclip.models.evidence import PathEvidence
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import KGCLIP
 from kgclip.models.pose_stream import PoseSolution
+from kgclip.reading import one_sentence
 
 FORMAT = 3
 MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
 LEFT_OUT_FILE = "left_out.json"
-_FIELDS = ("config", "backbone", "identity", "landmarks", "pose", "actions", "split_hash", "graph_hash", "summary")
-_FIELDS += ("unknown",)
+_FILES = (MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE, LEFT_OUT_FILE)
 
 
 def new_head(config: TrainConfig, backbone: Backbone) -> GradientHead:
@@ -58,6 +59,7 @@ class Checkpoint:
         unknown: the probability below which an action is unknown; None where no clips were there to choose it on.
         pose: where the keypoints of a model that reads pose come from (``pose``, ``sha256``, ``detector``, ``every``).
         left_out: what training clips are given by a solution that never saw their sources; none of a trained head.
+        folder_hash: SHA-256, in hex, of all files of the folder that it was loaded from.
     """
 
     model: KGCLIP
@@ -69,6 +71,7 @@ class Checkpoint:
     unknown: Threshold | None = None
     pose: dict[str, Any] | None = None
     left_out: tuple[LeftOutClip, ...] = ()
+    folder_hash: str | None = None
 
     @cached_property
     def hash(self) -> str:
@@ -107,6 +110,7 @@ class Checkpoint:
             )
             for file in extra:
                 shutil.copy(file, temporary / file.name)
+            write_hashes(temporary)
 
     def _stored_pose(self) -> dict[str, Any] | None:
         stream = self.model.pose
@@ -120,47 +124,43 @@ class Checkpoint:
             KgclipError: it is not a model folder, or a file in it is missing or damaged.
         """
         file = folder / CONFIG_FILE
-        if not file.is_file():
+        if not file.exists():
             raise KgclipError(f"{folder}: not a model folder, it has no {CONFIG_FILE}; give what `kgclip train` wrote")
-        stored = read_json(file)
-        if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-            raise KgclipError(f"{file}: not the configuration of a kgclip model of format {FORMAT}; train it again")
-        missing = [name for name in _FIELDS if name not in stored]
-        if missing:
-            raise KgclipError(f"{file}: lacks {', '.join(missing)}; restore the file or train again")
-        config = from_json(TrainConfig, stored["config"])
+        stored = read_stored(file, FORMAT)
+        hashes = FolderHash(folder, _FILES)
+        config = from_json(TrainConfig, stored.config)
         graph, split = KnowledgeGraph.load(folder / GRAPH_FILE), Split.load(folder / SPLIT_FILE)
-        for what, found in (("graph", graph.hash), ("split", split.hash)):
-            if found != stored[f"{what}_hash"]:
+        for what, found, expected in (
+            ("graph", graph.hash, stored.graph_hash),
+            ("split", split.hash, stored.split_hash),
+        ):
+            if found != expected:
                 raise KgclipError(f"{folder}: its {what} is not the one this model was trained on; restore the file")
-        actions = tuple(stored["actions"])
-        model = _empty_model(config, stored, len(actions), graph)
-        load_weights(model, folder / MODEL_FILE)
+        weights = load_tensors(folder / MODEL_FILE)
+        with one_sentence(folder, "a model"), no_larger_than(weights, folder / MODEL_FILE):
+            model = _empty_model(config, stored, graph)
+        load_weights(model, weights, folder / MODEL_FILE)
         # What the features were made by, also where the weights here have been halved or features are ready-made.
-        model.backbone.image_identity = stored["identity"]["image"]
-        try:
-            unknown = None if stored["unknown"] is None else Threshold(**stored["unknown"])
-            pose = stored["pose"] and dict(stored["pose"]["origin"])
-            left_out = tuple(LeftOutClip.from_json(clip) for clip in read_json(folder / LEFT_OUT_FILE))
-        except (KeyError, TypeError, ValueError) as error:
-            raise KgclipError(
-                f"{folder}: {CONFIG_FILE} or {LEFT_OUT_FILE} is not as training wrote it; restore it or train again"
-            ) from error
-        return cls(model.eval(), config, actions, graph, split, stored["summary"], unknown, pose, left_out)
+        model.backbone.image_identity = stored.identity.image
+        left_out = read_left_out(folder / LEFT_OUT_FILE)
+        pose, actions = stored.pose and stored.pose.origin, tuple(stored.actions)
+        files = hashes.verified()
+        return cls(model.eval(), config, actions, graph, split, stored.summary, stored.unknown, pose, left_out, files)
 
 
-def _empty_model(config: TrainConfig, stored: dict[str, Any], num_actions: int, graph: KnowledgeGraph) -> KGCLIP:
+def _empty_model(config: TrainConfig, stored: Stored, graph: KnowledgeGraph) -> KGCLIP:
     """The model that a checkpoint holds the weights of."""
-    backbone = build_backbone(stored["backbone"], empty=True)
+    num_actions = len(stored.actions)
+    backbone = build_backbone(stored.backbone, empty=True)
     backbone.in_bf16 = config.optim.precision == "bf16-mixed"
     gradient = config.model.head == "gradient"
     num_movements = len(graph.entities("movement")) if config.model.graph else 0
     num_solved = 0 if gradient else num_actions
     shape = HeadShape(num_solved, num_solved if config.model.graph else 0, num_movements)
-    landmarks = {int(count): size for count, size in stored["landmarks"].items()}
+    landmarks = {int(count): size for count, size in stored.landmarks.items()}
     solved = ClosedForm(backbone.frame_dim, landmarks, shape)
     path = PathEvidence(num_actions, num_movements)
-    pose = stored["pose"] and PoseSolution(width(), stored["pose"]["landmarks"], shape)
+    pose = stored.pose and PoseSolution(width(), stored.pose.landmarks, shape)
     return KGCLIP(backbone, solved, path, new_head(config, backbone) if gradient else None, num_actions, pose)
 
 
@@ -177,28 +177,17 @@ def choose_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load(folder: str | Path) -> Checkpoint:
-    """The trained model in a folder that training wrote.
-
-    Raises:
-        KgclipError: it is not a model folder, or damaged.
-    """
-    return Checkpoint.load(Path(folder))
-
-
-def load_weights(model: torch.nn.Module, file: Path) -> None:
+def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], file: Path) -> None:
     """Load a state dict strictly; its tensors become the model's own, which may hold none yet.
 
     Raises:
-        KgclipError: the file is missing, damaged, or of another model.
+        KgclipError: they are those of another model; the message names the file they were read from.
     """
+    types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
     try:
-        types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
         # A file that somebody has halved to save space is taken too.
-        weights = {name: tensor.to(types.get(name, tensor.dtype)) for name, tensor in load_file(file).items()}
-        model.load_state_dict(weights, assign=True)
-    except (OSError, SafetensorError) as error:
-        raise KgclipError(f"{file}: cannot be read ({error}); restore the file or train again") from error
+        cast = {name: tensor.to(types.get(name, tensor.dtype)) for name, tensor in weights.items()}
+        model.load_state_dict(cast, assign=True)
     except RuntimeError as error:
         raise KgclipError(f"{file}: holds the weights of another model than its configuration says; train again") from (
             error

@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import digest
 from kgclip.identity import Identity, describe, is_same
 from kgclip.models.backbones.base import Backbone
+from kgclip.models.backbones.registry import load_backbone
 from kgclip.video.transforms import preprocess
 
 # Two frames that every encoder must take: not square, not gray.
@@ -61,6 +63,45 @@ class FrameEncoder:
         if not torch.isfinite(features).all():
             raise KgclipError(f"{where} returns numbers that are not finite; look for NaN or overflow in it")
         return features if features.dtype == torch.float16 else features.float()
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """Where an encoder comes from, so that each of many processes can open it.
+
+    Attributes:
+        backbone: whose image tower encodes; None for a user's own encoder.
+        encoder: the user's own, ``FILE.py:NAME``.
+        weights: file given to it.
+        device: where a backbone runs.
+    """
+
+    backbone: str | None = None
+    encoder: str | None = None
+    weights: Path | None = None
+    device: str = "cpu"
+
+    def absolute(self) -> "EncoderSource":
+        """The same for processes that work in another folder."""
+        backbone, encoder = self.backbone, self.encoder
+        if backbone is not None and Path(backbone).exists():
+            backbone = str(Path(backbone).absolute())
+        if encoder is not None:
+            encoder = str(Path(encoder).absolute())
+        weights = None if self.weights is None else self.weights.absolute()
+        return EncoderSource(backbone, encoder, weights, self.device)
+
+
+@lru_cache(maxsize=1)
+def open_encoder(source: EncoderSource) -> FrameEncoder:
+    """Open an encoder, or take the one that this process opened last.
+
+    Raises:
+        KgclipError: it cannot be loaded.
+    """
+    if source.encoder is not None:
+        return load_encoder(source.encoder, source.weights)
+    return backbone_encoder(load_backbone(source.backbone or "synthetic").to(source.device))
 
 
 def pixels_of(backbone: Backbone) -> Pixels:

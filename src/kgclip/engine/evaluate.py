@@ -1,7 +1,8 @@
 """Evaluation on clips that training never saw."""
 
 import time
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from kgclip.engine.unknown import Threshold, rates_at
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.kg.names import did_you_mean
 from kgclip.models.kgclip import KGCLIP, Score
+from kgclip.video.cut import VideoPath, interval_of
 
 Part = Literal["test", "val"]
 
@@ -39,7 +41,7 @@ class Evaluation:
 
     clips: tuple[str, ...]
     sources: tuple[str, ...]
-    paths: tuple[Path, ...]
+    paths: tuple[VideoPath, ...]
     labels: Int[Tensor, " B"]
     features: FeatureFile | None
     poses: Poses | None = None
@@ -82,16 +84,23 @@ def seen_in_training(split: Split, clips: Collection[str]) -> set[str]:
     """Those of the clips that trained a model.
 
     A clip is known by its id. The same file may lie in class folders here and in a data set whose ids have none there:
-    then its name alone must do.
+    then its name alone must do. Of a film that was cut by time, what overlaps was seen.
     """
+    trained: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    in_folders: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for clip in split.train:
+        film, *interval = interval_of(clip)
+        trained[film].append((interval[0], interval[1]))
+        if "/" in film:
+            in_folders[film.rsplit("/", 1)[-1]].append((interval[0], interval[1]))
 
-    def names(ids: Iterable[str], *, alone: bool) -> set[str]:
-        return {clip.rsplit("/", 1)[-1] for clip in ids if alone == ("/" not in clip)}
+    def was_seen(clip: str) -> bool:
+        film, start_s, end_s = interval_of(clip)
+        name = film.rsplit("/", 1)[-1]
+        same = [*trained.get(film, ()), *(trained.get(name, ()) if "/" in film else in_folders.get(name, ()))]
+        return any(start_s < end and start < end_s for start, end in same)
 
-    same_name = (names(split.train, alone=True) & names(clips, alone=False)) | (
-        names(split.train, alone=False) & names(clips, alone=True)
-    )
-    return (set(split.train) & set(clips)) | {clip for clip in clips if clip.rsplit("/", 1)[-1] in same_name}
+    return {clip for clip in clips if was_seen(clip)}
 
 
 def open_evaluation(
@@ -226,6 +235,7 @@ def evaluate(
         "frames": num_frames,
         "split_hash": checkpoint.split.hash,
         "graph_hash": checkpoint.graph.hash,
+        "model_hash": checkpoint.folder_hash or checkpoint.hash,
         "clips_per_s": len(source) / max(wall_s, 1e-9),
         "ms_per_clip": 1000 * wall_s / len(source),
     }

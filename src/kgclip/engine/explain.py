@@ -73,7 +73,6 @@ def explain(
     score: Score,
     windows: Windows | None,
     chosen: Bool[Tensor, " K"] | None = None,
-    top: int = 5,
     pose: ClipPose | None = None,
 ) -> Explanation:
     """The explanation of one clip's score.
@@ -84,7 +83,6 @@ def explain(
         score: of this clip alone.
         windows: what is read in it; None where the model reads no movements.
         chosen: the candidates; None are all actions.
-        top: how many actions the short form lists.
         pose: of the clip, where the model read one.
     """
     model = checkpoint.model
@@ -114,8 +112,7 @@ def explain(
         against_runner_up=None,
         changes=(),
         provenance=provenance(checkpoint),
-        keypoints=None if pose is None else drawn_joints(pose, clip.frames, clip.fps),
-        top=top,
+        keypoints=None if pose is None else drawn_joints(pose),
     )
     words = {"reasons": reasons, "against_runner_up": against, "changes": changes}
     return replace(explanation, **{name: make(explanation) for name, make in words.items()})

@@ -1,6 +1,5 @@
 """The explanation of one prediction: what was measured, what it adds up to, and what would change it."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,7 @@ FORMAT = "kgclip.explanation/1"
 SEEN, MOST_FAINT, FAINT = 0.5, 0.49, 0.25
 # Actions whose share of each movement is listed, beside the weights of all.
 NUM_SHARES = 5
-MAX_MOVEMENTS, MAX_TRIPLETS = 10, 8
+MAX_TRIPLETS = 8
 DECIMALS = 5
 
 Source = Literal["appearance", "pose"]
@@ -135,10 +134,8 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Explanation(Mapping[str, Any]):
+class Explanation:
     """Why a clip was given its actions. Everything that explains a prediction is drawn from this object.
-
-    As a mapping it is its short form, :meth:`summary`; :meth:`to_json` is all of it.
 
     Attributes:
         file: of the clip.
@@ -153,7 +150,6 @@ class Explanation(Mapping[str, Any]):
         changes: the smallest changes found that would give another answer.
         provenance: of the model and the reading.
         keypoints: joints by frame where pose was read.
-        top: how many actions the short form lists.
     """
 
     file: str
@@ -168,34 +164,19 @@ class Explanation(Mapping[str, Any]):
     changes: tuple[Change, ...]
     provenance: dict[str, Any]
     keypoints: dict[str, Any] | None = None
-    top: int = 5
 
     @property
     def unknown(self) -> bool:
         """Whether the first action is too unsure to be an answer."""
         return self.threshold is not None and self.actions[0].probability < self.threshold.value
 
-    def summary(self) -> dict[str, Any]:
-        """The short form: the first actions, the movements read most above average, and what speaks for the answer."""
-        first = self.actions[0]
-        above = sorted(self.movements, key=lambda m: m.baseline - m.evidence)[:MAX_MOVEMENTS]
-        adding = first.s_path is not None and any(m.weights[0] for m in self.movements)
+    def triplets(self) -> list[dict[str, Any]]:
+        """The paths clip –shows→ movement ←consists_of– first action, those that add most first."""
+        adding = self.actions[0].s_path is not None and any(m.weights[0] for m in self.movements)
         consists = [m for m in self.movements if adding and m.shares[0] > 0]
-        consists = sorted(consists, key=lambda m: -m.contribution())[:MAX_TRIPLETS]
-        return {
-            "file": self.file,
-            "actions": [asdict(row) for row in self.actions[: self.top]],
-            "unknown": self.unknown,
-            "movements": [
-                {"movement": m.name, "share": m.evidence, "average": m.baseline, "time_s": list(m.clearest_s)}
-                for m in above
-                if m.evidence > m.baseline
-            ],
-            "triplets": [self._triplet(m) for m in consists],
-        }
+        return [self._triplet(m) for m in sorted(consists, key=lambda m: -m.contribution())[:MAX_TRIPLETS]]
 
     def _triplet(self, movement: MovementReading) -> dict[str, Any]:
-        """The path clip –shows→ movement ←consists_of– action."""
         return {
             "head": Path(self.file).name,
             "relation": "shows",
@@ -232,21 +213,12 @@ class Explanation(Mapping[str, Any]):
             },
             "actions": [rounded(asdict(row)) for row in self.actions],
             "movements": [_movement_json(m) for m in self.movements],
-            "triplets": rounded(self.summary()["triplets"]),
+            "triplets": rounded(self.triplets()),
             "fusion": {"temperature": _number(self.temperature), "others": self.num_others},
             "provenance": self.provenance
             | {"frames_read": len(clip.times_s), "frame_times_s": [_number(time) for time in clip.times_s]},
         }
         return values if self.keypoints is None else values | {"keypoints": self.keypoints}
-
-    def __getitem__(self, key: str) -> Any:
-        return self.summary()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.summary())
-
-    def __len__(self) -> int:
-        return len(self.summary())
 
 
 def _movement_json(movement: MovementReading) -> dict[str, Any]:

@@ -1,17 +1,27 @@
 """Features of the frames of a data set: computed once by an encoder, cached for training in minutes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from kgclip.cluster import map_on_ray
 from kgclip.data.feature_writer import FeatureWriter
 from kgclip.data.features import FeatureFile
-from kgclip.engine.encoder import FrameEncoder
+from kgclip.engine.encoder import EncoderSource, FrameEncoder, open_encoder
 from kgclip.errors import KgclipError
 from kgclip.files import lock
 from kgclip.identity import describe, is_same
 from kgclip.progress import progress_bar
-from kgclip.video.frames import read_clips
+from kgclip.video.cut import VideoPath, absolute
+from kgclip.video.frames import ClipFrames, read_clip, read_clips
+
+Encoded = tuple[Float[Tensor, "T F"], Int[np.ndarray, " T"]]
+"""Features of frames, and the frames' 0-based indices."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,14 @@ class Extraction:
 
 def extract_features(
     encoder: FrameEncoder,
-    paths: Mapping[str, Path],
+    paths: Mapping[str, VideoPath],
     num_frames: int,
     out: Path,
     *,
     workers: int = 2,
     keep_going: bool = False,
     progress: bool = True,
+    on_ray: EncoderSource | None = None,
 ) -> Extraction:
     """Encode up to ``num_frames`` frames of every clip and write them as one feature file.
 
@@ -48,6 +59,7 @@ def extract_features(
         num_frames: from equal segments, at their centers.
         workers: threads that decode.
         keep_going: leave out clips that cannot be encoded.
+        on_ray: where the processes of a Ray cluster find the same encoder, if they are to encode.
 
     Raises:
         KgclipError: a clip cannot be encoded (unless ``keep_going``), no clip can, another process writes the file, or
@@ -62,13 +74,16 @@ def extract_features(
         todo = {clip: path for clip, path in paths.items() if clip not in writer.lengths}
         with progress_bar("encoding frames", len(paths), "clips", show=progress) as advance:
             advance(len(paths) - len(todo))
-            for clip, frames in read_clips(todo, num_frames, max(1, workers)):
+            encoded = (
+                _encode_here(encoder, todo, num_frames, workers)
+                if on_ray is None
+                else _encode_on_ray(on_ray, todo, num_frames)
+            )
+            for clip, result in encoded:
                 try:
-                    if isinstance(frames, KgclipError):
-                        raise frames
-                    # A clip of few frames repeats them; each is encoded and stored once.
-                    once = frames.distinct()
-                    writer.add(clip, encoder.encode(once.images), once.indices)
+                    if isinstance(result, KgclipError):
+                        raise result
+                    writer.add(clip, *result)
                 except KgclipError as error:
                     if not keep_going:
                         raise KgclipError(
@@ -82,7 +97,41 @@ def extract_features(
         return Extraction(len(writer.lengths), len(writer.lengths) - before, skipped)
 
 
-def _already(encoder: FrameEncoder, paths: Mapping[str, Path], num_frames: int, out: Path) -> Extraction:
+def _encode_here(
+    encoder: FrameEncoder, todo: Mapping[str, VideoPath], num_frames: int, workers: int
+) -> Iterator[tuple[str, Encoded | KgclipError]]:
+    for clip, frames in read_clips(todo, num_frames, max(1, workers)):
+        yield clip, frames if isinstance(frames, KgclipError) else _encode(encoder, frames)
+
+
+def _encode(encoder: FrameEncoder, frames: ClipFrames) -> Encoded | KgclipError:
+    """A clip of few frames repeats them; each is encoded and stored once."""
+    once = frames.distinct()
+    try:
+        return encoder.encode(once.images), once.indices
+    except KgclipError as error:
+        return error
+
+
+def _encode_on_ray(
+    source: EncoderSource, todo: Mapping[str, VideoPath], num_frames: int
+) -> Iterator[tuple[str, Encoded | KgclipError]]:
+    work = partial(_encode_file, source=source.absolute(), num_frames=num_frames)
+    yield from zip(
+        todo, map_on_ray(work, [absolute(path) for path in todo.values()], place="--engine ray"), strict=True
+    )
+
+
+def _encode_file(path: VideoPath, source: EncoderSource, num_frames: int) -> Encoded | KgclipError:
+    """What one process of a cluster does."""
+    encoder = open_encoder(source)
+    try:
+        return _encode(encoder, read_clip(path, num_frames))
+    except KgclipError as error:
+        return error
+
+
+def _already(encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, out: Path) -> Extraction:
     """What is in the file, if this run would write the same.
 
     Raises:

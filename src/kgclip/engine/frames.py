@@ -10,12 +10,15 @@ from torch import Tensor
 
 from kgclip.config import TrainConfig
 from kgclip.data.features import FeatureFile
-from kgclip.data.loader import Source, VideoSource, in_order
+from kgclip.data.loader import FeatureRows, Source, VideoSource, in_order
+from kgclip.engine import processes
 from kgclip.engine.encoder import backbone_encoder, pixels_of
 from kgclip.engine.extract import extract_features
 from kgclip.engine.prepare import Prepared, feature_source
 from kgclip.errors import KgclipError
+from kgclip.models import fit_head
 from kgclip.models.backbones.base import Backbone
+from kgclip.models.fit_head import ClipRows
 from kgclip.models.kgclip import frame_embeddings
 
 # Frames cached a clip, for each frame that a step takes: enough for random sampling inside the segments, and for a
@@ -68,7 +71,11 @@ class RunFrames:
         num_frames, workers = CACHED_PER_FRAME * self.config.frames, self.config.workers
         encoder = backbone_encoder(self.backbone)
         keep_going, progress = self.config.keep_going, self.show_progress
-        extract_features(encoder, paths, num_frames, file, workers=workers, keep_going=keep_going, progress=progress)
+        if processes.is_first():
+            extract_features(
+                encoder, paths, num_frames, file, workers=workers, keep_going=keep_going, progress=progress
+            )
+        processes.meet()
         return FeatureFile(file)
 
     def source(self, clips: tuple[str, ...], num_frames: int, *, training: bool = False) -> Source:
@@ -85,11 +92,22 @@ class RunFrames:
             workers=config.workers,
         )
 
+    def rows(self, clips: tuple[str, ...], num_frames: int) -> ClipRows:
+        """As :meth:`embeddings`; features of many clips stay on the disk, and are read as they are needed."""
+        if self.features is None or len(clips) <= fit_head.MOST_ROWS:
+            return self.embeddings(clips, num_frames)
+        return FeatureRows(self.features, clips, num_frames)
+
     @torch.no_grad()
     def embeddings(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "N T F"]:
-        """Embeddings of the frames of clips by the image tower as it stands."""
+        """Embeddings of the frames of clips by the image tower as it stands; several processes share the encoding."""
         self.backbone.eval()
         device = next(self.backbone.parameters()).device
         source = self.source(clips, num_frames)
-        batches = source.batches(in_order(len(source), 32))
-        return torch.cat([frame_embeddings(self.backbone, batch.frames.to(device)).float().cpu() for batch in batches])
+        encodes = self.features is None
+        order = in_order(len(source), 32)
+        mine = order[processes.rank() :: processes.count()] if encodes else order
+        whole = torch.zeros(len(source), num_frames, self.backbone.frame_dim)
+        for batch in source.batches(mine):
+            whole[batch.index] = frame_embeddings(self.backbone, batch.frames.to(device)).float().cpu()
+        return processes.summed(whole) if encodes else whole

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from kgclip.config import TrainConfig
 from kgclip.data.loader import Source, epoch_order
+from kgclip.engine import processes
 from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
@@ -70,11 +71,13 @@ def loss_weights(config: TrainConfig) -> LossWeights:
 def new_fabric(config: TrainConfig) -> Fabric:
     """The engine of a run; with the tensorboard extra installed, curves go to a folder beside the model."""
     loggers: list[Any] = []
-    if importlib.util.find_spec("tensorboard") is not None:
+    if importlib.util.find_spec("tensorboard") is not None and processes.is_first():
         from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
         loggers = [TensorBoardLogger(config.out.with_name(config.out.name + ".tensorboard"), name="", version="")]
-    return Fabric(accelerator=config.device, devices=1, precision=config.optim.precision, loggers=loggers)
+    # Distances alone have no scale.
+    unused = config.loss.mm == 0 and config.loss.margin is not None
+    return processes.new_fabric(config.device, unused=unused, precision=config.optim.precision, loggers=loggers)
 
 
 @dataclass
@@ -122,6 +125,7 @@ class Trainer:
         """
         config = self.config
         saved, tensors = self.state.restore(self.step, self.optimizer)
+        processes.meet()
         module, optimizer = self.fabric.setup(self.step, self.optimizer)
         if fixed_texts:
             self.step.fix_texts()
@@ -148,7 +152,7 @@ class Trainer:
                     best.key, best.epoch, best.top1 = key, epoch, record.get("val_top1")
                     tensors = {name: tensor.clone() for name, tensor in trained_tensors(self.step).items()}
                 self._log(record, show=show_progress)
-                if time.monotonic() - saved_at >= config.save_every_s:
+                if processes.is_first() and time.monotonic() - saved_at >= config.save_every_s:
                     self.state.save(epoch, self.step, self.optimizer, tensors, {"best": vars(best)})
                     saved_at = time.monotonic()
         restore_tensors(self.step, tensors)
@@ -168,22 +172,26 @@ class Trainer:
         started = time.monotonic()
         self.step.train()
         order = epoch_order(len(self.source), optim.batch_size, self.config.seed, epoch)
+        mine = [processes.part_of(batch) for batch in order]
         updates = math.ceil(len(order) / optim.accumulate)
         totals: dict[str, float] = {}
         factor = 0.0
         # What a step draws depends on seed and epoch alone, so that a resumed run draws the same.
         torch.manual_seed(hash((self.config.seed, epoch)))
-        for number, batch in enumerate(self.source.batches(order, epoch)):
+        for number, (batch, whole) in enumerate(zip(self.source.batches(mine, epoch), order, strict=True)):
+            processes.meet()
             group = number // optim.accumulate
             in_group = min(optim.accumulate, len(order) - group * optim.accumulate)
-            terms = module(batch.index, self.fabric.to_device(batch.frames), batch.flipped)
-            loss = torch.stack(list(terms.values())).sum()
-            if not torch.isfinite(loss):
-                raise KgclipError(
-                    f"epoch {epoch}: the loss is {loss.item()}; lower --optim.lr-backbone or --optim.lr-new"
-                )
-            self.fabric.backward(loss / in_group)
-            if (number + 1) % optim.accumulate == 0 or number + 1 == len(order):
+            updates_now = (number + 1) % optim.accumulate == 0 or number + 1 == len(order)
+            with self.fabric.no_backward_sync(module, enabled=not updates_now):
+                terms = module(batch.index, self.fabric.to_device(batch.frames), batch.flipped, len(whole))
+                loss = torch.stack(list(terms.values())).sum()
+                if not torch.isfinite(loss):
+                    raise KgclipError(
+                        f"epoch {epoch}: the loss is {loss.item()}; lower --optim.lr-backbone or --optim.lr-new"
+                    )
+                self.fabric.backward(loss / in_group)
+            if updates_now:
                 factor = learning_rate_factor(
                     ((epoch - 1) * updates + group + 1) / (optim.epochs * updates), optim.warmup_epochs / optim.epochs
                 )
@@ -193,8 +201,8 @@ class Trainer:
                 optimizer.step()
                 optimizer.zero_grad()
             for name, term in terms.items():
-                totals[name] = totals.get(name, 0.0) + float(term.detach()) * len(batch.index)
-            advance(len(batch.index))
+                totals[name] = totals.get(name, 0.0) + float(term.detach()) * len(whole)
+            advance(len(whole))
         wall_s = time.monotonic() - started
         means = {name: total / len(self.source) for name, total in totals.items()}
         return {
@@ -208,13 +216,16 @@ class Trainer:
         }
 
     def _validated(self) -> tuple[float, float, int]:
-        """Top-1, negative log-likelihood and number of the validation clips."""
+        """Top-1, negative log-likelihood and number of the validation clips, as the first process finds them."""
         assert self.validate is not None
         self.step.eval()
         logits, labels = self.validate()
-        return top_k(logits, labels), negative_log_likelihood(logits, labels), len(labels)
+        top1, nll = processes.of_first(top_k(logits, labels), negative_log_likelihood(logits, labels))
+        return top1, nll, len(labels)
 
     def _log(self, record: dict[str, Any], *, show: bool) -> None:
+        if not processes.is_first():
+            return
         with self.state.log_file.open("a") as handle:
             handle.write(json.dumps(record) + "\n")
         flat = {k: v for k, v in record.items() if isinstance(v, float)} | record["terms"]
@@ -225,6 +236,8 @@ class Trainer:
 
     def _trim_log(self, epoch: int) -> None:
         """Drop lines of epochs whose state was not saved; they will be run again."""
+        if not processes.is_first():
+            return
         file = self.state.log_file
         lines = file.read_text().splitlines() if file.exists() else []
         file.write_text("".join(line + "\n" for line in lines[:epoch]))

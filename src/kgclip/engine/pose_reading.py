@@ -5,19 +5,22 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from kgclip.engine.explanation import SEEN, Span
 from kgclip.errors import KgclipError
 from kgclip.kg.movement import Movement
 from kgclip.pose.keypoints import ClipPose
-from kgclip.pose.motion import GRID_RATE, on_grid
+from kgclip.pose.motion import GRID_RATE
 from kgclip.pose.skeleton import JOINTS
 from kgclip.pose.states import LEFT_OUT, PART_JOINTS, PARTS, STATES, read_states
 
 # A part whose joints are unsure for longer than this share of the clip may have moved unseen.
 LEAST_KNOWN = 0.5
-# Of longer clips the joints would take more room than the rest of the page.
-MOST_DRAWN = 400
+# Of longer clips, and of crowds, the joints would take more room than the rest of the page.
+MOST_DRAWN, MOST_PEOPLE = 240, 6
+DRAWN_RATE, OTHERS_RATE = 7.5, 4.0
+"""Observations a second, at most, of the subject and of others: between them, drawn joints move in straight lines."""
 THOUSAND, SUREST = 1000, 9
 
 
@@ -69,18 +72,32 @@ def _span(pose: ClipPose, run: list[int], confidence: np.ndarray) -> Span:
     return Span(start, end, strength, first, last)
 
 
-def drawn_joints(pose: ClipPose, num_frames: int, fps: float) -> dict[str, Any] | None:
-    """The subject's joints in every frame, for the page: in thousandths of width and height, scores from 0 to 9.
+def drawn_joints(pose: ClipPose) -> dict[str, Any] | None:
+    """The joints of the clip's people, for the page: in thousandths of width and height, scores from 0 to 9.
 
-    Between observed frames they are linear in time; each frame is given less the one before. None for clips that are
-    too long, or without a person.
+    The subject comes first. Of each person, observations about 1 / DRAWN_RATE apart or more (others: 1 / OTHERS_RATE),
+    each less the one before; between them the page draws joints linear in time. Who would make more than MOST_DRAWN
+    observations is left out, and whoever comes later. None where not even the subject has room, or nobody is there.
     """
-    if num_frames > MOST_DRAWN or not pose.tracks:
-        return None
-    track = pose.tracks[0]
-    times = np.arange(num_frames) / fps
-    joints = on_grid(track.keypoints, pose.time_s[track.rows], times)
     scale = np.array([THOUSAND / pose.width, THOUSAND / pose.height, SUREST])
-    values = np.rint(joints * scale).astype(int).reshape(num_frames, -1)
-    frames = np.concatenate([values[:1], np.diff(values, axis=0)])
-    return {"layout": "coco17", "unit": "per mille", "delta": True, "frames": frames.tolist()}
+    people, room = [], MOST_DRAWN
+    for number, track in enumerate(pose.tracks[:MOST_PEOPLE]):
+        rows = _apart(pose.time_s[track.rows], OTHERS_RATE if number else DRAWN_RATE)
+        room -= len(rows)
+        if room < 0:
+            break
+        values = np.rint(track.keypoints[rows] * scale).astype(int).reshape(len(rows), -1)
+        frames = np.concatenate([values[:1], np.diff(values, axis=0)])
+        times = [round(time, 3) for time in pose.time_s[track.rows[rows]].tolist()]
+        people.append({"times_s": times, "frames": frames.tolist()})
+    return {"layout": "coco17", "unit": "per mille", "delta": True, "people": people} if people else None
+
+
+def _apart(time_s: Float64[np.ndarray, " T"], rate: float) -> list[int]:
+    """Rows about 1 / rate apart or more, from the first on, and the last."""
+    rows = [0]
+    for row in range(1, len(time_s)):
+        if time_s[row] - time_s[rows[-1]] > 0.9 / rate:
+            rows.append(row)
+    last = len(time_s) - 1
+    return rows if rows[-1] == last else [*rows, last]

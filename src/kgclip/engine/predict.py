@@ -1,6 +1,8 @@
 """Prediction on video files, with what supports it."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
 from kgclip.engine.explain import explain, read_windows
 from kgclip.engine.explanation import ClipFacts, Explanation
+from kgclip.engine.hub import model_folder, push_folder, save_model
 from kgclip.engine.poses import numbers_of, pose_source
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
@@ -25,8 +28,26 @@ from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import embed_texts, unsolved_model
 from kgclip.pose.annotate import PoseSource, observe
 from kgclip.pose.keypoints import ClipPose
+from kgclip.video.cut import VideoPath, video_at
 from kgclip.video.decode import DEFAULT_FPS
 from kgclip.video.frames import ClipFrames, read_clip
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that a recognizer needs of a clip; another of the same encoder can explain it too.
+
+    Attributes:
+        file: as explanations are to name it.
+        facts: of the clip and the T frames that were read.
+        features: of these frames.
+        pose: of the clip; None where none was read.
+    """
+
+    file: str
+    facts: ClipFacts
+    features: Float[Tensor, "T F"]
+    pose: ClipPose | None = None
 
 
 class Recognizer:
@@ -37,6 +58,9 @@ class Recognizer:
         encoder: the encoder of a model that takes features; models with an image tower bring their own.
         pose: where poses come from; None leaves pose out.
         device: where the model runs.
+
+    Attributes:
+        folder: that the model was loaded from; None where it was made otherwise.
     """
 
     def __init__(
@@ -52,22 +76,70 @@ class Recognizer:
         if encoder is not None:
             check_encoder(encoder, self.model.backbone)
         self.encoder = backbone_encoder(self.model.backbone) if encoder is None else encoder
+        self.folder: Path | None = None
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, pose: str | None = None, **options: Any) -> "Recognizer":
-        """Load the folder that training wrote.
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, pose: str | None = None, **options: Any
+    ) -> "Recognizer":
+        """Load the folder that training wrote, or a model of a hub by its name.
 
         Args:
-            folder: of the model.
+            name: of the folder, or where there is none, on the hub.
+            revision: of a model on the hub: a branch, a tag or a commit.
             pose: of a model that reads pose: its estimator, or keypoints of the clips; "none" leaves pose out, None
                 takes the estimator in the folder.
             options: as of the class.
 
         Raises:
-            KgclipError: it is not a model folder, or damaged, or its estimator is not there.
+            KgclipError: it is not a model folder, or damaged, or its estimator is not there; or the hub has no such
+                model.
         """
-        checkpoint = Checkpoint.load(Path(folder))
-        return cls(checkpoint, pose=pose_source(checkpoint.pose, pose, Path(folder)), **options)
+        folder = model_folder(name, revision)
+        checkpoint = Checkpoint.load(folder)
+        recognizer = cls(checkpoint, pose=pose_source(checkpoint.pose, pose, folder), **options)
+        recognizer.folder = folder
+        return recognizer
+
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:
+        """Write the model's folder with its card, README.md: as it was loaded, or a new one.
+
+        Args:
+            folder: to write; it must not be there.
+            license: identifier of the license for a new card, such as "mit"; None keeps the card that there is.
+
+        Raises:
+            KgclipError: something is there already.
+        """
+        save_model(self.checkpoint, Path(folder), self.folder, license)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        license: str | None = None,
+        private: bool = False,
+        token: str | None = None,
+        message: str = "Upload a kgclip model",
+    ) -> str:
+        """Put the model on the hub, as :meth:`save_pretrained` writes it: names of clips and paths go with it.
+
+        Args:
+            name: "user/model"; it is made if it is not there.
+            license: as of :meth:`save_pretrained`.
+            private: whether a new one is for you alone.
+            token: of the hub; None takes the one that you are logged in with.
+            message: of the commit.
+
+        Returns:
+            The address of the model.
+
+        Raises:
+            KgclipError: the hub cannot be reached, or refuses.
+        """
+        with tempfile.TemporaryDirectory(prefix="kgclip-") as temporary:
+            self.save_pretrained(Path(temporary) / "model", license=license)
+            return push_folder(Path(temporary) / "model", name, private=private, token=token, message=message)
 
     @classmethod
     def from_names(cls, backbone: str, actions: Sequence[str], **options: Any) -> "Recognizer":
@@ -85,31 +157,33 @@ class Recognizer:
 
     def predict(
         self,
-        file: str | Path,
+        file: str | VideoPath,
         *,
         frames: int | None = None,
-        top: int = 5,
         actions: Sequence[str] = (),
         pose: ClipPose | None = None,
     ) -> Explanation:
         """The ranked actions of one video file and what supports the first.
 
         Args:
-            file: a video.
+            file: a video, or a cut of one: ``film.mp4#t=12.5,15``.
             frames: T, from equal segments; None takes the number of training.
-            top: how many actions the short form lists.
             actions: the only candidates; none takes all actions of the model.
             pose: of the clip, where it is at hand; else it is read, if the recognizer knows from where.
 
         Raises:
             KgclipError: the file cannot be read, or an action is none of the model's.
         """
+        return self.explain(self.read(file, frames=frames, pose=pose), actions=actions)
+
+    def read(self, file: str | VideoPath, *, frames: int | None = None, pose: ClipPose | None = None) -> Reading:
+        """Decode and encode a video file, and find its pose if the recognizer knows from where; as :meth:`predict`."""
         num_frames = self.checkpoint.config.frames if frames is None else frames
-        path = Path(file)
+        path = video_at(file)
         clip = read_clip(path, num_frames, threads=torch.get_num_threads())
         if pose is None and self.pose is not None:
             pose = observe(clip_id(path.name), path, self.pose)
-        return self._explain(str(file), clip, top, actions, pose)
+        return self._reading(str(file), clip, pose)
 
     def predict_frames(
         self,
@@ -117,7 +191,6 @@ class Recognizer:
         images: UInt8[np.ndarray, "T H W 3"],
         times: Sequence[float],
         *,
-        top: int = 5,
         actions: Sequence[str] = (),
         pose: ClipPose | None = None,
     ) -> Explanation:
@@ -129,17 +202,19 @@ class Recognizer:
         step_s = float(times_s[-1] - times_s[0]) / (count - 1) if count > 1 else 0.0
         step_s = step_s or 1 / DEFAULT_FPS
         clip = ClipFrames(images, np.arange(count), times_s, float(times_s[-1]) + step_s, 1 / step_s, count)
-        return self._explain(file, clip, top, actions, pose)
+        return self.explain(self._reading(file, clip, pose), actions=actions)
 
     @torch.no_grad()
-    def _explain(
-        self, file: str, clip: ClipFrames, top: int, actions: Sequence[str], pose: ClipPose | None
-    ) -> Explanation:
+    def _reading(self, file: str, clip: ClipFrames, pose: ClipPose | None) -> Reading:
         features = self.encoder.encode(clip.images)
         height, width = clip.images.shape[1:3]
         times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())
         facts = ClipFacts(clip.fps, clip.num_frames, clip.duration_s, width, height, times, indices)
-        return self.explain_features(file, facts, features, top=top, actions=actions, pose=pose)
+        return Reading(file, facts, features, pose)
+
+    def explain(self, reading: Reading, *, actions: Sequence[str] = ()) -> Explanation:
+        """As :meth:`predict`, of a clip that was read already."""
+        return self.explain_features(reading.file, reading.facts, reading.features, actions=actions, pose=reading.pose)
 
     @torch.no_grad()
     def explain_features(
@@ -148,7 +223,6 @@ class Recognizer:
         facts: ClipFacts,
         features: Float[Tensor, "T F"],
         *,
-        top: int = 5,
         actions: Sequence[str] = (),
         pose: ClipPose | None = None,
     ) -> Explanation:
@@ -156,7 +230,7 @@ class Recognizer:
         chosen, given = self.candidates(actions), features.to(self.device).float()
         score = self.model(given[None], self.pose_numbers(pose))
         windows = None if score.path is None else read_windows(self.model, given)
-        return explain(self.checkpoint, file, facts, score, windows, chosen, top, pose)
+        return explain(self.checkpoint, file, facts, score, windows, chosen, pose)
 
     @torch.no_grad()
     def probabilities(
@@ -189,7 +263,7 @@ class Recognizer:
         wanted = {spelling_key(name) for name in actions}
         return torch.tensor([spelling_key(name) in wanted for name in known], device=self.device)
 
-    def predict_many(self, files: Sequence[str | Path], **options: Any) -> Iterator[Explanation | dict[str, str]]:
+    def predict_many(self, files: Sequence[str | VideoPath], **options: Any) -> Iterator[Explanation | dict[str, str]]:
         """Predictions of files and folders; a file that cannot be read gives ``{"file", "error"}`` and is skipped."""
         for file in find_videos(files):
             try:
@@ -198,10 +272,11 @@ class Recognizer:
                 yield {"file": str(file), "error": str(error)}
 
 
-def find_videos(files: Sequence[str | Path]) -> Iterator[Path]:
-    """Files as they are, folders as the videos in them (recursively, sorted); an empty folder stands for itself."""
-    for file in map(Path, files):
-        inside = sorted(p for p in file.rglob("*") if p.suffix.lower() in VIDEO_EXTENSIONS) if file.is_dir() else []
+def find_videos(files: Sequence[str | VideoPath]) -> Iterator[VideoPath]:
+    """Files and their cuts as they are, folders as the videos in them (recursively, sorted), or if empty themselves."""
+    for file in map(video_at, files):
+        folder = file if isinstance(file, Path) and file.is_dir() else None
+        inside = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_EXTENSIONS) if folder else []
         yield from inside or [file]
 
 

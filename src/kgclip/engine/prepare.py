@@ -23,6 +23,7 @@ from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.movement import mirror
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS
 from kgclip.kg.shipped import definitions_for
+from kgclip.video.cut import VideoPath
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ class Prepared:
         by_id = self.dataset.by_id
         return [by_id[clip].action if clip in allowed else None for clip in clips]
 
-    def paths(self, clips: tuple[str, ...]) -> list[Path]:
-        """The video file of each clip."""
+    def paths(self, clips: tuple[str, ...]) -> list[VideoPath]:
+        """The video of each clip."""
         return [self.dataset.by_id[clip].path for clip in clips]
 
 

@@ -1,10 +1,9 @@
 """Where a prediction or an evaluation comes from: the model, its data and its sizes, for the foot of a page."""
 
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.code_version import code_version
 
 _DIGITS = 16
 
@@ -16,7 +15,7 @@ def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
     counts += [(len(graph.entities("video")), "clips"), (len(graph.triples), "edges")]
     all_labeled = len(split.labelled) == len(split.train)
     return {
-        "product": f"kgclip {_version()}",
+        "product": f"kgclip {code_version()['kgclip']}",
         "model": checkpoint.hash[:_DIGITS],
         "graph": graph.hash[:_DIGITS],
         "split": split.hash[:_DIGITS],
@@ -26,9 +25,3 @@ def provenance(checkpoint: Checkpoint) -> dict[str, Any]:
         "labels": "all" if all_labeled else f"{len(split.labelled)} of {len(split.train)} clips",
         "seed": checkpoint.config.seed,
     }
-
-
-@cache
-def _version() -> str:
-    """Looked up once: it takes longer than all of an explanation's sums."""
-    return version("kgclip")

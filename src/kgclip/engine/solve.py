@@ -7,17 +7,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from kgclip.engine import processes
 from kgclip.engine.metrics import fit_temperature, negative_log_likelihood, rightness
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.unknown import Threshold, choose_threshold
 from kgclip.models.backbones.base import Backbone
-from kgclip.models.closed_form import SolvedTargets, fit_closed_form
-from kgclip.models.completion import DEFINITION_CLIPS, complete_labels
+from kgclip.models.closed_form import SolvedTargets
+from kgclip.models.completion import DEFINITION_CLIPS, complete_labels, is_incomplete
 from kgclip.models.evidence import WINDOW, PathEvidence
+from kgclip.models.fit_head import ClipRows, Team, fit_closed_form
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP, Score
 from kgclip.models.pooling import nearest_count
 from kgclip.models.pose_stream import fit_pose, has_pose, pose_output
+from kgclip.models.sums import BATCH
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +64,7 @@ class SolvedModel:
 @torch.no_grad()
 def solve(
     backbone: Backbone,
-    embeddings: Float[Tensor, "N T F"],
+    embeddings: ClipRows,
     targets: GraphTargets,
     num_frames: int,
     path_weight: float,
@@ -72,6 +75,7 @@ def solve(
 
     Args:
         backbone: whose embeddings of the training clips' frames these are.
+        embeddings: a tensor, or what reads them by rows; they are read all at once only to complete labels.
         targets: the graph over these clips.
         num_frames: T that probabilities are calibrated for.
         path_weight: of path evidence against S_output.
@@ -82,13 +86,15 @@ def solve(
     performs, shows = targets.edges["performs"], targets.edges["shows"]
     definitions = targets.edges["consists_of"]
     if trained is None:
-        performs = complete_labels(embeddings, targets.edges, targets.movements, pose)
+        if is_incomplete(targets.edges):
+            everything = embeddings[torch.arange(len(performs))]
+            performs = complete_labels(everything, targets.edges, targets.movements, pose)
         definitions = _definitions(performs, targets)
         performs_solved = performs
     else:
         performs_solved = performs[:, :0]
     wanted = SolvedTargets(performs_solved, shows, targets.sources, triplet=bool(targets.movements))
-    head, left_out = fit_closed_form(embeddings, wanted)
+    head, left_out = fit_closed_form(embeddings, wanted, Team(processes.rank(), processes.count(), processes.summed))
     seen = left_out[nearest_count(num_frames, head.counts)]
     mm, tri, shares = seen.mm, seen.tri, seen.shares
     stream, said, known = None, None, None
@@ -104,7 +110,9 @@ def solve(
     if trained is not None:
         gradient, names = trained
         model.action_embeddings = names
-        mm, tri = gradient(embeddings, names)
+        parts = [gradient(embeddings[rows], names) for rows in torch.arange(len(performs)).split(BATCH)]
+        mm = torch.cat([part for part, _ in parts])
+        tri = None if gradient.triplet is None else torch.cat([part for _, part in parts if part is not None])
     rows = _judged(performs, targets.sources)
     output = mm if tri is None else 0.5 * (mm + tri)
     if path.readable:

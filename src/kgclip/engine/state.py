@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_folder, read_json, save_tensors, write_json
+from kgclip.files import atomic_folder, load_tensors, read_json, save_tensors, write_json
 
 STATE_FILE = "state.json"
 RUN_FILE = "run.json"
@@ -96,11 +95,11 @@ class TrainingState:
         if newest is None:
             return {"epoch": 0}, {}
         state = read_json(newest / STATE_FILE)
-        restore_tensors(model, load_file(newest / "weights.safetensors"))
+        restore_tensors(model, load_tensors(newest / "weights.safetensors"))
         moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in load_file(newest / "optimizer.safetensors").items():
+        for key, value in load_tensors(newest / "optimizer.safetensors").items():
             index, name = key.split(".", 1)
             moments.setdefault(int(index), {})[name] = value
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        return state, load_file(newest / "best.safetensors")
+        return state, load_tensors(newest / "best.safetensors")

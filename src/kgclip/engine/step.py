@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kgclip.config import PromptConfig
+from kgclip.engine import processes
 from kgclip.engine.prepare import GraphTargets
 from kgclip.kg.schema import RELATIONS, Relation
 from kgclip.models.backbones.base import Backbone
@@ -51,8 +52,20 @@ class TrainingStep(nn.Module):
         parts = embeddings.split([len(few) for few in names])
         return {kind: (part, rows[kind]) for kind, part in zip(kinds, parts, strict=True)}
 
-    def forward(self, index: Int[Tensor, " B"], frames: Frames, flipped: Bool[Tensor, " B"]) -> dict[str, Tensor]:
-        """The weighed terms of the loss for clips at ``index`` of the targets."""
+    def forward(
+        self, index: Int[Tensor, " B"], frames: Frames, flipped: Bool[Tensor, " B"], count: int | None = None
+    ) -> dict[str, Tensor]:
+        """The weighed terms of the loss for clips at ``index`` of the targets, with those of all other processes.
+
+        Every process computes the same loss of all clips of the step, so that the mean of their gradients is its own.
+
+        Args:
+            index, frames, flipped: of this process's clips.
+            count: clips of all processes, without those that fill up the last ones' parts; None takes all.
+        """
+        clips = processes.gathered(self.head.embed(frame_embeddings(self.backbone, frames)))[:count]
+        index, mirrored = processes.gathered(torch.stack([index, flipped.long()], dim=1))[:count].unbind(dim=1)
+        flipped = mirrored.bool()
         of_clips = {r.name: self._of_clips(r, index, flipped) for r in RELATIONS if r.head == "video"}
         wanted: dict[str, Bool[Tensor, " N"]] = {}
         for relation in RELATIONS:
@@ -69,9 +82,7 @@ class TrainingStep(nn.Module):
             else:
                 rows = self.targets.edges[relation.name][texts[relation.head][1]]
             edges[relation.name] = rows[:, texts[relation.tail][1]].to(frames.device)
-        entities = {"video": self.head.embed(frame_embeddings(self.backbone, frames))} | {
-            kind: embedded for kind, (embedded, _) in texts.items()
-        }
+        entities = {"video": clips} | {kind: embedded for kind, (embedded, _) in texts.items()}
         return self.head.loss(entities, edges, self.weights)
 
     def _of_clips(

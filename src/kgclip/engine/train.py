@@ -3,6 +3,7 @@
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kgclip.config import TrainConfig, to_json
+from kgclip.engine import processes
 from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device, new_head
+from kgclip.engine.code_version import code_version
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
 from kgclip.engine.left_out import left_out_clips
 from kgclip.engine.loop import Trainer, loss_weights
@@ -48,7 +51,8 @@ def train(
     """Train a model and write it to ``config.out``.
 
     What is trained by gradient takes its best epoch on the validation clips. A head that is solved is solved at the end
-    on training and validation clips together.
+    on training and validation clips together. Where torchrun has started several processes, all of them give the same
+    model, and the first writes it.
 
     Args:
         prepared: data, split and graph where they are at hand.
@@ -59,15 +63,27 @@ def train(
         KgclipError: anything wrong with the input, found before training wherever possible.
     """
     choose_device(config.device)
-    config = with_backbone(config)
-    folder = state_folder(config.out)
-    with lock(config.out):
-        _check_folders(config.out, folder, resume)
+
+    def run() -> Checkpoint:
+        with processes.in_turn():
+            named = with_backbone(config)
+            keypoints = Poses(config.keypoints) if poses is None and config.keypoints is not None else poses
+            data = prepared or prepare(named)
+        show = show_progress and processes.is_first()
+        return _train(named, data, keypoints, state_folder(config.out), show_progress=show)
+
+    with processes.together(config.device):
+        return _alone_on(config.out, resume, run) if processes.is_first() else run()
+
+
+def _alone_on(out: Path, resume: bool, run: Callable[[], Checkpoint]) -> Checkpoint:
+    """Run as the one process that writes the model and the state."""
+    folder = state_folder(out)
+    with lock(out):
+        _check_folders(out, folder, resume)
         fresh = not folder.exists()
         try:
-            if poses is None and config.keypoints is not None:
-                poses = Poses(config.keypoints)
-            return _train(config, prepared or prepare(config), poses, folder, show_progress=show_progress)
+            return run()
         except (KgclipError, OSError):
             # Bad input that shows late (a broken video) and a full disk leave nothing behind, unless there are epochs
             # or encoded clips to go on from.
@@ -106,9 +122,11 @@ def _train(
     started = time.monotonic()
     free = ("out", "workers", "save_every_s", "keep_going")
     options = {key: value for key, value in to_json(config).items() if key not in free}
-    folder.mkdir(parents=True, exist_ok=True)
     state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
-    state.check_identity()
+    if processes.is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        state.check_identity()
+    processes.meet()
     beside = None if config.annotations is None else config.annotations / KEYPOINTS_FILE
     if poses is None and beside is not None and beside.is_file() and config.model.head == "closed_form":
         log.info("%s: keypoints lie beside the annotations; add --keypoints to read pose too", beside)
@@ -129,6 +147,7 @@ def _train(
         "val_clips": len(prepared.split.val),
         "left_out_top1": solved.left_out_top1,
         "clip_s": typical_duration_s([final.dataset.by_id[clip].path for clip in final.split.train]),
+        **code_version(),
         "torch": torch.__version__,
         "wall_s": round(time.monotonic() - started, 2),
     }
@@ -137,8 +156,9 @@ def _train(
     checkpoint = Checkpoint(
         solved.model.cpu(), config, run.actions, final.graph, final.split, summary, unknown, origin, left_out
     )
-    checkpoint.save(config.out, extra=(state.log_file,) if config.trains else ())
-    shutil.rmtree(folder)
+    if processes.is_first():
+        checkpoint.save(config.out, extra=(state.log_file,) if config.trains else ())
+        shutil.rmtree(folder)
     return checkpoint
 
 
@@ -194,7 +214,7 @@ class Run:
         """The model with its head, or with a trained head its reading of movements, solved on the training clips."""
         config, split = self.config, prepared.split
         targets = graph_targets(prepared, split.train, self.actions, graph=config.model.graph)
-        embeddings = self.frames.embeddings(split.train, CACHED_PER_FRAME * config.frames)
+        embeddings = self.frames.rows(split.train, CACHED_PER_FRAME * config.frames)
         trained = (self.head, self.action_embeddings()) if config.model.head == "gradient" else None
         pose = None if self.poses is None else self.poses.numbers(split.train)
         return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained, pose)

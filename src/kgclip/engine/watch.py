@@ -11,7 +11,8 @@ from jaxtyping import UInt8
 from kgclip.engine.explanation import SEEN, ClipFacts, Explanation, rounded
 from kgclip.engine.film_pose import POSE_RATE, PosedFrame
 from kgclip.engine.predict import Recognizer
-from kgclip.engine.spans import Span, SpanFinder, SpanRule
+from kgclip.engine.rows import FilmSpan, PersonRows
+from kgclip.engine.spans import SpanRule
 from kgclip.engine.windows import FilmWindow, FilmWindows, HeldFrame, WindowContent, WindowPlan, stretches
 from kgclip.errors import KgclipError
 from kgclip.pose.keypoints import ClipPose
@@ -33,6 +34,7 @@ MERGE, LEAST = 0.25, 0.5
 # A gap between frames of more than this share of a window cuts the film.
 GAP = 0.5
 MOST_MOVEMENTS = 5
+MOST_PEOPLE = 4
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class WatchOptions:
         window_s, step_s: length of a window, and the distance from one to the next, in seconds.
         enter, leave: probability from which on an action starts, and below which it ends.
         actions: the only candidates; none takes all actions of the model.
+        people: of how many people at most each has a row of spans, where poses are read; with 1, there is one row, of
+            whoever moves most in each window.
     """
 
     window_s: float | None = None
@@ -50,6 +54,7 @@ class WatchOptions:
     enter: float | None = None
     leave: float | None = None
     actions: tuple[str, ...] = ()
+    people: int = MOST_PEOPLE
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class ActionSpan:
         window_s: where this window lies.
         movements: that speak for the action, those that add most first.
         reasons: clauses of a sentence, as of a prediction.
+        person: whose it is, by the number in the film; None where nobody was told apart.
         picture: the frame in the middle of this window, where pictures are held.
     """
 
@@ -91,6 +97,7 @@ class ActionSpan:
     window_s: tuple[float, float]
     movements: tuple[SpanMovement, ...]
     reasons: tuple[str, ...]
+    person: int | None = None
     picture: UInt8[np.ndarray, "H W 3"] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -100,21 +107,30 @@ class ActionSpan:
         return rounded(values)
 
 
+class Label(NamedTuple):
+    """What a person is said to do; None is nobody in particular."""
+
+    person: int | None
+    action: str
+    probability: float
+
+
 class Shown(NamedTuple):
     """A frame and what was read around it.
 
     Attributes:
         image: a picture of it.
         time_s: presentation time.
-        action, probability: of the last window whose middle it has passed; None and 0 for nothing.
+        labels: of the last windows whose middle it has passed.
         people: who was seen last, in pixels of the picture.
+        numbers: of these people.
     """
 
     image: UInt8[np.ndarray, "H W 3"]
     time_s: float
-    action: str | None
-    probability: float
+    labels: tuple[Label, ...]
     people: People
+    numbers: tuple[int, ...] = ()
 
 
 class Watcher:
@@ -168,15 +184,19 @@ class Watcher:
         least_rate = checkpoint.config.frames / window_s
         rate = max(rate, least_rate, POSE_RATE if posed else 0.0)
         held = pictures or show is not None
-        self.plan = WindowPlan(window_s, step_s, checkpoint.config.frames, rate, 1 if live else 8, held)
+        if options.people < 1:
+            raise KgclipError(f"--people {options.people}: is too small; give 1 or more")
+        batch = 1 if live else 8
+        self.plan = WindowPlan(window_s, step_s, checkpoint.config.frames, rate, batch, held, options.people)
         self.rule = _rule(recognizer, options, window_s)
         self._windows = FilmWindows(
             recognizer, self.plan, recognizer.candidates(options.actions), pose, self._frame_leaves
         )
         # What windows said at their middles: the newest that a frame has passed is said of it.
-        self._labels: deque[tuple[float, str | None, float]] = deque()
+        self._labels: deque[tuple[float, tuple[Label, ...]]] = deque()
         self.watched_s = 0.0
         self._people: People = np.empty((0, 17, 3), np.float32)
+        self._numbers: tuple[int, ...] = ()
 
     def spans(self, frames: Iterable[PosedFrame]) -> Iterator[ActionSpan]:
         """The spans of the film, each as soon as it has ended.
@@ -185,16 +205,14 @@ class Watcher:
             frames: in order of time, ``plan.rate`` a second.
         """
         for stretch in stretches(frames, GAP * self.plan.window_s):
-            finder = SpanFinder[WindowContent](self.rule)
+            rows = PersonRows(self.rule, self.plan.step_s)
             for window in self._windows.of(stretch):
-                for span in finder.add(window):
-                    yield self._explained(span)
-                self._label(window, finder.action)
+                yield from map(self._explained, rows.add(window))
+                self._label(window, rows.actions)
                 self.watched_s = window.end_s
-            for span in finder.close():
-                yield self._explained(span)
+            yield from map(self._explained, rows.close())
 
-    def _explained(self, span: Span[WindowContent]) -> ActionSpan:
+    def _explained(self, span: FilmSpan) -> ActionSpan:
         """A span with what the explanation of its strongest window says."""
         window, content = span.best, span.best.content
         width, height = content.middle.size
@@ -211,25 +229,45 @@ class Watcher:
             (window.start_s, window.end_s),
             _movements(explanation),
             tuple(reason.text for reason in explanation.reasons),
-            content.middle.picture if self._pictures else None,
+            content.person,
+            _picture(content) if self._pictures else None,
         )
 
-    def _label(self, window: FilmWindow, action: int | None) -> None:
-        if self._show is not None:
-            name = None if action is None else self.recognizer.checkpoint.actions[action]
-            probability = 0.0 if action is None else float(window.probability[action])
-            self._labels.append((window.center_s, name, probability))
+    def _label(self, window: FilmWindow, actions: dict[int | None, int]) -> None:
+        """Remember what everybody does at the middle of a window, which comes once for each person."""
+        if self._show is None:
+            return
+        before = {label.person: label for label in self._labels[-1][1]} if self._labels else {}
+        person, names = window.content.person, self.recognizer.checkpoint.actions
+        if person in actions:
+            k = actions[person]
+            before[person] = Label(person, names[k], float(window.probability[k]))
+        labels = tuple(label for who, label in before.items() if who in actions)
+        if self._labels and self._labels[-1][0] == window.center_s:
+            self._labels.pop()
+        self._labels.append((window.center_s, labels))
 
     def _frame_leaves(self, frame: HeldFrame) -> None:
         if self._show is None or frame.picture is None:
             return
         while len(self._labels) > 1 and self._labels[1][0] <= frame.time_s:
             self._labels.popleft()
-        if frame.people is not None:
+        if frame.seen is not None:
             scale = frame.picture.shape[1] / frame.size[0]
-            self._people = frame.people * np.array([scale, scale, 1], np.float32)
-        label = self._labels[0][1:] if self._labels else (None, 0.0)
-        self._show(Shown(frame.picture, frame.time_s, *label, self._people))
+            self._people = frame.seen.people * np.array([scale, scale, 1], np.float32)
+            self._numbers = frame.seen.numbers
+        labels = self._labels[0][1] if self._labels else ()
+        self._show(Shown(frame.picture, frame.time_s, labels, self._people, self._numbers))
+
+
+def _picture(content: WindowContent) -> UInt8[np.ndarray, "H W 3"] | None:
+    """The frame in the middle of a window, or what of it is seen around its person."""
+    picture = content.middle.picture
+    if picture is None or content.box is None:
+        return picture
+    scale = picture.shape[1] / content.middle.size[0]
+    left, top, right, bottom = (int(scale * side) for side in content.box)
+    return picture[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
 def _rule(recognizer: Recognizer, options: WatchOptions, window_s: float) -> SpanRule:

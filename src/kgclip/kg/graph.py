@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +13,12 @@ from jaxtyping import Float32, Int8, Int64
 
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS, relation_id
+from kgclip.visible import HIDDEN
+
+_LONGEST_NAME = 4096  # of a path
 
 FrameRanges = tuple[tuple[int, int], ...]
 """Inclusive ranges of 1-based image indices."""
-
-# A name must survive TSV, UTF-8 and XML: no control characters, no lone surrogates.
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -218,8 +217,9 @@ def _checked(edge: Edge) -> int:
 
 
 def _check_name(name: str) -> None:
-    if not name or _FORBIDDEN.search(name):
-        raise KgclipError(f"entity name {name!r}: empty or with a control character; rename the clip, action or part")
+    # A name must survive TSV, UTF-8, XML and a terminal.
+    if not name or len(name) > _LONGEST_NAME or HIDDEN.search(name):
+        raise KgclipError(f"entity name {name[:80]!r}: empty or with a control character, or very long; rename it")
 
 
 def _union(ranges: FrameRanges) -> FrameRanges:

@@ -8,6 +8,7 @@ import polars as pl
 
 from kgclip.errors import KgclipError
 from kgclip.files import read_table, write_table
+from kgclip.reading import one_sentence
 
 PARTS_SCHEMA: dict[str, pl.DataType] = {
     "clip": pl.Categorical(),
@@ -67,7 +68,8 @@ class Observations:
             KgclipError: the file is missing, damaged or holds something else.
         """
         table, _ = read_table(path, _CONTENT, _VERSION)
-        rows = pl.DataFrame(table)
+        with one_sentence(path, f"an {_CONTENT}"):
+            rows = pl.DataFrame(table)
         if rows.schema != pl.Schema(PARTS_SCHEMA):
             raise KgclipError(f"{path}: has columns {dict(rows.schema)}, expected {PARTS_SCHEMA}; write it again")
         frames = _places(rows).unique().sort("clip", "frame")

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from kgclip.models.pooling import FRAME_COUNTS, NUM_STATISTICS, interleaved_statistics, nearest_count, phases
+from kgclip.models.pooling import NUM_STATISTICS, interleaved_statistics, nearest_count
 from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_scale, squared_distances
 
 # Features are drawn towards equal sizes by this power, sign kept: towers that end in a ReLU have a few large ones.
@@ -21,8 +21,6 @@ TIME_SCALE = 0.5
 # Penalty of reading movements: stronger than that of recognizing actions, as left-out clips show on real and synthetic
 # figures alike.
 SHOWS_PENALTY = 2.0
-# Phases in which a training clip is seen with few frames, and rows of a fit that they may make.
-MOST_PHASES, MOST_ROWS = 8, 2000
 
 
 @dataclass(frozen=True)
@@ -174,11 +172,17 @@ class Solution(nn.Module):
 
 def statistics_scales(statistics: Float[Tensor, "N S"]) -> tuple[Float[Tensor, " S"], Float[Tensor, " S"]]:
     """Mean and scale by which statistics are standardized, from training clips without labels."""
-    spread = statistics.std(dim=0, correction=0)
+    return scales_of(statistics.mean(dim=0), statistics.std(dim=0, correction=0))
+
+
+def scales_of(
+    mean: Float[Tensor, " S"], spread: Float[Tensor, " S"]
+) -> tuple[Float[Tensor, " S"], Float[Tensor, " S"]]:
+    """Mean and scale of statistics with this mean and deviation."""
     # What is the same in every clip, such as change over a single frame, says nothing.
     scale = torch.where(spread > 1e-5, spread, torch.inf)
     scale[len(scale) // NUM_STATISTICS :] /= TIME_SCALE
-    return statistics.mean(dim=0), scale
+    return mean, scale
 
 
 def powered_statistics(embeddings: Float[Tensor, "B T F"], most: int) -> Float[Tensor, "B S"]:
@@ -222,25 +226,3 @@ class ClosedForm(nn.Module):
             nothing = embeddings.new_zeros(len(embeddings), 0)
             return Solved(nothing, None, nothing)
         return self.solution(embeddings.shape[1])(powered_statistics(embeddings, self.counts[-1]))
-
-
-@torch.no_grad()
-def fit_closed_form(embeddings: Float[Tensor, "N T F"], targets: SolvedTargets) -> tuple[ClosedForm, dict[int, Solved]]:
-    """Solve for every number of frames up to those given.
-
-    Args:
-        embeddings: of the frames of training clips.
-        targets: labels and movements of these clips.
-
-    Returns:
-        The head, and what left-out training clips are given by the solution for each number of frames.
-    """
-    num_clips, num_frames, frame_dim = embeddings.shape
-    counts = [count for count in FRAME_COUNTS if count <= num_frames]
-    size, most = len(choose_landmarks(num_clips)), max(1, min(MOST_PHASES, MOST_ROWS // num_clips))
-    head = ClosedForm(frame_dim, dict.fromkeys(counts, size), targets.shape).to(embeddings.device)
-    left_out = {}
-    for count in counts:
-        statistics = torch.stack([powered_statistics(view, count) for view in phases(embeddings, count, most)])
-        left_out[count] = head.solution(count).fit(statistics, targets)
-    return head, left_out

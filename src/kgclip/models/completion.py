@@ -29,6 +29,12 @@ def z_score(scores: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
     return (scores - scores.mean(dim=1, keepdim=True)) / spread
 
 
+def is_incomplete(edges: Mapping[str, Float[Tensor, "_ _"]]) -> bool:
+    """Whether there are annotated clips without a label, beside labeled ones to learn from."""
+    labeled = edges["performs"].any(dim=1)
+    return bool(labeled.any() and (edges["shows"].any(dim=1) & ~labeled).any())
+
+
 def complete_labels(
     embeddings: Float[Tensor, "N T F"],
     edges: Mapping[str, Float[Tensor, "N _"]],
@@ -52,7 +58,7 @@ def complete_labels(
     performs = edges["performs"][:, has_clips]
     labeled, annotated = performs.any(dim=1), shows.any(dim=1)
     unlabeled = annotated & ~labeled
-    if not unlabeled.any() or not labeled.any():
+    if not is_incomplete(edges):
         return edges["performs"]
     statistics = powered_statistics(embeddings, embeddings.shape[1])
     center, scale = statistics_scales(statistics)

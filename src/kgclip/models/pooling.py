@@ -19,11 +19,12 @@ def frame_statistics(frames: Float[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
     End and start are the means of the last and first third (at least one frame), so that one noisy frame does not
     decide the direction of a movement. One frame alone gives zeros for all but the mean.
     """
-    third = max(1, frames.shape[1] // 3)
+    # The largest by torch: when a model is exported, the number of frames is a symbol that Python cannot compare.
+    third = torch.sym_max(1, frames.shape[1] // 3)
     mean = frames.mean(dim=1)
     spread = ((frames - mean[:, None]).square().mean(dim=1) + 1e-12).sqrt()
     direction = frames[:, -third:].mean(dim=1) - frames[:, :third].mean(dim=1)
-    change = frames.diff(dim=1).abs().sum(dim=1) / max(1, frames.shape[1] - 1)
+    change = frames.diff(dim=1).abs().sum(dim=1) / torch.sym_max(1, frames.shape[1] - 1)
     return torch.cat([mean, spread, direction, change], dim=1)
 
 

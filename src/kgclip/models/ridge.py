@@ -59,7 +59,7 @@ def fit_ridge(
     numbers = sources.unique(return_inverse=True)[1]
     sums = target.new_zeros(int(numbers.max()) + 1, y.shape[1]).index_add(0, numbers, target)
     without = (len(sources) - numbers.bincount()).clamp(min=1)[:, None]
-    errors = _left_out_errors(half, target - centered @ weight, sources) - (sums / without)[numbers]
+    errors = left_out_errors(half, target - centered @ weight, sources, len(sources)) - (sums / without)[numbers]
     return RidgeFit(weight, bias - center @ weight, y - errors)
 
 
@@ -68,11 +68,15 @@ def _apart(sources: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
     return torch.arange(len(sources), device=sources.device) if (sources == sources[0]).all() else sources
 
 
-def _left_out_errors(
-    half: Float[Tensor, "P N"], residual: Float[Tensor, "N Q"], sources: Int[Tensor, " N"]
+def left_out_errors(
+    half: Float[Tensor, "P N"], residual: Float[Tensor, "N Q"], sources: Int[Tensor, " N"], num: int
 ) -> Float[Tensor, "N Q"]:
-    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half + 1/N``."""
-    num = len(sources)
+    """``(I − H_II)⁻¹ r_I`` of every source; sources of equal size are solved together. ``H = halfᵀ half + 1/num``.
+
+    Args:
+        half, residual, sources: of all rows of some sources.
+        num: rows of the whole fit.
+    """
     order = sources.argsort(stable=True)
     _, sizes = sources[order].unique_consecutive(return_counts=True)
     starts = sizes.cumsum(0) - sizes

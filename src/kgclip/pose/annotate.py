@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from kgclip.cluster import Engine, map_on_ray
 from kgclip.errors import KgclipError
 from kgclip.files import digest, lock
 from kgclip.parallel import map_in_workers
@@ -18,6 +19,7 @@ from kgclip.pose.estimators.estimator import Estimator, open_estimator
 from kgclip.pose.frames import write_frames, write_vocabulary
 from kgclip.pose.keypoints import KEYPOINTS_FILE, ClipPose, read_keypoints, write_keypoints
 from kgclip.pose.tracks import link_tracks
+from kgclip.video.cut import VideoPath, absolute
 from kgclip.video.decode import Video, open_video
 
 SAVE_EVERY_S = 60.0
@@ -41,29 +43,31 @@ class PoseSource:
 
 
 def annotate(
-    clips: Mapping[str, Path],
+    clips: Mapping[str, VideoPath],
     out: Path,
     source: PoseSource,
     *,
     people: range = range(1, 2),
     workers: int = 1,
+    engine: Engine = "local",
     advance: Callable[[int], None] = lambda amount: None,
 ) -> dict[str, ClipPose]:
     """Write the keypoints and the part annotations of clips; clips whose keypoints are there are not looked at again.
 
     Args:
-        clips: video files by clip id.
+        clips: videos by clip id.
         out: folder of annotations, `<clip>/img_00001.json`, with `keypoints.parquet` and `list/`.
         source: where keypoints come from; must be the same in a folder that is continued.
         people: who is annotated, from 1, the clip's subject.
-        workers: number of processes.
+        workers: number of processes on this machine.
+        engine: "ray" for those of a cluster.
         advance: is called with the number of clips that are done.
 
     Raises:
         KgclipError: the folder belongs to other annotations, or a clip cannot be read; all others are then written.
     """
     with lock(out):
-        poses, faults = _collect(clips, out, source, workers, advance)
+        poses, faults = _collect(clips, out, source, workers if engine == "local" else None, advance)
         if faults and not poses:
             raise KgclipError(f"none of {len(clips)} clips can be annotated; the first: {faults[0]}")
         write_vocabulary(out)
@@ -79,22 +83,32 @@ def annotate(
 
 
 def _collect(
-    clips: Mapping[str, Path], out: Path, source: PoseSource, workers: int, advance: Callable[[int], None]
+    clips: Mapping[str, VideoPath], out: Path, source: PoseSource, workers: int | None, advance: Callable[[int], None]
 ) -> tuple[dict[str, ClipPose], list[str]]:
-    """The people of all clips, saved as they are found, and what is wrong with clips that cannot be read."""
+    """The people of all clips, saved as they are found, and what is wrong with clips that cannot be read.
+
+    Without a number of workers the processes of a Ray cluster look.
+    """
     file, origin = out / KEYPOINTS_FILE, _origin(source)
     poses = _continued(out, origin)
     todo = [(clip, path) for clip, path in clips.items() if clip not in poses]
     advance(len(clips) - len(todo))
     faults: list[str] = []
     saved = time.monotonic()
-    look = partial(_look, source=source, alone=min(workers, len(todo)) <= 1)
+    if workers is None and Path(source.pose).exists():
+        source = replace(source, pose=str(Path(source.pose).absolute()))
+    look = partial(_look, source=source, alone=workers is not None and min(workers, len(todo)) <= 1)
+    looked = (
+        map_on_ray(look, [(clip, absolute(path)) for clip, path in todo], place=str(out))
+        if workers is None
+        else map_in_workers(look, todo, workers, place=str(out))
+    )
     try:
-        for (clip, _), result in zip(todo, map_in_workers(look, todo, workers, place=str(out)), strict=True):
+        for (clip, _), result in zip(todo, looked, strict=True):
             if isinstance(result, ClipPose):
                 poses[clip] = result
             else:
-                faults.append(result)
+                faults.append(str(result))
             if time.monotonic() - saved > SAVE_EVERY_S:
                 write_keypoints(file, poses, origin)
                 saved = time.monotonic()
@@ -105,7 +119,7 @@ def _collect(
     return poses, faults
 
 
-def observe(clip: str, path: Path, source: PoseSource) -> ClipPose:
+def observe(clip: str, path: VideoPath, source: PoseSource) -> ClipPose:
     """The people of one clip.
 
     Args:
@@ -127,7 +141,7 @@ def observe(clip: str, path: Path, source: PoseSource) -> ClipPose:
     return ClipPose(indices.astype(np.int32), time_s, info.width, info.height, link_tracks(people, time_s))
 
 
-def _look(task: tuple[str, Path], source: PoseSource, alone: bool) -> ClipPose | str:
+def _look(task: tuple[str, VideoPath], source: PoseSource, alone: bool) -> ClipPose | str:
     """The people of one clip, or why it cannot be read."""
     if not alone:
         torch.set_num_threads(1)  # a worker to a core

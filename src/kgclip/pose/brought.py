@@ -14,6 +14,8 @@ from kgclip.errors import KgclipError
 from kgclip.pose.keypoints import ClipPose, pose_of, read_keypoints
 from kgclip.pose.skeleton import NUM_JOINTS
 from kgclip.pose.tracks import link_tracks
+from kgclip.reading import one_sentence, read_bytes
+from kgclip.video.cut import VideoPath, name_of
 from kgclip.video.decode import open_video
 
 # OpenPose's joints in COCO's order, by the number of its joints.
@@ -21,6 +23,7 @@ OPENPOSE_ORDER = {
     25: (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
     18: (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
 }
+_MOST_BYTES, _MOST_DIGITS = 2**30, 9
 LARGEST_SHARE = 1.5
 """Coordinates that are all smaller than this are shares of the frame, not pixels."""
 
@@ -54,17 +57,19 @@ class BroughtKeypoints:
         elif not path.is_dir():
             raise KgclipError(f"{path}: no such file or folder; expected keypoints (docs/pose.md)")
 
-    def of_clip(self, clip: str, video: Path) -> ClipPose:
+    def of_clip(self, clip: str, video: VideoPath) -> ClipPose:
         """The people of one clip, joined into tracks; they are looked for by its id, then by its file name.
+
+        The frame numbers of a cut count its own frames.
 
         Raises:
             KgclipError: there are none of it, they do not fit the video, or one of the two cannot be read.
         """
-        names = (clip, video.stem)
+        names = (clip, name_of(video))
         poses = [pose for name in names if (pose := pose_of(self._poses, name)) is not None]
         if poses:
             return poses[0]
-        frames = next(filter(None, (self._frames.get(name) or self._read(name) for name in names)), None)
+        frames = next(filter(None, (pose_of(self._frames, name) or self._read(name) for name in names)), None)
         if not frames:
             raise KgclipError(f"{self.path}: has no keypoints of {clip}; expected {clip}.json or a folder {clip}")
         numbers = sorted(frames)
@@ -84,7 +89,7 @@ class BroughtKeypoints:
         """The people of a clip in a file or a folder of its own."""
         file, folder = self.path / f"{clip}.json", self.path / clip
         if file.is_file():
-            return _read_document(file).get(file.stem, {})
+            return pose_of(_read_document(file), file.stem) or {}
         frames: Frames = {}
         for frame in sorted(folder.glob("*.json")) if folder.is_dir() else ():
             frames[_number(frame.stem, frame)] = _parsed(frame, lambda value: [_pose(p) for p in _instances(value)])
@@ -100,7 +105,7 @@ def _group(path: Path, value: Any) -> dict[str, Frames]:
     clips: dict[str, Frames] = defaultdict(dict)
     for image, poses in _images(value):
         place = Path(str(image))
-        clip = place.parent.name or path.stem
+        clip = place.parent.as_posix() if place.parent.name else path.stem
         clips[clip].setdefault(_number(place.stem, path), []).extend(poses)
     return dict(clips)
 
@@ -135,8 +140,10 @@ def _pose(person: dict[str, Any]) -> Pose:
         joints = np.array(person["pose_keypoints_2d"], np.float32).reshape(-1, 3)
         return joints[list(OPENPOSE_ORDER.get(len(joints), range(NUM_JOINTS)))]
     if "keypoint_scores" in person:
-        positions = np.array(person["keypoints"], np.float32).reshape(-1, 2)
-        joints = np.column_stack([positions, np.array(person["keypoint_scores"], np.float32)])
+        scores = np.array(person["keypoint_scores"], np.float32)
+        # Scores may come besides COCO's flags, which are then the third number of a joint.
+        positions = np.array(person["keypoints"], np.float32).reshape(len(scores), -1)[:, :2]
+        joints = np.column_stack([positions, scores])
     else:
         joints = np.array(person["keypoints"], np.float32).reshape(-1, 3)
         if joints[:, 2].max() == 2:  # COCO's flags of visibility: 1 is hidden, 2 is seen
@@ -153,16 +160,15 @@ def _number(name: str, path: Path) -> int:
     digits = re.findall(r"\d+", name)
     if not digits:
         raise KgclipError(f"{path}: {name!r} has no frame number; expected a name such as img_00001")
+    if len(digits[-1]) > _MOST_DIGITS:
+        raise KgclipError(f"{path}: {name[:80]!r} has a frame number of {len(digits[-1])} digits; expected img_00001")
     return int(digits[-1])
 
 
 def _parsed(path: Path, parse: Callable[[Any], Any]) -> Any:
-    try:
-        return parse(orjson.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise KgclipError(
-            f"{path}: is no JSON of keypoints that kgclip reads ({error!r}); expected a layout of docs/pose.md"
-        ) from error
+    content = read_bytes(path, _MOST_BYTES)
+    with one_sentence(path, "a layout of keypoints of docs/pose.md"):
+        return parse(orjson.loads(content))
 
 
 def _check_pixels(where: str, people: list[np.ndarray]) -> None:

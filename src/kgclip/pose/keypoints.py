@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,9 @@ from kgclip.files import read_table, write_table
 from kgclip.pose.body import Body, measure
 from kgclip.pose.motion import GRID_RATE, grid_times, on_grid, smooth
 from kgclip.pose.skeleton import NUM_JOINTS, PersonTrack
+from kgclip.reading import one_sentence
 
+T = TypeVar("T")
 KEYPOINTS_FILE = "keypoints.parquet"
 CONTENT, VERSION = "keypoints", 1
 SCHEMA = pa.schema(
@@ -80,8 +83,8 @@ class ClipPose:
         return np.rint((self.time_s - self.time_s[0]) * GRID_RATE).astype(np.int64)
 
 
-def pose_of(poses: Mapping[str, ClipPose], clip: str) -> ClipPose | None:
-    """The pose of a clip: by its id, or by its file name where only one clip has it.
+def pose_of(poses: Mapping[str, T], clip: str) -> T | None:
+    """What is known of a clip's pose: by its id, or by its file name where only one clip has it.
 
     The same file may lie in class folders here and in a data set whose ids have none there.
     """
@@ -106,8 +109,14 @@ def read_keypoints(path: Path) -> tuple[dict[str, ClipPose], dict[str, object]]:
         KgclipError: the file is missing, damaged, or of another kind.
     """
     table, header = read_table(path, CONTENT, VERSION)
-    if table.schema.remove_metadata() != SCHEMA:
+    if table.schema.remove_metadata() != SCHEMA or not isinstance(header.get("origin"), dict):
         raise KgclipError(f"{path}: its columns are not those of keypoints; write it with write_keypoints")
+    with one_sentence(path, CONTENT):
+        return _poses(table), header["origin"]
+
+
+def _poses(table: pa.Table) -> dict[str, ClipPose]:
+    """The poses of each clip."""
     table = table.combine_chunks()
     codes = table["clip"].combine_chunks()
     names = codes.dictionary.to_pylist()
@@ -115,8 +124,7 @@ def read_keypoints(path: Path) -> tuple[dict[str, ClipPose], dict[str, object]]:
     bounds = np.flatnonzero(np.diff(clip)) + 1
     starts = [0, *bounds.tolist()] if len(clip) else []
     ends = [*bounds.tolist(), len(clip)]
-    poses = {names[clip[a]]: _pose(table.slice(a, b - a)) for a, b in zip(starts, ends, strict=False)}
-    return poses, header["origin"]
+    return {names[clip[a]]: _pose(table.slice(a, b - a)) for a, b in zip(starts, ends, strict=False)}
 
 
 def _rows(clip: str, pose: ClipPose) -> pa.Table:

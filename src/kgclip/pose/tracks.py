@@ -1,7 +1,6 @@
 """Who is who from frame to frame, and who the clip is about."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -23,36 +22,53 @@ Pose = Float[np.ndarray, "17 3"]
 Box = Float[np.ndarray, " 4"]
 
 
-@dataclass
-class _Person:
-    rows: list[int] = field(default_factory=list)
-    poses: list[Pose] = field(default_factory=list)
+class Tracker:
+    """Says who is who, frame after frame. It holds nobody who is gone for longer than `LONGEST_ABSENCE_S`."""
 
+    def __init__(self) -> None:
+        self._count = 0
+        # When and how each person was seen last.
+        self._last: dict[int, tuple[float, Pose]] = {}
 
-def link_tracks(people: Sequence[People], time_s: Float64[np.ndarray, " T"]) -> tuple[Track, ...]:
-    """Join the people of each frame into tracks, the heaviest first (see `weight`): that one is the clip's subject.
+    def numbers(self, people: People, time_s: float) -> tuple[int, ...]:
+        """The numbers of a frame's people, from 1 in the order in which they came; 0 of a pose without a known joint.
 
-    Each frame's people are assigned to the tracks whose last pose they resemble most, all at once (Hungarian method).
-    """
-    persons: list[_Person] = []
-    for row, poses in enumerate(people):
-        poses = [pose for pose in poses if (pose[:, 2] >= KNOWN_SCORE).any()]
-        recent = [person for person in persons if time_s[row] - time_s[person.rows[-1]] <= LONGEST_ABSENCE_S]
-        likenesses = np.array([[likeness(person.poses[-1], pose) for pose in poses] for person in recent])
-        taken: dict[int, _Person] = {}
+        The people are assigned to those whose last pose they resemble most, all at once (Hungarian method).
+        """
+        self._last = {n: last for n, last in self._last.items() if time_s - last[0] <= LONGEST_ABSENCE_S}
+        rows = np.flatnonzero((people[:, :, 2] >= KNOWN_SCORE).any(axis=1)).tolist()
+        recent = list(self._last)
+        likenesses = np.array([[likeness(self._last[n][1], people[row]) for row in rows] for n in recent])
+        numbers = [0] * len(people)
         if likenesses.size:
             for before, now in zip(*linear_sum_assignment(-likenesses), strict=True):
                 if likenesses[before, now] >= LEAST_LIKENESS:
-                    taken[int(now)] = recent[before]
-        for number, pose in enumerate(poses):
-            person = taken.get(number)
-            if person is None:
-                person = _Person()
-                persons.append(person)
-            person.rows.append(row)
-            person.poses.append(pose)
-    tracks = [Track(np.array(p.rows, np.int64), np.stack(p.poses).astype(np.float32)) for p in persons]
-    return tuple(sorted(tracks, key=lambda track: -weight(track, time_s)))
+                    numbers[rows[now]] = recent[before]
+        for row in rows:
+            if not numbers[row]:
+                self._count += 1
+                numbers[row] = self._count
+            self._last[numbers[row]] = (time_s, people[row])
+        return tuple(numbers)
+
+
+def link_tracks(people: Sequence[People], time_s: Float64[np.ndarray, " T"]) -> tuple[Track, ...]:
+    """Join the people of each frame into tracks, the heaviest first (see `weight`): that one is the clip's subject."""
+    tracker = Tracker()
+    numbers = [tracker.numbers(poses, float(time)) for poses, time in zip(people, time_s, strict=True)]
+    return tuple(sorted(numbered_tracks(people, numbers).values(), key=lambda track: -weight(track, time_s)))
+
+
+def numbered_tracks(people: Sequence[People], numbers: Sequence[tuple[int, ...]]) -> dict[int, Track]:
+    """The tracks of the people of frames by their numbers; those of number 0 have none."""
+    rows: dict[int, list[int]] = {}
+    poses: dict[int, list[Pose]] = {}
+    for row, (found, given) in enumerate(zip(people, numbers, strict=True)):
+        for pose, number in zip(found, given, strict=True):
+            if number:
+                rows.setdefault(number, []).append(row)
+                poses.setdefault(number, []).append(pose)
+    return {n: Track(np.array(rows[n], np.int64), np.stack(poses[n]).astype(np.float32)) for n in rows}
 
 
 def weight(track: Track, time_s: Float64[np.ndarray, " T"]) -> float:

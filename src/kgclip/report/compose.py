@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from kgclip.files import atomic_path
 
-Kind = Literal["explanation", "evaluation", "film"]
+Kind = Literal["explanation", "evaluation", "film", "demo"]
 
 # What each page runs, in this order: the first is shared by all.
 SCRIPTS: dict[Kind, tuple[str, ...]] = {
-    "explanation": ("page", "explanation", "clip", "lanes", "score", "paths", "whatif"),
+    "explanation": ("page", "axis", "explanation", "clip", "lanes", "score", "paths", "whatif"),
     "evaluation": ("page", "evaluation", "matrix", "plots"),
-    "film": ("page", "film"),
+    "film": ("page", "axis", "film"),
 }
 # A browser that keeps to it loads nothing from anywhere and runs nothing but what is in the page.
 POLICY = (
@@ -31,17 +31,20 @@ def compose(kind: Kind, title: str, data: dict[str, Any]) -> str:
         title: until its script has run.
         data: what the script draws.
     """
+    from markupsafe import Markup
+
+    return render(kind, title=title, script=Markup(_script(kind)), data=Markup(as_script_data(data)))
+
+
+def render(kind: Kind, **values: Any) -> str:
+    """A page without a script; what is given to its template enters as text."""
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
-    environment = Environment(loader=PackageLoader("kgclip.report", "pages"), autoescape=True, trim_blocks=True)
-    return environment.get_template(f"{kind}.html.j2").render(
-        policy=POLICY,
-        title=title,
-        style=Markup(_style(kind)),
-        script=Markup(_script(kind)),
-        data=Markup(as_script_data(data)),
+    environment = Environment(
+        loader=PackageLoader("kgclip.report", "pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    return environment.get_template(f"{kind}.html.j2").render(policy=POLICY, style=Markup(_style(kind)), **values)
 
 
 def write_page(file: Path, page: str) -> None:
@@ -59,17 +62,19 @@ def as_script_data(data: Any) -> str:
 
 
 def _style(kind: Kind) -> str:
-    """What the style sheet has for both pages and for this one, without comments and blanks that say nothing."""
-    sections = re.split(r"/\* == (\w+) == \*/", _source("page.css"))
-    chosen = [text for name, text in zip(sections[1::2], sections[2::2], strict=True) if name in ("both", kind)]
-    lines = [line.strip() for text in chosen for line in text.splitlines()]
-    return re.sub(r"(?<=[:;,{}]) | (?=[{}])", "", "\n".join(line for line in lines if line))
+    """What the style sheet has for all pages and for this one, without blanks that say nothing."""
+    sections = re.split(r"/\* == ([\w ]+) == \*/", _source("page.css"))
+    chosen = zip(sections[1::2], sections[2::2], strict=True)
+    text = " ".join(text for names, text in chosen if names == "all" or kind in names.split())
+    return re.sub(r"(?<=[:;,{}]) | (?=[{}])", "", re.sub(r"\s+", " ", text)).strip()
 
 
 def _script(kind: Kind) -> str:
     """The page's scripts one after the other, without lines of comments and blanks that say nothing."""
     lines = (line.strip() for name in SCRIPTS[kind] for line in _source(f"{name}.js").splitlines())
-    return "\n".join(_tight(line) for line in lines if line and not line.startswith("//"))
+    text = "\n".join(_tight(line) for line in lines if line and not line.startswith("//"))
+    # A statement may end with its line, but not after these characters, nor before those.
+    return re.sub(r"(?<=[,;{(\[?:&|=])\n|\n(?=[})\].?:&|,])", "", text)
 
 
 def _tight(line: str) -> str:

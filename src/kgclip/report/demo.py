@@ -28,7 +28,7 @@ from kgclip.models.backbones.registry import load_backbone
 from kgclip.pose.annotate import PoseSource
 from kgclip.pose.keypoints import KEYPOINTS_FILE
 from kgclip.report.explanation_page import write_explanation
-from kgclip.report.page import write_page
+from kgclip.report.page import Example, write_report
 from kgclip.report.unseen import DEFINITIONS_FILE, SPLIT_FILE, hold_out, measure_unseen
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
@@ -116,7 +116,7 @@ def run_demo(out: Path, options: DemoOptions) -> dict[str, Any]:
         "graph": {key: graph[key] for key in ("entities", "edges", "hash")},
         "wall_s": round(time.monotonic() - started, 1),
     }
-    write_page(
+    write_report(
         out / "report.html", summary, graph, reports, (of_unseen, examples), arms["kg_clip"]["checkpoint"].actions
     )
     write_json(out / "summary.json", summary)
@@ -191,7 +191,7 @@ def _run_unseen(config: TrainConfig, out: Path) -> tuple[dict[str, Any], Checkpo
 
 def _examples(
     checkpoint: Checkpoint, data: Path, pages: Path, taken: set[str], actions: Collection[str] | None = None
-) -> list[dict[str, Any]]:
+) -> list[Example]:
     """The first test clip by name that is recognized, and the first that is not, where there are such.
 
     Args:
@@ -213,6 +213,6 @@ def _examples(
             break
     chosen = [examples[right] for right in (True, False) if right in examples]
     return [
-        {**result, "truth": truth, "page": f"{pages.name}/{write_explanation(pages, result, taken).name}"}
+        Example(result, truth, f"{pages.name}/{write_explanation(pages, result, taken).name}")
         for result, truth in chosen
     ]

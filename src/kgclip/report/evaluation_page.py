@@ -18,6 +18,7 @@ from kgclip.engine.unknown import Threshold
 from kgclip.files import atomic_folder
 from kgclip.models.kgclip import Score
 from kgclip.progress import progress_bar
+from kgclip.report.clusters import page_groups
 from kgclip.report.compose import compose, write_page
 from kgclip.report.explanation_page import Links, explanation_page
 from kgclip.report.intervals import NOTE, Bootstrap, top
@@ -87,10 +88,11 @@ def evaluation_data(
         "format": "kgclip.evaluation/1",
         "title": printable(Path(checkpoint.config.data).name),
         "actions": list(checkpoint.actions),
-        "headline": _headline(checkpoint, evaluation, scores[num_frames]),
+        "headline": measured_figures(checkpoint, evaluation, scores[num_frames]),
         "interval_note": NOTE,
         "threshold": None if threshold is None else {"value": round(threshold.value, 4), "from": str(threshold)},
         "clips": clips,
+        "groups": page_groups(len(checkpoint.actions), clips),
         "frames_accuracy": [{"arm": "this model", "points": points}] if len(points) > 1 else [],
         "frames_used": num_frames,
         "provenance": provenance(checkpoint)
@@ -98,8 +100,8 @@ def evaluation_data(
     }
 
 
-def _headline(checkpoint: Checkpoint, evaluation: Evaluation, score: Score) -> list[dict[str, Any]]:
-    """The figures at the top, each with its interval."""
+def measured_figures(checkpoint: Checkpoint, evaluation: Evaluation, score: Score) -> list[dict[str, Any]]:
+    """The figures of an evaluation, each with its interval (see :func:`headline`)."""
     labels = evaluation.labels
     confidence = checkpoint.model.probability(score).max(dim=1).values
     among_five = top(score.total, labels, 5)

@@ -39,8 +39,9 @@ def confusion_figure(recognized_as: Mapping[str, Mapping[str, int]], actions: Se
             if count:
                 color = "white" if shares[i][j] > 0.5 else "black"
                 axes.text(j, i, str(count), ha="center", va="center", fontsize=6, color=color)
-    axes.set_xticks(range(len(actions)), actions, rotation=90, fontsize=7)
-    axes.set_yticks(range(len(actions)), actions, fontsize=7)
+    # A name with dollar signs is no formula.
+    axes.set_xticks(range(len(actions)), actions, rotation=90, fontsize=7, parse_math=False)
+    axes.set_yticks(range(len(actions)), actions, fontsize=7, parse_math=False)
     axes.set_xlabel("recognized as")
     axes.set_ylabel("true action")
     if len(actions) < num_actions:

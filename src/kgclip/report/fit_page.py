@@ -12,6 +12,7 @@ from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.left_out import LeftOutClip, summarize
 from kgclip.engine.provenance import provenance
 from kgclip.kg.inspect import Finding
+from kgclip.report.clusters import page_groups
 from kgclip.report.compose import compose, write_page
 from kgclip.report.evaluation_page import TILE_HEIGHT, TILE_WIDTH, TILES, film_sheet, headline
 from kgclip.report.intervals import NOTE
@@ -63,6 +64,7 @@ def report_data(checkpoint: Checkpoint, judged: Sequence[LeftOutClip], sources: 
         "interval_note": NOTE,
         "threshold": None if threshold is None else {"value": round(threshold.value, 4), "from": str(threshold)},
         "clips": clips,
+        "groups": page_groups(len(checkpoint.actions), clips),
         "frames_accuracy": [],
         "frames_used": checkpoint.config.frames,
         "provenance": provenance(checkpoint)

@@ -3,15 +3,19 @@
 import base64
 import io
 from collections.abc import Sequence
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kgclip.files import atomic_path
+from kgclip.engine.explanation import Explanation
+from kgclip.report.compose import render, write_page
 from kgclip.report.figures import confusion_figure, new_figure
+from kgclip.report.pictures import side_by_side, webp
+from kgclip.video.cut import video_at
 from kgclip.video.frames import read_clip
 
-TEMPLATE = "demo.html.j2"
+# Of a clip, so many are shown, so wide.
+FRAMES, FRAME_WIDTH = 5, 128
 ARMS = {
     "clip_only": "CLIP only",
     "kg_clip": "KG-CLIP",
@@ -21,12 +25,26 @@ ARMS = {
 }
 
 
-def write_page(
+@dataclass(frozen=True)
+class Example:
+    """A clip of the demonstration that is explained.
+
+    Attributes:
+        truth: its label.
+        page: of the explanation, relative to the demonstration's.
+    """
+
+    explanation: Explanation
+    truth: str
+    page: str
+
+
+def write_report(
     file: Path,
     summary: dict[str, Any],
     graph: dict[str, Any],
     reports: dict[str, dict[str, Any]],
-    examples: tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]],
+    examples: tuple[Sequence[Example], Sequence[Example]],
     actions: Sequence[str],
 ) -> None:
     """Write the page, pictures inside it.
@@ -36,44 +54,45 @@ def write_page(
         summary: what ``summary.json`` holds.
         graph: counts and findings.
         reports: evaluation of each arm, with ``top1_by_frames``: its accuracy by frames in the test.
-        examples: predictions, each with its ``truth`` and the ``page`` that explains it: of clips of unseen actions,
-            and of any clips.
+        examples: of clips of unseen actions, and of any clips.
         actions: names, in the order of the confusion matrix.
     """
-    from jinja2 import Environment
-
-    source = files("kgclip.report").joinpath(TEMPLATE).read_text()
-    of_unseen, of_all = (
-        [example | {"frames": _png(_frames_figure(Path(example["file"])))} for example in chosen] for chosen in examples
-    )
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(source).render(
+    of_unseen, of_all = ([_card(example) for example in chosen] for chosen in examples)
+    page = render(
+        "demo",
+        title="Demonstration",
         summary=summary,
         graph=graph,
-        arms={name: (label, reports[name]) for name, label in ARMS.items()},
+        arms=[(label, reports[name]) for name, label in ARMS.items()],
         of_unseen=of_unseen,
         examples=of_all,
         by_frames=_png(_frames_seen_figure(reports)),
         confusion=_png(confusion_figure(reports["kg_clip"]["recognized_as"], actions)),
     )
-    with atomic_path(file) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(file, page)
+
+
+def _card(example: Example) -> dict[str, Any]:
+    """What the page says of a clip."""
+    explanation = example.explanation
+    first = explanation.actions[0]
+    reasons = " and ".join(reason.text for reason in explanation.reasons)
+    return {
+        "answer": first.action,
+        "probability": f"{first.probability:.0%}".replace("%", " %"),
+        "unknown": explanation.unknown,
+        "right": first.action == example.truth,
+        "truth": example.truth,
+        "why": reasons and f"Because {reasons}",
+        "page": example.page,
+        "picture": webp(side_by_side(read_clip(video_at(explanation.file), FRAMES).images, FRAME_WIDTH)),
+    }
 
 
 def _png(figure: Any) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _frames_figure(file: Path) -> Any:
-    clip = read_clip(file, 6)
-    figure = new_figure(12.0, 2.0)
-    for axes, frame, time_s in zip(figure.subplots(1, 6), clip.images, clip.times_s, strict=True):
-        axes.imshow(frame)
-        axes.set_title(f"{time_s:.2f} s", fontsize=9)
-        axes.axis("off")
-    return figure
 
 
 def _frames_seen_figure(reports: dict[str, dict[str, Any]]) -> Any:

@@ -40,3 +40,9 @@ def fitted(images: UInt8[np.ndarray, "T _ _ 3"], height: int, width: int) -> UIn
     top, left = (height - inner.shape[1]) // 2, (width - inner.shape[2]) // 2
     tiles[:, top : top + inner.shape[1], left : left + inner.shape[2]] = inner
     return tiles
+
+
+def side_by_side(images: UInt8[np.ndarray, "T _ _ 3"], width: int) -> UInt8[np.ndarray, "H W 3"]:
+    """Frames of a clip in one picture, in order, each that many pixels wide."""
+    height = max(1, round(width * images.shape[1] / images.shape[2]))
+    return np.concatenate(list(resized(images, height, width)), axis=1)

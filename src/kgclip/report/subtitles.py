@@ -15,27 +15,33 @@ class SubtitleWriter:
     """One cue a span: the action and its probability, and the reasons below; made by :func:`writing_subtitles`."""
 
     def __init__(self, file: TextIO, *, vtt: bool):
-        self._file, self._vtt, self._count = file, vtt, 0
-        if vtt:
-            file.write("WEBVTT\n\n")
+        self._file, self._vtt = file, vtt
+        self._cues: list[tuple[float, str]] = []
 
     def write(self, span: ActionSpan) -> None:
-        """Add a span; spans come in order of time."""
-        self._count += 1
-        lines = [f"{span.action} ({span.probability:.0%})"]
+        """Add a span; several people's come in any order."""
+        who = "" if span.person is None else f"{span.person}: "
+        lines = [f"{who}{span.action} ({span.probability:.0%})"]
         lines += [f"because {' and '.join(span.reasons)}"] if span.reasons else []
         # A cue ends at an empty line; names may hold anything.
         text = "\n".join(" ".join(printable(line).split()).replace("-->", "→") for line in lines)
         times = " --> ".join(_time(time_s, "." if self._vtt else ",") for time_s in (span.start_s, span.end_s))
-        number = "" if self._vtt else f"{self._count}\n"
-        self._file.write(f"{number}{times}\n{escape(text, quote=False) if self._vtt else text}\n\n")
+        self._cues.append((span.start_s, f"{times}\n{escape(text, quote=False) if self._vtt else text}\n\n"))
+
+    def close(self) -> None:
+        """Write the cues in order of time."""
+        self._file.write("WEBVTT\n\n" if self._vtt else "")
+        for number, (_, cue) in enumerate(sorted(self._cues, key=lambda cue: cue[0]), 1):
+            self._file.write(cue if self._vtt else f"{number}\n{cue}")
 
 
 @contextmanager
 def writing_subtitles(path: Path, *, vtt: bool) -> Iterator[SubtitleWriter]:
     """A file of subtitles, whole when the block ends."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        yield SubtitleWriter(file, vtt=vtt)
+        writer = SubtitleWriter(file, vtt=vtt)
+        yield writer
+        writer.close()
 
 
 def _time(time_s: float, point: str) -> str:

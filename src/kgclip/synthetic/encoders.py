@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kgclip.errors import KgclipError
 from kgclip.synthetic.tokenizer import PAD_ID, HashTokenizer
 
 
@@ -85,6 +86,8 @@ class TextBlock(nn.Module):
 
     def __init__(self, width: int, num_heads: int):
         super().__init__()
+        if num_heads < 1 or width % num_heads:
+            raise KgclipError(f"a text tower: {num_heads} heads do not divide a width of {width}; choose others")
         self.num_heads = num_heads
         self.attention_norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)

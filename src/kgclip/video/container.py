@@ -25,6 +25,7 @@ FORMATS = (
 OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
 MAX_PIXELS = 2**26
 MAX_ASPECT = 32
+STILLS = ("png", "bmp", "tiff", "webp")
 
 
 @contextmanager
@@ -114,7 +115,9 @@ def video_stream(name: str, container: InputContainer) -> tuple[VideoStream, Vid
     if not streams:
         kinds = sorted({s.type for s in container.streams} - {"video"})
         raise KgclipError(f"{name}: holds no video, only {' and '.join(kinds) or 'pictures'}; give a video file")
-    codec = streams[0].codec_context
+    # A picture that stands for the film, which some writers do not mark as one, is a stream of a single frame.
+    stream = next((s for s in streams if s.frames != 1 and s.codec_context.name not in STILLS), streams[0])
+    codec = stream.codec_context
     if codec is None or not codec.width:
         raise KgclipError(f"{name}: its video cannot be decoded by this FFmpeg; convert it to H.264")
     short, long = sorted((codec.width, codec.height))
@@ -123,7 +126,7 @@ def video_stream(name: str, container: InputContainer) -> tuple[VideoStream, Vid
             f"{name}: has frames of {codec.width}x{codec.height}, expected at most {MAX_PIXELS:,} pixels "
             f"and sides up to 1:{MAX_ASPECT}; scale or crop it"
         )
-    return streams[0], codec
+    return stream, codec
 
 
 def _check_file(path: Path) -> None:

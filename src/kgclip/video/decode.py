@@ -1,9 +1,11 @@
 """Frames out of video files, decoding no more than the wanted ones need."""
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -16,6 +18,7 @@ from jaxtyping import Float64, UInt8
 
 from kgclip.errors import KgclipError
 from kgclip.video.container import VideoFile, one_sentence, open_file
+from kgclip.video.cut import Cut, seconds
 from kgclip.video.index import FrameIndex, IndexFaultError, Run
 from kgclip.video.indexing import index_file, index_from_packets
 from kgclip.video.orientation import Orientation
@@ -26,6 +29,8 @@ from kgclip.video.truncation import check_length
 SKIPPING_CODECS = ("h264", "hevc", "mpeg2video", "mpeg4")
 # Where neither the file nor FFmpeg knows a rate: FFmpeg's own default.
 DEFAULT_FPS = 25.0
+# Times of cuts are written to the millisecond: a frame within half of one belongs to the time that names it.
+ROUNDING_S = 0.0005
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,14 @@ class VideoInfo:
     rotation_deg: int
 
 
-def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Length, rate, size and rotation of a video file; decodes its first frame. Raises as `open_video`."""
+def probe(path: str | os.PathLike[str] | Cut) -> VideoInfo:
+    """Length, rate, size and rotation of a video; decodes its first frame. Raises as `open_video`."""
     with open_video(path) as video:
         return video.info
 
 
 def read_frames(
-    path: str | os.PathLike[str], indices: Sequence[int] | np.ndarray, *, threads: int = 1
+    path: str | os.PathLike[str] | Cut, indices: Sequence[int] | np.ndarray, *, threads: int = 1
 ) -> UInt8[np.ndarray, "T H W 3"]:
     """What `Video.read` gives of a file opened for this alone; raises as it and `open_video`."""
     with open_video(path, threads=threads) as video:
@@ -63,35 +68,74 @@ def read_frames(
 
 
 @contextmanager
-def open_video(path: str | os.PathLike[str], *, threads: int = 1) -> Iterator["Video"]:
-    """Open a video file, index its frames once, and read from it as often as needed.
+def open_video(
+    path: str | os.PathLike[str] | Cut, *, threads: int = 1, most_pixels: int | None = None
+) -> Iterator["Video"]:
+    """Open a video file or a cut of one, index its frames once, and read from it as often as needed.
+
+    Frames of more than `most_pixels`, if it is given, are scaled down as each is decoded.
 
     More than one thread pays where a single file is waited for; readers of many files are better parallel over them.
 
     Raises:
-        KgclipError: if the file is missing, empty, unreadable, damaged, or holds no video.
+        KgclipError: if the file is missing, empty, unreadable, damaged, holds no video, or shows nothing in the cut.
     """
-    path = Path(path)
+    cut = path if isinstance(path, Cut) else None
+    file_path = Path(path.file if isinstance(path, Cut) else path)
     with ExitStack() as stack:
-        with one_sentence(path):
-            file = stack.enter_context(open_file(path))
+        with one_sentence(file_path):
+            file = stack.enter_context(open_file(file_path))
             check_length(file)
-            video = Video(file, threads)
+            video = Video(file, threads, most_pixels=most_pixels)
+            if cut is not None:
+                video = video.between(cut.start_s, cut.end_s)
         yield video
 
 
 class Video:
-    """An open video of `num_frames` frames; made by `open_video`, which indexes it unless another reader has."""
+    """An open video, or a part of one; made by `open_video`, which indexes it unless another reader has."""
 
-    def __init__(self, file: VideoFile, threads: int = 1, index: FrameIndex | None = None):
+    def __init__(
+        self, file: VideoFile, threads: int = 1, index: FrameIndex | None = None, most_pixels: int | None = None
+    ):
         self.file = file
-        self._threads = threads
+        self._threads, self._most_pixels = threads, most_pixels
         # Of the size the file promises, even where it changes on the way.
-        self._pictures = Pictures(file.codec.width, file.codec.height)
+        self._pictures = Pictures(file.codec.width, file.codec.height, most_pixels)
         self._index = index or index_file(file)
-        self.num_frames = self._index.num_frames if self._index else sum(1 for _ in file.decode_all())
-        if self.num_frames == 0:
+        self._in_file = self._index.num_frames if self._index else sum(1 for _ in file.decode_all())
+        # Which of the file's frames are this video's.
+        self._frames = range(self._in_file)
+        if self._in_file == 0:
             raise KgclipError(f"{file.path}: holds no frame that can be decoded; copy it again or drop it")
+
+    @property
+    def num_frames(self) -> int:
+        """Frames that can be read."""
+        return len(self._frames)
+
+    def between(self, start_s: float, end_s: float) -> "Video":
+        """The frames shown from a time on and before another, as a video of its own: its first frame is at 0 s.
+
+        Raises:
+            KgclipError: there is none.
+        """
+
+        def first_from(time_s: float) -> int:
+            # Halving reads few parts of a long file's index.
+            numbers = range(self.num_frames)
+            return bisect_left(numbers, time_s - ROUNDING_S, key=lambda number: float(self.times_s([number])[0]))
+
+        part = copy(self)
+        part._frames = self._frames[first_from(start_s) : first_from(end_s)]
+        for name in ("info", "fps", "duration_s"):
+            part.__dict__.pop(name, None)  # those of the whole
+        if not part._frames:
+            raise KgclipError(
+                f"{self.file.path}: shows no frame from {seconds(start_s)} to {seconds(end_s)} s, it lasts "
+                f"{seconds(self.duration_s)} s; correct the times"
+            )
+        return part
 
     @cached_property
     def info(self) -> VideoInfo:
@@ -111,6 +155,8 @@ class Video:
     @cached_property
     def duration_s(self) -> float:
         """Seconds from the first frame to the end of the last; decodes nothing."""
+        if self._frames.stop < self._in_file:
+            return float(self.times_s([self.num_frames])[0])
         last_s = float(self.times_s([self.num_frames - 1])[0])
         tick_s = float(self.file.stream.time_base or 0)
         return last_s + ((self._index.last_duration * tick_s if self._index else 0) or 1 / self.fps)
@@ -126,11 +172,12 @@ class Video:
             return None
         with one_sentence(self.file.path):
             try:
-                return self._index.ticks(indices) * float(self.file.stream.time_base)
+                ticks = self._index.ticks(self._frames.start + np.array([0, *indices]))
+                return (ticks[1:] - ticks[0]) * float(self.file.stream.time_base)
             except IndexFaultError:
                 with open_file(self.file.path) as again:
                     index = index_from_packets(again)
-                self._index = index if index and index.num_frames == self.num_frames else None
+                self._index = index if index and index.num_frames == self._in_file else None
                 return self._stamps_s(indices)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "T H W 3"]:
@@ -145,12 +192,13 @@ class Video:
             raise KgclipError(
                 f"{self.file.path}: {asked} asked for, it has frames 0 to {self.num_frames - 1}; ask for frames inside"
             )
+        order = [self._frames[index] for index in order]
         wanted = sorted(set(order))
         with one_sentence(self.file.path):
             pictures = self._read_by_seeking(self._index, wanted) if self._index else None
             if pictures is None:
                 pictures = self._read_through(wanted)
-            return np.stack([pictures[index] for index in order])
+            return _joined(pictures, order)
 
     def _read_by_seeking(self, index: FrameIndex, wanted: list[int]) -> dict[int, np.ndarray] | None:
         """Frames by index, or None where the file does not hold what its index promises."""
@@ -175,7 +223,7 @@ class Video:
     def _help(self, index: FrameIndex, todo: Iterator[Run], pictures: dict[int, np.ndarray]) -> int:
         """Take part in decoding with a decoder of one's own; returns how many frames were decoded."""
         with open_file(self.file.path) as file:
-            Video(file, index=index)._decode_runs(index, todo, pictures)
+            Video(file, index=index, most_pixels=self._most_pixels)._decode_runs(index, todo, pictures)
             return file.num_decoded
 
     def _decode_runs(self, index: FrameIndex, todo: Iterator[Run], pictures: dict[int, np.ndarray]) -> None:
@@ -219,9 +267,18 @@ class Video:
             num_frames += 1
             if index in keep:
                 pictures[index] = self._pictures.of(frame)
-        if num_frames != self.num_frames:
+        if num_frames != self._in_file:
             raise KgclipError(
-                f"{self.file.path}: is damaged, {num_frames} of its {self.num_frames} frames can be decoded and not "
+                f"{self.file.path}: is damaged, {num_frames} of its {self._in_file} frames can be decoded and not "
                 "all of those wanted; re-encode or drop it"
             )
         return pictures
+
+
+def _joined(pictures: dict[int, np.ndarray], order: list[int]) -> UInt8[np.ndarray, "T H W 3"]:
+    """The pictures in that order as one array; each is let go once it is copied, so that memory holds little twice."""
+    last = {index: row for row, index in enumerate(order)}
+    frames = np.empty((len(order), *pictures[order[0]].shape), np.uint8)
+    for row, index in enumerate(order):
+        frames[row] = pictures.pop(index) if last[index] == row else pictures[index]
+    return frames

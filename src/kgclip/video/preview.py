@@ -2,24 +2,26 @@
 
 import io
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from kgclip.reading import read_bytes
 from kgclip.video.container import open_file
+from kgclip.video.cut import Cut, VideoPath
 from kgclip.video.decode import open_video
 
 # A file that browsers play is taken as it is up to this size.
 MOST_BYTES = 600_000
 MOST_FRAMES, MOST_WIDTH = 300, 384
+_MOST_PIXELS = 2**19  # of MOST_WIDTH there are seldom more
 _PLAYED = ("h264", "yuv420p")
 _TICK = Fraction(1, 10_000)
 
 
-def preview(path: Path) -> bytes:
-    """An mp4 file (H.264) of the video, its presentation times kept and its first frame at 0.
+def preview(path: VideoPath) -> bytes:
+    """An mp4 file (H.264) of the video or the cut, its presentation times kept and its first frame at 0.
 
     It is the file itself where that is small and browsers play it; else at most MOST_FRAMES of its frames, at equal
     distances, at most MOST_WIDTH pixels wide.
@@ -27,11 +29,11 @@ def preview(path: Path) -> bytes:
     Raises:
         KgclipError: the file cannot be read.
     """
-    if path.suffix.lower() in (".mp4", ".m4v") and path.stat().st_size <= MOST_BYTES:
+    if not isinstance(path, Cut) and path.suffix.lower() in (".mp4", ".m4v") and path.stat().st_size <= MOST_BYTES:
         with open_file(path) as file:
             if (file.codec.name, file.codec.pix_fmt) == _PLAYED and not file.stream.start_time:
-                return path.read_bytes()
-    with open_video(path) as video:
+                return read_bytes(path)
+    with open_video(path, most_pixels=_MOST_PIXELS) as video:
         indices = np.linspace(0, video.num_frames - 1, min(MOST_FRAMES, video.num_frames)).round().astype(np.int64)
         return _encoded(video.read(indices), video.times_s(indices), max(1, round(video.fps)))
 

@@ -1,5 +1,6 @@
 """Frames of long and live video in the order of time, at a rate, each decoded once, in bounded memory."""
 
+import logging
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -18,8 +19,12 @@ from kgclip.video.decode import DEFAULT_FPS
 from kgclip.video.pictures import Pictures
 from kgclip.video.truncation import check_length
 
+log = logging.getLogger(__name__)
+
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "tcp", "udp")
 """What the address of a live stream may start with."""
+MOST_HIDDEN, FASTEST_FPS = 0.1, 1000
+"""Share of the frames of a film that may be without a time of their own, and the rate that none exceeds."""
 _CAMERA = re.compile(r"(/dev/video)?(\d{1,3})")
 
 
@@ -72,6 +77,8 @@ def shown_name(source: str) -> str:
 def read_film(path: Path, rate: float) -> Iterator[StreamFrame]:
     """The frames of a file that are due at a rate, up to where it ends or is damaged.
 
+    Times that hide frames, as they stand still or run faster than any camera, are warned of in the end.
+
     Raises:
         KgclipError: the file cannot be read.
     """
@@ -79,9 +86,18 @@ def read_film(path: Path, rate: float) -> Iterator[StreamFrame]:
         check_length(file)
         pace, pictures = Pace(rate), Pictures(file.codec.width, file.codec.height)
         frames = (frame for packet in chain(file.packets(), (None,)) for frame in file.decode(packet))
+        num_timed, end_s = 0, 0.0
         for time_s, frame in timed(frames, file.stream):
+            num_timed, end_s = num_timed + 1, time_s
             if pace.due(time_s):
                 yield StreamFrame(pictures.of(frame), time_s)
+        hidden = file.num_decoded - num_timed
+        if hidden > MOST_HIDDEN * file.num_decoded or num_timed > FASTEST_FPS * max(end_s, 1):
+            log.warning(
+                "%s: its times hide frames: %d of %d have no time of their own, the others lie within %.2f s; "
+                "write it again with a sound rate",
+                *(path, hidden, file.num_decoded, end_s),
+            )
 
 
 def timed(frames: Iterable[VideoFrame], stream: VideoStream) -> Iterator[tuple[float, VideoFrame]]:

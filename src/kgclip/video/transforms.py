@@ -39,8 +39,13 @@ def shrunk(image: UInt8[np.ndarray, "_ _ 3"], width: int) -> UInt8[np.ndarray, "
     size = tuple(max(2, 2 * round(scale * side / 2)) for side in image.shape[:2])
     if size == image.shape[:2]:
         return image
+    return scaled(image, *size)
+
+
+def scaled(image: UInt8[np.ndarray, "_ _ 3"], height: int, width: int) -> UInt8[np.ndarray, "H W 3"]:
+    """A picture of that size."""
     pixels = torch.from_numpy(np.ascontiguousarray(image))[None].permute(0, 3, 1, 2)
-    resized = interpolate(pixels, size, mode="bilinear", antialias=True)
+    resized = interpolate(pixels, (height, width), mode="bilinear", antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from kgclip.data.dataset import open_dataset
 from kgclip.errors import KgclipError
+from kgclip.video.cut import Cut
 
 
 def test_csv(tmp_path, videos):
@@ -99,3 +100,55 @@ def test_labels_that_are_numbers(tmp_path):
     (tmp_path / "clips.csv").write_text("video,label\na.mp4,0\nb.mp4,1\nc.mp4,\n")
     (tmp_path / "labels.csv").write_text('id,name\n0,golf\n1,"clean, jerk"\n')
     assert [clip.action for clip in open_dataset(tmp_path / "clips.csv").clips] == ["golf", "clean, jerk", None]
+
+
+def test_intervals(tmp_path, videos):
+    videos(tmp_path, ["v/film.mp4", "v/other.mp4"])
+    table = tmp_path / "clips.csv"
+    table.write_text(
+        "video,label,start,end,split\n"
+        "v/film.mp4,wave,1.5,3,\n"
+        "v/film.mp4,clap,00:03,0:01:04.25,\n"
+        "v/film.mp4,,64.25,70,test\n"
+        "v/other.mp4,wave,,,\n"
+    )
+    dataset = open_dataset(table)
+    film = tmp_path / "v/film.mp4"
+    assert [(clip.id, clip.path, clip.action, clip.source, clip.part) for clip in dataset.clips] == [
+        ("v/film@1.500-3.000", Cut(film, 1.5, 3.0), "wave", "v/film", None),
+        ("v/film@3.000-64.250", Cut(film, 3.0, 64.25), "clap", "v/film", None),
+        ("v/film@64.250-70.000", Cut(film, 64.25, 70.0), None, "v/film", "test"),
+        ("v/other", tmp_path / "v/other.mp4", "wave", "v/other", None),
+    ]
+    assert dataset.findings == ()
+
+
+def test_the_intervals_of_a_recording_have_its_source(tmp_path):
+    table = tmp_path / "clips.csv"
+    table.write_text("video,label,start,end\nv_Golf_g01_c02.avi,golf,0,1\nv_Golf_g01_c02.avi,golf,1,2\n")
+    assert {clip.source for clip in open_dataset(table).clips} == {"v_Golf_g01"}
+    (tmp_path / "train_labels.csv").write_text("video,source\nv_Golf_g01_c02,course\n")
+    assert {clip.source for clip in open_dataset(table).clips} == {"course"}
+    assert {clip.source for clip in open_dataset(table, source_pattern="_(g01)_").clips} == {"g01"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("video,label,start\na.mp4,x,1\n", "has only one of the columns start and end, got video,label,start"),
+        ("video,label,start,end\na.mp4,x,1,\n", "row 2 has start '1' and end ''; expected seconds, such as 12.5"),
+        ("video,label,start,end\na.mp4,x,one,2\n", "row 2 has start 'one' and end '2'"),
+        ("video,label,start,end\na.mp4,x,-1,2\n", "row 2 has start '-1'"),
+        ("video,label,start,end\na.mp4,x,3,2\n", r"row 2: .*a\.mp4: from 3 to 2 s is no interval"),
+        ("video,label,start,end\na.mp4,x,1,2\na.mp4,y,1,2\n", r"lists 1 file more than once: .*a\.mp4#t=1,2; keep"),
+        (
+            "video,label,start,end,source\na.mp4,x,1,2,s\na.mp4,x,2,3,t\n",
+            r"a\.mp4: its intervals have the sources 's' and 't'; give all intervals of one recording the same source",
+        ),
+    ],
+)
+def test_bad_intervals(tmp_path, content, message):
+    path = tmp_path / "clips.csv"
+    path.write_text(content)
+    with pytest.raises(KgclipError, match=message):
+        open_dataset(path)

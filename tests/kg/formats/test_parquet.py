@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kgclip.errors import KgclipError
 from kgclip.kg.formats import parquet
 from kgclip.kg.graph import Edge, KnowledgeGraph
+from tests.mutations import damaged_bytes, damaged_json, outcomes
 
 EDGES = [
     Edge("clip", "performs", "jump"),
@@ -112,3 +113,40 @@ def test_ranges_without_numbers_are_refused(tmp_path: Path):
     pq.write_table(changed, path)
     with pytest.raises(KgclipError, match=r"g\.parquet: its columns are not those of a knowledge graph"):
         KnowledgeGraph.load(path)
+
+
+def rewritten(path: Path, table: pa.Table, header: dict[str, Any]) -> None:
+    pq.write_table(table.replace_schema_metadata({"kgclip": json.dumps(header)}), path)
+
+
+def test_a_small_file_of_millions_of_edges_takes_no_memory(tmp_path: Path):
+    path = tmp_path / "g.parquet"
+    KnowledgeGraph.from_edges(EDGES[:1]).save(path)
+    table = pq.read_table(path)
+    many = table.take(pa.array(np.zeros(1_900_000, np.int64)))
+    pq.write_table(many.replace_schema_metadata(table.schema.metadata), path, compression="zstd")
+    assert path.stat().st_size < 100_000
+    del many
+    before = pa.total_allocated_bytes()
+    with pytest.raises(KgclipError, match=r"g\.parquet: holds edges more than once; build it again"):
+        KnowledgeGraph.load(path)
+    assert pa.total_allocated_bytes() - before < 2**20
+
+
+def test_damaged_graphs_are_one_sentence(tmp_path: Path):
+    path = tmp_path / "g.parquet"
+    graph = KnowledgeGraph.from_edges(EDGES, isolated={"video": ["alone"]}, rule={"source": "labels", "merged": []})
+    graph.save(path)
+    whole, table = path.read_bytes(), pq.read_table(path)
+    header = json.loads(table.schema.metadata[b"kgclip"])
+
+    def attempt(rng: random.Random) -> None:
+        if rng.random() < 0.5:
+            path.write_bytes(damaged_bytes(whole, rng))
+        else:
+            rewritten(path, table, damaged_json(header, rng))
+        assert KnowledgeGraph.load(path).names
+
+    refused, others = outcomes(400, attempt)
+    assert others == []
+    assert refused > 300

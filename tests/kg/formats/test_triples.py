@@ -11,7 +11,8 @@ def test_the_published_triples_survive_a_round_trip(real_graph: KnowledgeGraph, 
     write_triples(real_graph, tmp_path / "triples")
     assert read_triples(tmp_path / "triples").hash == real_graph.hash
     for file in (shared_data / "kinetics-tps-kg").glob("*.tsv"):
-        written = (tmp_path / "triples" / file.name).read_text().splitlines()
+        # Clips of videos whose ids start with a hyphen, which a spreadsheet would compute with, have an apostrophe.
+        written = [line.removeprefix("'") for line in (tmp_path / "triples" / file.name).read_text().splitlines()]
         assert written == sorted(file.read_text().splitlines(), key=lambda line: line.split("\t"))
 
 
@@ -82,3 +83,14 @@ def test_one_name_may_be_of_two_kinds_where_lines_say_so(tmp_path: Path):
     (tmp_path / "t.tsv").write_text("jump\tperforms\tjump\njump\tconsists_of\thead nod\njump\tshows\thead nod\n")
     graph = read_triples(tmp_path / "t.tsv")
     assert graph.entities("video") == graph.entities("action") == ["jump"]
+
+
+def test_names_are_no_formulas_of_a_spreadsheet(tmp_path: Path):
+    names = ["=HYPERLINK(1)", "+1", "-x", "@SUM", "'=1", "''-1", "'plain'", "plain"]
+    graph = KnowledgeGraph.from_edges(Edge("clip", "performs", name) for name in names)
+    write_triples(graph, tmp_path / "out")
+    lines = (tmp_path / "out" / "video_performs_action.tsv").read_text().splitlines()
+    cells = [cell for line in lines for cell in line.split("\t")]
+    assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
+    assert "'=HYPERLINK(1)" in cells
+    assert read_triples(tmp_path / "out").entities("action") == sorted(names)

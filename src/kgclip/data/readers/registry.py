@@ -30,7 +30,7 @@ _BUILT_IN = (
     Reader("HMDB splits (<class>_test_split1.txt)", hmdb_splits.recognizes, hmdb_splits.read),
     Reader("class folders (<class>/<clip>.mp4)", class_folders.recognizes, class_folders.read),
     Reader("a Kinetics CSV (youtube_id,time_start,time_end)", kinetics_csv.recognizes, kinetics_csv.read),
-    Reader("a CSV (video,label)", csv_table.recognizes, csv_table.read),
+    Reader("a CSV (video,label[,start,end])", csv_table.recognizes, csv_table.read),
     Reader("a text list (path label)", label_list.recognizes, label_list.read),
 )
 _added: list[Reader] = []

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from kgclip.errors import KgclipError
@@ -22,7 +21,11 @@ from kgclip.kg.words import base_form, question, states_of_rules
 logger = logging.getLogger(__name__)
 
 _EXAMPLE = "'push up: [left arm bend, hip stoop]'"
-_MOST_BYTES = 2_000_000  # a thousand actions of eighty movements; PyYAML reads about 100 kB a second
+_MOST_BYTES = 2_000_000  # a thousand actions of eighty movements
+_MOST_VALUES, _MOST_DEPTH, _LONGEST_VALUE = 200_000, 10, 1000
+_MERGE = "tag:yaml.org,2002:merge"
+# libyaml, which is ten times as fast, is in all published wheels of PyYAML.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_definitions(
@@ -75,12 +78,13 @@ def _load(path: Path) -> Any:
             f"{path}: larger than {_MOST_BYTES:,} characters; split it and build a graph of several files"
         )
     try:
+        _check_events(text)
         return yaml.load(text, Loader=_PlainLoader)
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""
         raise KgclipError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
-    except (ValueError, RecursionError) as error:  # dates and numbers that are none; thousands of nested brackets
+    except ValueError as error:  # dates and numbers that are none
         raise KgclipError(f"{path}: not valid YAML ({error}); expected e.g. {_EXAMPLE}") from error
 
 
@@ -128,25 +132,40 @@ def _with_known_states(path: Path, edges: list[Edge], known: Collection[str]) ->
     return [replace(edge, tail=taken[edge.tail]) for edge in edges]
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """YAML as PyYAML reads it, but nothing given twice, which would be silently the last, and nothing by reference.
+def _check_events(text: str) -> None:
+    """Refuse, before anything is made of it, YAML that is deep, long or more than names, numbers, lists and mappings.
 
     A few lines of references to references stand for more movements than memory holds.
     """
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        problem = None
+        if isinstance(event, yaml.AliasEvent):
+            problem = "aliases are not read; write it out"
+        elif getattr(event, "tag", None) is not None:
+            problem = f"tags such as {reprlib.repr(event.tag)} are not read; leave them out"
+        elif depth > _MOST_DEPTH:
+            problem = "nested too deeply"
+        elif count > _MOST_VALUES:
+            problem = f"more than {_MOST_VALUES:,} values; split it"
+        elif isinstance(event, yaml.ScalarEvent) and len(event.value) > _LONGEST_VALUE:
+            problem = f"a value of {len(event.value):,} characters, expected at most {_LONGEST_VALUE:,}"
+        if problem:
+            raise ConstructorError(problem=problem, problem_mark=event.start_mark)
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Refuse aliases, then compose as usual."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise ComposerError(problem="aliases are not read; write it out", problem_mark=mark)
-        return super().compose_node(parent, index)
+
+class _PlainLoader(_Loader):
+    """YAML as PyYAML reads it, but nothing given twice, which would be silently the last, and nothing merged in."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse repeated keys, then construct as usual."""
+        """Refuse repeated keys and merges, then construct as usual."""
         keys = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 continue  # PyYAML refuses keys that are no scalars itself
+            if key_node.tag == _MERGE:
+                raise ConstructorError(problem="merges are not read; write it out", problem_mark=key_node.start_mark)
             if key_node.value in keys:
                 raise ConstructorError(problem=f"{key_node.value!r} is given twice", problem_mark=key_node.start_mark)
             keys.add(key_node.value)

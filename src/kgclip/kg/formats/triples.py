@@ -1,5 +1,6 @@
 """Graphs as headerless ``head⇥relation⇥tail`` lines, the common exchange format of graph libraries."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,14 +10,19 @@ from kgclip.files import atomic_path, read_text
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.schema import RELATIONS, relation_id
 
+# What spreadsheets run; apostrophes before it come from here or stood there already.
+_MOST_LINES = 2_000_000
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
 
 def write_triples(graph: KnowledgeGraph, folder: Path) -> None:
     """Write one file per relation, each atomically.
 
-    Supports, frame ranges, isolated entities, the rule and the split hash have no place there and are left out.
+    Supports, frame ranges, isolated entities, the rule and the split hash have no place there and are left out. Names
+    that a spreadsheet would take for a formula begin with an apostrophe, which ``read_triples`` takes away.
     """
     for relation in RELATIONS:
-        lines = [f"{edge.head}\t{edge.relation}\t{edge.tail}\n" for edge in graph.edges(relation.name)]
+        lines = [f"{_cell(edge.head)}\t{edge.relation}\t{_cell(edge.tail)}\n" for edge in graph.edges(relation.name)]
         with atomic_path(folder / f"{relation.head}_{relation.name}_{relation.tail}.tsv") as temporary:
             temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
 
@@ -50,8 +56,19 @@ def read_triples(source: Path) -> KnowledgeGraph:
         raise KgclipError(f"{source}: {error}") from error
 
 
+def _cell(name: str) -> str:
+    return f"'{name}" if _FORMULA.match(name) else name
+
+
+def _name(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
 def _read_lines(path: Path) -> Iterator[tuple[str, Edge]]:
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    text = read_text(path)
+    if text.count("\n") > _MOST_LINES:
+        raise KgclipError(f"{path}: has more than {_MOST_LINES:,} lines; leave it out")
+    for number, line in enumerate(text.split("\n"), start=1):
         line = line.removesuffix("\r")
         if not line:
             continue
@@ -63,7 +80,7 @@ def _read_lines(path: Path) -> Iterator[tuple[str, Edge]]:
             relation_id(fields[1])
         except KgclipError as error:
             raise KgclipError(f"{place}: {error}") from error
-        yield place, Edge(fields[0], fields[1], fields[2])
+        yield place, Edge(_name(fields[0]), fields[1], _name(fields[2]))
 
 
 def _check_kinds(places: Mapping[Edge, str]) -> None:

@@ -3,18 +3,17 @@
 Nothing else of a folder or of a stored configuration has an effect: no code, no other place to load from.
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from kgclip.errors import KgclipError
+from kgclip.files import load_tensors
+from kgclip.reading import parse_json, read_bytes
 
 IMAGE_TEXT = ("clip", "siglip")
 TEXT = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
@@ -135,7 +134,7 @@ def no_progress_bar() -> Iterator[None]:
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """The weights of a folder, in one file or in shards; raise KgclipError if one is missing or damaged."""
     index = folder / "model.safetensors.index.json"
-    shards = read_object(index).get("weight_map", {}).values() if index.is_file() else ["model.safetensors"]
+    shards = _shards(index) if index.is_file() else ["model.safetensors"]
     names = sorted({Path(shard).name for shard in shards})
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
@@ -144,12 +143,16 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
             "download them or convert the model with transformers' save_pretrained"
         )
     weights: dict[str, Tensor] = {}
-    try:
-        for name in names:
-            weights |= load_file(folder / name)
-    except (OSError, SafetensorError) as error:
-        raise KgclipError(f"{folder}: its weights cannot be read ({first_line(error)}); download it again") from error
+    for name in names:
+        weights |= load_tensors(folder / name)
     return weights
+
+
+def _shards(index: Path) -> Collection[Any]:
+    shards = read_object(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        raise KgclipError(f"{index}: has no weight_map with the files of the weights; download it again")
+    return shards.values()
 
 
 def find_folder(name: str) -> Path:
@@ -177,11 +180,12 @@ def find_folder(name: str) -> Path:
 
 def read_json(path: Path) -> Any:
     """Return a JSON file of a model's folder; raise KgclipError if it is missing or damaged."""
+    if not path.exists():
+        raise KgclipError(f"{path}: no such file; give a folder with a complete model")
+    content = read_bytes(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise KgclipError(f"{path}: no such file; give a folder with a complete model") from error
-    except (OSError, ValueError) as error:
+        return parse_json(content)
+    except ValueError as error:
         raise KgclipError(f"{path}: is not JSON ({first_line(error)}); download it again") from error
 
 

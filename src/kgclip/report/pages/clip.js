@@ -28,59 +28,103 @@ const partOf = p => p === "hip" ? ["hip", "trunk"] : [p.replace("hand", "arm").r
   H = 1000 * C.height / C.width,
   svg = $("skel");
 svg.setAttribute("viewBox", `0 0 1000 ${H}`);
-const col = p => p.startsWith("left") ? "var(--l)" : p.startsWith("right") ? "var(--r)" : "#fff",
-  bones = BO.map(([a, b, id]) => ({
-    ab: [a, b],
-    id,
-    o: s("line", {
-      class: "o"
-    }),
-    g: s("line", {
-      stroke: col(id)
-    })
-  }));
-svg.append(s("g", {}, bones.map(b => b.o)), s("g", {}, bones.map(b => b.g)));
-const dots = K.map((_, k) => s("circle", {
-  r: k < 5 ? 4 : 6.5
-}));
-svg.append(...dots);
-if (D.keypoints && D.keypoints.delta) D.keypoints.frames.forEach((f, i, F) => {
-  if (i) F[i] = f.map((v, k) => v + F[i - 1][k])
-});
-const pt = (f, k) => {
-  if (k === 17) {
-    const a = pt(f, 5),
-      b = pt(f, 6);
-    return a.map((v, i) => (v + b[i]) / 2)
+// Base-64 digits of five bits, the last digit of a number below 32, the sign first; each pose is less the one before.
+function unpack(text) {
+  const out = [];
+  let v = 0,
+    f = 1;
+  for (const c of text) {
+    const d = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".indexOf(c);
+    v += d % 32 * f;
+    f *= 32;
+    if (d < 32) {
+      out.push(v % 2 ? -(v - 1) / 2 : v / 2);
+      v = 0;
+      f = 1
+    }
   }
-  const a = D.keypoints.frames[f];
-  return [a[3 * k], a[3 * k + 1] * H / 1000, a[3 * k + 2]]
-};
+  return out
+}
+const col = p => p.startsWith("left") ? "var(--l)" : p.startsWith("right") ? "var(--r)" : "#fff",
+  people = (D.keypoints || []).map((q, n) => {
+    const F = unpack(q.frames);
+    for (let i = 51; i < F.length; i++) F[i] += F[i - 51];
+    const P = {
+      T: q.times_s,
+      F: Array.from(q.times_s, (_, i) => F.slice(51 * i, 51 * i + 51)),
+      bones: BO.map(([a, b, id]) => ({
+        ab: [a, b],
+        id,
+        o: s("line", {
+          class: "o"
+        }),
+        g: s("line", {
+          stroke: col(id)
+        })
+      })),
+      dots: K.map((_, k) => s("circle", {
+        r: k < 5 ? 4 : 6.5
+      })),
+      mark: n ? null : s("path", {
+        class: "who"
+      })
+    };
+    P.g = s("g", {
+      class: n ? "other" : ""
+    }, P.bones.map(b => b.o), P.bones.map(b => b.g), P.dots, P.mark);
+    return P
+  }),
+  // The subject alone takes part in the highlight.
+  bones = people.length ? people[0].bones : [];
+// Who comes first is drawn last, over the others.
+svg.append(...people.map(p => p.g).reverse());
+const GAP = .5;
+// The joints of a person at a time, linear between two observations; none before, after, and in long gaps.
+function joints(P, x) {
+  const T = P.T;
+  let i = T.findIndex(v => v > x + 1e-3);
+  if (i < 0) i = T.length;
+  const a = Math.max(0, i - 1),
+    b = Math.min(T.length - 1, i),
+    w = T[b] - T[a];
+  if (x < T[0] - .1 || x > T[T.length - 1] + .2 || w > GAP) return null;
+  const q = w ? Math.min(1, Math.max(0, (x - T[a]) / w)) : 0,
+    at = k => [0, 1, 2].map(c => P.F[a][3 * k + c] + q * (P.F[b][3 * k + c] - P.F[a][3 * k + c])),
+    J = K.map((_, k) => at(k)).map(([u, v, c]) => [u, v * H / 1000, c]);
+  J.push(J[5].map((v, c) => (v + J[6][c]) / 2));
+  return J
+}
 
 function draw() {
-  const n = D.keypoints && D.keypoints.frames.length;
-  if (!n) return;
-  const f = Math.min(n - 1, Math.max(0, Math.floor(t * C.fps + .01)));
   svg.style.display = skel ? "" : "none";
-  dots.forEach((d, k) => {
-    const p = pt(f, k);
-    d.setAttribute("cx", p[0]);
-    d.setAttribute("cy", p[1]);
-    d.style.opacity = p[2] < 4 ? .35 : ""
-  });
-  for (const b of bones) {
-    const p = pt(f, b.ab[0]),
-      q = pt(f, b.ab[1]),
-      sure = Math.min(p[2], q[2]) / 9;
-    for (const l of [b.o, b.g]) {
-      l.setAttribute("x1", p[0]);
-      l.setAttribute("y1", p[1]);
-      l.setAttribute("x2", q[0]);
-      l.setAttribute("y2", q[1]);
-      l.style.opacity = sure < .4 ? .35 : ""
+  for (const P of people) {
+    const J = joints(P, t);
+    P.g.style.display = J ? "" : "none";
+    if (!J) continue;
+    P.dots.forEach((d, k) => {
+      d.setAttribute("cx", J[k][0]);
+      d.setAttribute("cy", J[k][1]);
+      d.style.opacity = J[k][2] < 4 ? .35 : ""
+    });
+    for (const b of P.bones) {
+      const p = J[b.ab[0]],
+        q = J[b.ab[1]];
+      for (const l of [b.o, b.g]) {
+        l.setAttribute("x1", p[0]);
+        l.setAttribute("y1", p[1]);
+        l.setAttribute("x2", q[0]);
+        l.setAttribute("y2", q[1]);
+        l.style.opacity = Math.min(p[2], q[2]) < 3.6 ? .35 : ""
+      }
+    }
+    if (P.mark && people.length > 1) {
+      const y = Math.max(34, Math.min(...J.slice(0, 5).map(j => j[1])) - 26);
+      P.mark.setAttribute("d", `M${J[0][0] - 18},${y - 30}h36l-18,26z`)
     }
   }
 }
+if (people.length > 1) $("who").textContent =
+  `${people.length} people were followed. All that is said here is of the one under the mark ▼, who moves most.`;
 
 function show(x) {
   t = Math.max(0, Math.min(dur, x));
@@ -89,7 +133,10 @@ function show(x) {
       n
     }
     of pills) n.classList.toggle("lit", strong(m).some(y => y[0] <= t && t < y[1]));
-  $("tl").style.setProperty("--p", t / dur);
+  if (M.length) {
+    if (!V.paused) axis.reveal(t);
+    axis.place(t)
+  }
   $("tt").textContent = `${t.toFixed(2)} of ${dur.toFixed(2)} s`;
   const r = $("ruler");
   if (r) r.setAttribute("aria-valuenow", t.toFixed(2)), r.setAttribute("aria-valuetext", t.toFixed(2) +

@@ -26,7 +26,7 @@ function wilson(k, n) {
   return [Math.max(0, c - e), Math.min(1, c + e)]
 }
 const said = x => useU && x.p < th ? K : x.k,
-  name = k => k === K ? "unknown" : AC[k],
+  name = k => k === K ? "unknown" : k > K ? "any other" : AC[k],
   P0 = x => pct(x);
 document.title = "Evaluation – " + D.title;
 $("ttl").textContent = D.title;

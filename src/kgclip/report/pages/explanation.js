@@ -45,7 +45,10 @@ function hot(name) {
   g.classList.toggle("h", !!m);
   g.querySelectorAll("[data-p]").forEach(n => n.classList.toggle("k", n.dataset.p.split("\u0001").includes(name)))
 }
-const hov = (m, f) => tips(f || (() => about(m)), () => hot(m.name), () => hot());
+const hov = (m, f, on) => tips(f || (() => about(m)), () => {
+  hot(m.name);
+  on && on()
+}, () => hot());
 const about = m =>
   `${cap(m.name)}\nread in ${pct(Math.max(0, m.evidence))} of the clip, an estimate from ${m.source}` +
   ` (average clip: ${pct(m.baseline)})\nin ${W} clips: ${pct(share(m, 0))}, in ${N()} clips: ${pct(share(m, rival))}` +
@@ -80,12 +83,17 @@ put("truth", C.truth == null ? `Clip ${C.file}` : [`Clip ${C.file}, labelled “
     W === C.truth ? "the first guess is right, but not sure enough to be an answer" : "not recognized") : W ===
   C.truth ? "✓ right" : "✗ wrong")]);
 // ---- ranking
+// Of hundreds of actions the page has the last ones by name alone.
+const ALL = [...A, ...(D.others || []).map(([action, probability]) => ({
+  action,
+  probability
+}))];
 function rank(p, n, o = {}) {
   const idx = p.map((_, i) => i).sort((a, b) => p[b] - p[a]),
     top = idx.slice(0, n),
     rest = 1 - top.reduce((x, i) => x + p[i], 0),
     un = p[idx[0]] < TH,
-    count = A.length + (D.fusion.unlisted_actions ?? 0),
+    count = ALL.length,
     row = (nm, v, c, th) => h("li", {
       class: c
     }, h("span", {
@@ -111,9 +119,29 @@ function rank(p, n, o = {}) {
     "second" : "", true)), o.rest !== false && count > n && row(`${count - n} others together`, rest,
     "hollow", true))
 }
-put("rank", rank(A.map(a => a.probability), 5), h("p", {
-  class: "note"
-}, U.threshold == null ? "No threshold was chosen for these candidates: the first is given as the answer." : [
-  h("b", {}, U.unknown ? "Below the dashed line: unknown. " : "Past the dashed line: an answer. "),
-  `First places under ${pct(TH)} are left as “unknown”, ${U.threshold_from}.`
-]));
+let listed = false;
+
+function ranking() {
+  const more = ALL.length > 6;
+  put("rank", listed ? h("ol", {
+    class: "every",
+    tabindex: 0,
+    "aria-label": `All ${ALL.length} actions`
+  }, ALL.map(a => h("li", {}, h("span", {}, a.action), h("span", {
+    class: "num"
+  }, pct(a.probability))))) : rank(A.map(a => a.probability), 5), more && h("button", {
+    class: "noprint more",
+    "aria-expanded": listed ? "true" : "false",
+    onclick: () => {
+      listed = !listed;
+      ranking();
+      $("rank").querySelector(".more").focus()
+    }
+  }, listed ? "Show the first five" : `Show all ${ALL.length} actions`), h("p", {
+    class: "note"
+  }, U.threshold == null ? "No threshold was chosen for these candidates: the first is given as the answer." : [
+    h("b", {}, U.unknown ? "Below the dashed line: unknown. " : "Past the dashed line: an answer. "),
+    `First places under ${pct(TH)} are left as “unknown”, ${U.threshold_from}.`
+  ]))
+}
+ranking();

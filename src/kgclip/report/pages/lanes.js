@@ -4,40 +4,32 @@ const JA = {
   leg: ["hip", "knee", "ankle"]
 };
 
+// the angle at a joint over the subject's observations: [seconds, degrees]
 function angle(m) {
   const w = m.part.split(" "),
-    j = JA[w[1]];
-  if (!D.keypoints || !j) return null;
+    j = JA[w[1]],
+    P = people[0];
+  if (!P || !j) return null;
   const k = j.map(x => K.indexOf(w[0] + " " + x));
-  return D.keypoints.frames.map((_, f) => {
-    const [a, b, c] = k.map(i => pt(f, i)), u = [a[0] - b[0], a[1] - b[1]], v = [c[0] - b[0], c[1] - b[1]];
-    return Math.acos(Math.max(-1, Math.min(1, (u[0] * v[0] + u[1] * v[1]) / Math.hypot(...u) / Math.hypot(...
-      v)))) * 180 / Math.PI
+  return P.T.map((x, f) => {
+    const [a, b, c] = k.map(i => [P.F[f][3 * i], P.F[f][3 * i + 1] * H / 1000]), u = [a[0] - b[0], a[1] - b[1]],
+      v = [c[0] - b[0], c[1] - b[1]];
+    return [x, Math.acos(Math.max(-1, Math.min(1, (u[0] * v[0] + u[1] * v[1]) / Math.hypot(...u) / Math.hypot(...
+      v) || 0))) * 180 / Math.PI]
   })
 }
 const drag = n => {
-  const at = e => {
-    const r = n.getBoundingClientRect();
-    seek(dur * (e.clientX - r.left) / r.width)
-  };
+  const to = e => seek(axis.time(e));
   n.onpointerdown = e => {
     if (e.target.closest(".sp")) return;
     V.pause();
-    at(e);
+    to(e);
     n.setPointerCapture(e.pointerId);
-    n.onpointermove = at
+    n.onpointermove = to
   };
   n.onpointerup = n.onpointercancel = () => n.onpointermove = null;
   return n
 };
-const st = dur > 8 ? 2 : dur > 4 ? 1 : .5,
-  ticks = [];
-for (let x = 0; x <= dur - st / 4; x += st) ticks.push(h("span", {
-  class: "tick",
-  style: {
-    left: 100 * x / dur + "%"
-  }
-}, sec(x) + (x ? "" : " s")));
 const ruler = drag(h("div", {
   id: "ruler",
   class: "tk",
@@ -60,10 +52,12 @@ const ruler = drag(h("div", {
     else if (e.key === "Home") seek(0);
     else if (e.key === "End") seek(dur);
     else return;
+    axis.reveal(t);
     e.preventDefault();
     e.stopPropagation()
   }
-}, ticks));
+}));
+const axis = timeAxis($("tl"), ruler, 0, dur, Math.max(.4, 8 / C.fps));
 if (C.strip) document.documentElement.style.setProperty("--film", `url(${C.strip.src})`);
 const T = C.strip && C.strip.times_s,
   film = T && h("div", {
@@ -76,7 +70,7 @@ const T = C.strip && C.strip.times_s,
     "aria-label": "Frames at " + T.map(x => x.toFixed(1)).join(", ") + " seconds"
   }, T.map((x, i) => h("i", {
     style: {
-      left: 100 * x / dur + "%",
+      ...at(x),
       width: `min(${(94/T.length).toFixed(2)}%,78px)`,
       "background-size": T.length * 100 + "% 100%",
       "background-position": 100 * i / Math.max(1, T.length - 1) + "% 0"
@@ -104,23 +98,21 @@ function lane(m) {
       class: "tk"
     }, m.spans.length ? m.spans.map(x => h("button", {
       class: "sp" + (neg ? " neg" : "") + (x[2] < .5 ? " weak" : ""),
-      style: {
-        left: 100 * x[0] / dur + "%",
-        width: 100 * (x[1] - x[0]) / dur + "%"
-      },
+      style: at(x[0], x[1] - x[0]),
       onclick: () => seek(x[0]),
       "aria-label": `${m.name}, ${x[2]<.5?"faint, ":""}${sec(x[0])} to ${sec(x[1])} seconds, contribution ${sg(c)}; go there`,
-      ...hov(m)
+      ...hov(m, null, () => axis.reveal(x[0]))
     })) : h("div", {
       class: "none"
     }, h("span", {}, absent(m))), an && m.spans
     .some(x => x[2] >= .5) && s("svg", {
-      viewBox: `0 0 ${an.length-1} 160`,
+      viewBox: `0 0 ${dur} 160`,
       preserveAspectRatio: "none",
+      style: at(0, dur),
       "aria-hidden": "true"
     }, s("polyline", {
       class: "ang",
-      points: an.map((a, i) => i + "," + (a - 20).toFixed(0)).join(" ")
+      points: an.map(([x, a]) => x + "," + (a - 20).toFixed(0)).join(" ")
     })))), h("span", {
     class: "nn"
   }, h("span", {}, pct(Math.max(0, m.evidence))), h("span", {
@@ -131,8 +123,13 @@ function lane(m) {
 if (M.some(m => m.source === "pose")) $("how").textContent =
   "a written rule held on the joints; of a movement that no rule reads, four of five training clips that were read as clearly show it";
 
+// Beyond so many lanes, those that count least are folded.
+const FOLD = 10;
+let unfolded = M.length <= FOLD + 2;
+
 function lanes() {
-  const order = M.slice().sort((a, b) => con(b, 0) - con(a, 0));
+  const first = M.slice().sort((a, b) => Math.abs(con(b, 0)) - Math.abs(con(a, 0))).slice(0, FOLD),
+    order = M.filter(m => unfolded || first.includes(m)).sort((a, b) => con(b, 0) - con(a, 0));
   put("tl", h("div", {
     class: "ln hd"
   }, h("span", {
@@ -142,6 +139,18 @@ function lanes() {
   }, h("span", {}, "read"), h("span", {}, "adds"))), film, order.map(lane), h("div", {
     class: "ph"
   }));
+  put("tools", axis.tools);
+  put("more", M.length > FOLD + 2 && h("button", {
+    class: "noprint",
+    "aria-expanded": unfolded ? "true" : "false",
+    onclick: () => {
+      unfolded = !unfolded;
+      lanes();
+      $("more").firstChild.focus()
+    }
+  }, unfolded ? `Show the ${FOLD} that count most` : `Show all ${M.length} movements`));
+  axis.redraw();
+  laneKeys($("tl"));
   $("tl").querySelectorAll(".ln[data-m]").forEach(n => {
     n.onmouseenter = () => hot(n.dataset.m);
     n.onmouseleave = () => hot()

@@ -35,20 +35,90 @@ const chain = (() => {
   }
   return out
 })();
-// Of hundreds of actions, the matrix has those that are confused most.
-const MOST = 60,
-  wrong = k => X.reduce((n, x) => n + (x.k !== x.y && (x.y === k || x.k === k)), 0),
-  shown = K <= MOST ? null : new Set([...AC.keys()].map(k => [wrong(k), k]).sort((a, b) => b[0] - a[0]).slice(0, MOST)
-    .map(([, k]) => k)),
-  order = () => (sorted ? chain : [...AC.keys()]).filter(k => !shown || shown.has(k));
-if (shown) $("cms").append(` It has the ${MOST} of ${K} actions that are confused most often.`);
+// Of hundreds of actions, the page begins with groups that are confused; one at a time has its matrix.
+const G = (D.groups || []).map(a => {
+    const own = new Set(a),
+      l = X.filter(x => own.has(x.y));
+    return {
+      a,
+      own,
+      n: l.length,
+      ok: l.filter(x => x.k === x.y).length,
+      inside: l.filter(x => x.k !== x.y && own.has(x.k)).length
+    }
+  }),
+  ELSE = K + 1,
+  // of many actions without any group: those with most mistakes
+  MOST = 40;
+let group = null;
+const wrong = k => X.reduce((n, x) => n + (x.k !== x.y && (x.y === k || x.k === k)), 0),
+  shown = D.groups && D.groups.length || K <= 60 ? null : new Set([...AC.keys()].map(k => [wrong(k), k]).sort((a, b) =>
+    b[0] - a[0]).slice(0, MOST).map(([, k]) => k)),
+  order = () => group ? sorted ? group.a : group.a.slice().sort((a, b) => a - b) : (sorted ? chain : [...AC.keys()])
+  .filter(k => !shown || shown.has(k));
+if (shown) $("cms").append(` It has the ${MOST} of ${K} actions with most mistakes.`);
+const named = (a, n = 3) => a.slice(0, n).map(k => AC[k]).join(", ") + (a.length > n ? ` and ${a.length - n} more` : "");
+
+function groups() {
+  if (!G.length) return;
+  const most = Math.max(1, ...G.map(g => g.n - g.ok)),
+    lone = K - G.reduce((n, g) => n + g.a.length, 0),
+    few = G.filter((g, i) => every || i < 12 || g === group);
+  put("groups", h("p", {
+    class: "sub"
+  }, `${K} actions: ${G.length} group${G.length > 1 ? "s" : ""} of actions that are taken for each other, those with` +
+    ` most confusion first; ${lone} are confused with none. Open one to see its matrix.`), few.map(g => h("button", {
+    class: "gr" + (g === group ? " on" : ""),
+    "aria-pressed": g === group ? "true" : "false",
+    "aria-label": `${g.a.length} actions, ${named(g.a)}: ${g.n - g.ok} of ${g.n} clips wrong, ${g.inside} inside`,
+    onclick: () => {
+      group = g;
+      const worst = pairs().find(([r, c]) => g.own.has(r) && g.own.has(c)) || [g.a[0], g.a[0]];
+      sel = worst.slice(0, 2);
+      all();
+      $("groups").querySelector(".on").focus()
+    },
+    ...tips(() => named(g.a, 16))
+  }, h("span", {}, named(g.a)), h("span", {
+    class: "b"
+  }, h("i", {
+    class: "no",
+    style: {
+      width: 100 * g.inside / most + "%"
+    }
+  }), h("i", {
+    class: "un",
+    style: {
+      width: 100 * (g.n - g.ok - g.inside) / most + "%"
+    }
+  })), h("span", {
+    class: "num"
+  }, `${g.n - g.ok} of ${g.n} wrong`))));
+  rove("groups", ".gr");
+  if (G.length > 12) $("groups").append(h("button", {
+    class: "noprint",
+    "aria-expanded": every ? "true" : "false",
+    onclick: () => {
+      every = !every;
+      groups();
+      $("groups").lastChild.focus()
+    }
+  }, every ? "Show the first 12" : `Show all ${G.length} groups`))
+}
+let every = false;
+
+// inside a group, all other actions are one column
+const saidHere = x => {
+  const k = said(x);
+  return group && k < K && group.own.has(x.y) && !group.own.has(k) ? ELSE : k
+};
 
 function matrix() {
   const o = order(),
-    cols = useU ? [...o, K] : o,
+    cols = [...o, ...(group ? [ELSE] : []), ...(useU ? [K] : [])],
     cnt = {};
   for (const x of X) {
-    const q = x.y + "," + said(x);
+    const q = x.y + "," + saidHere(x);
     cnt[q] = (cnt[q] || 0) + 1
   }
   const tot = AC.map((_, k) => X.filter(x => x.y === k).length),
@@ -62,7 +132,7 @@ function matrix() {
       step = u > .75 ? 100 : u > .5 ? 58 : u > .25 ? 38 : 22;
     return h("button", {
       role: "gridcell",
-      class: c === K ? "u" : "",
+      class: c >= K ? "u" : "",
       tabindex: sel && sel[0] === r && sel[1] === c || !sel && !i && !j ? 0 : -1,
       "aria-selected": sel && sel[0] === r && sel[1] === c ? "true" : "false",
       "data-r": i,
@@ -110,6 +180,10 @@ function matrix() {
 
 function pick(r, c, back) {
   sel = [r, c];
+  if (G.length && !group.own.has(r)) {
+    group = G.find(g => g.own.has(r)) || group;
+    groups()
+  }
   matrix();
   panel();
   classes();
@@ -122,7 +196,7 @@ function pick(r, c, back) {
 }
 
 function panel() {
-  const [r, c] = sel, l = X.filter(x => x.y === r && (c == null || said(x) === c)).sort((a, b) => b.p - a.p);
+  const [r, c] = sel, l = X.filter(x => x.y === r && (c == null || saidHere(x) === c || said(x) === c)).sort((a, b) => b.p - a.p);
   $("ph").textContent = c == null ? cap(AC[r]) : c === r ? `${cap(AC[r])}, recognized` : `${cap(AC[r])} → ${name(c)}`;
   $("ps").textContent = `${l.length} clip${l.length===1?"":"s"}, surest first.`;
   put("panel", l.length ? [l.slice(0, 60).map(strip), l.length > 60 && h("p", {
@@ -136,9 +210,13 @@ function panel() {
 function quick() {
   put("quick", pairs().slice(0, 6).map(([r, c, n]) => h("button", {
     onclick: () => pick(r, c)
-  }, AC[r], " → ", h("b", {}, AC[c]), " ", n)))
+  }, AC[r], " → ", h("b", {}, AC[c]), " ", n)));
+  if (pairs().length) rove("quick", "button")
 }
-// ---- classes
+// ---- classes: of hundreds, the best ten and the worst thirty
+const LONG = 40;
+let long = false;
+
 function classes() {
   const rows = AC.map((a, k) => {
     const l = X.filter(x => x.y === k),
@@ -153,7 +231,9 @@ function classes() {
       any
     }
   }).filter(r => r.n).sort((a, b) => b.ok / b.n - a.ok / a.n || b.any / b.n - a.any / a.n);
-  put("pc", rows.map(({
+  const many = rows.length > LONG,
+    part = many && !long ? [...rows.slice(0, 10), ...rows.slice(10 - LONG)] : rows;
+  put("pc", part.map(({
     k,
     n,
     ok,
@@ -189,5 +269,14 @@ function classes() {
       class: "mut w"
     }, ` · ${Math.round(100*l)}–${Math.round(100*u)} %`)))
   }));
-  rove("pc", ".pc")
+  rove("pc", ".pc");
+  if (many) $("pc").append(h("button", {
+    class: "noprint more",
+    "aria-expanded": long ? "true" : "false",
+    onclick: () => {
+      long = !long;
+      classes();
+      $("pc").lastChild.focus()
+    }
+  }, long ? "Show the best 10 and the worst 30" : `Show all ${rows.length} actions (now: the best 10 and the worst 30)`))
 }

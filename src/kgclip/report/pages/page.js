@@ -62,24 +62,29 @@ const tips = (f, on, off) => ({
 addEventListener("keydown", e => {
   if (e.key === "Escape") untip()
 });
-// one tab stop for a group, arrows inside it
-function rove(id, q) {
-  const n = [...$(id).querySelectorAll(q)];
-  n.forEach((x, i) => x.setAttribute("tabindex", i ? -1 : 0));
-  $(id).onkeydown = e => {
+// one tab stop for a group, arrows inside it; in a flat one up and down are left to others
+function rove(where, q, flat) {
+  const box = where.nodeType ? where : $(where),
+    n = [...box.querySelectorAll(q)],
+    only = x => n.forEach(y => y.setAttribute("tabindex", x === y ? 0 : -1));
+  only(n[0]);
+  n.forEach(x => x.addEventListener("focus", () => only(x)));
+  box.onkeydown = e => {
     const i = n.indexOf(document.activeElement),
-      j = n[i + ({
-        ArrowDown: 1,
-        ArrowRight: 1,
-        ArrowUp: -1,
-        ArrowLeft: -1
-      } [e.key] || 0)];
-    if (i < 0 || !j || j === n[i]) return;
-    n[i].setAttribute("tabindex", -1);
-    j.setAttribute("tabindex", 0);
-    j.focus();
+      j = {
+        ArrowRight: i + 1,
+        ArrowLeft: i - 1,
+        Home: 0,
+        End: n.length - 1,
+        ...(flat ? {} : {
+          ArrowDown: i + 1,
+          ArrowUp: i - 1
+        })
+      } [e.key];
+    if (i < 0 || j == null) return;
     e.preventDefault();
-    e.stopPropagation()
+    e.stopPropagation();
+    if (n[j]) n[j].focus()
   }
 }
 

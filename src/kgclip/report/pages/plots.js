@@ -226,6 +226,7 @@ function state() {
 }
 
 function all() {
+  groups();
   matrix();
   quick();
   panel();
@@ -259,7 +260,9 @@ const q = new URLSearchParams(location.hash.slice(1)),
   qi = AC.indexOf(q.get("true")),
   qj = q.has("said") ? q.get("said") === "unknown" ? K : AC.indexOf(q.get("said")) : null,
   p0 = pairs()[0] || [0, 0];
-sel = qi >= 0 ? [qi, qj] : [p0[0], p0[1]];
+if (G.length) group = G.find(g => g.own.has(qi)) || G[0];
+const inside = group && qi < 0 && pairs().find(([r, c]) => group.own.has(r) && group.own.has(c));
+sel = qi >= 0 ? [qi, qj] : (inside || p0).slice(0, 2);
 all();
 reliability();
 frames();

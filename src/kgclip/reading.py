@@ -1,0 +1,133 @@
+"""What strangers' files are opened with: files of bounded size, JSON of bounded depth, one sentence for the rest."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from kgclip.errors import KgclipError
+from kgclip.visible import visible
+
+MOST_BYTES = 256 * 2**20
+"""Of a file that is read into memory: ten times the largest that is known, the tokenizer of many languages."""
+MOST_DEPTH = 64
+_MOST_DIGITS = 19  # of 64 bits
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@contextmanager
+def one_sentence(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever the content of a file does to its reader into that file's sentence.
+
+    Args:
+        path: the file or folder.
+        what: it is expected to hold, such as "a feature file".
+    """
+    try:
+        yield
+    except KgclipError:
+        raise
+    except MemoryError as error:
+        raise KgclipError(
+            f"{path}: takes more memory to read than there is; make it smaller or leave it out"
+        ) from error
+    except Exception as error:
+        raise KgclipError(
+            f"{path}: is damaged, expected {what} ({reason_of(error)}); restore it or write it again"
+        ) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """The kind of an error and the first line of its text, to be quoted inside a sentence."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error).strip().partition("\n")[0]
+    return visible(f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__).rstrip(".")
+
+
+def check_file(path: Path, most_bytes: int | None = None) -> None:
+    """Refuse what is no regular file, before a library opens it: a named pipe would be waited for without end.
+
+    Raises:
+        KgclipError: it is missing, a folder, a pipe, a device, or larger than ``most_bytes``.
+    """
+    try:
+        _check(path, path.stat(), most_bytes)
+    except (OSError, ValueError) as error:
+        raise KgclipError(f"{path}: cannot be read ({reason_of(error)}); check the path") from error
+
+
+@contextmanager
+def open_regular(path: Path, most_bytes: int | None = None) -> Iterator[BufferedReader]:
+    """Open a regular file for reading, never waiting for it.
+
+    Raises:
+        KgclipError: as `check_file`, or it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise KgclipError(f"{path}: cannot be read ({reason}); check the path") from error
+    try:
+        _check(path, os.fstat(descriptor), most_bytes)
+    except KgclipError:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """All of a regular file; raises as `open_regular`."""
+    with open_regular(path, most_bytes) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:  # it grew
+        raise KgclipError(f"{path}: has more than {most_bytes:,} bytes; split it or leave it out")
+    return content
+
+
+def parse_json(content: bytes | str) -> Any:
+    """JSON whose depth and whole numbers are bounded, so that whatever is made of it may recurse and count.
+
+    Raises:
+        ValueError: it is no JSON, nested deeper than `MOST_DEPTH`, or holds a whole number of more than 64 bits.
+    """
+    try:
+        value = json.loads(content, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return value
+    raise ValueError("nested too deeply")
+
+
+def _children(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _check(path: Path, status: os.stat_result, most_bytes: int | None) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+        raise KgclipError(f"{path}: is {kind}, expected a file; check the path")
+    if most_bytes is not None and status.st_size > most_bytes:
+        raise KgclipError(
+            f"{path}: has {status.st_size:,} bytes, expected at most {most_bytes:,}; split it or leave it out"
+        )
