@@ -35,8 +35,10 @@ def folder(figures: Path, kg_model: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def commands(page: str) -> list[list[str]]:
     """Commands of a page as words, with what synthetic figures need in place of an estimator."""
-    text = (DOCS / page).read_text(encoding="utf-8").replace(
-        "movenet_lightning.tflite", "keypoints.parquet --backbone synthetic"
+    text = (
+        (DOCS / page)
+        .read_text(encoding="utf-8")
+        .replace("movenet_lightning.tflite", "keypoints.parquet --backbone synthetic")
     )
     lines = "".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)).splitlines()
     return [shlex.split(line)[1:] for line in lines]

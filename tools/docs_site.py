@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Sections of the reference of Python, and the names in each.
 PYTHON = {
     "Recognize": ("engine.predict.Recognizer", "engine.explanation.Explanation", "engine.watch.Watcher"),
-    "Train": ("engine.train.train", "config.TrainConfig", "engine.checkpoint.load", "engine.checkpoint.Checkpoint"),
+    "Train": ("engine.train.train", "config.TrainConfig", "engine.hub.load", "engine.checkpoint.Checkpoint"),
     "Graphs": ("kg.graph.KnowledgeGraph", "kg.build.build_graph", "kg.build.merge"),
     "Data": ("data.dataset.open_dataset", "data.dataset.DataSet", "data.features.FeatureFile"),
     "The model": ("models.kgclip.KGCLIP", "models.kgclip.Score"),
@@ -48,7 +48,10 @@ def command_line_page() -> str:
 
 def python_page() -> str:
     """Where docstrings go; the site's builder fills it in."""
-    parts = ["# Python", "What you would call from Python. `from kgclip import Recognizer, KnowledgeGraph, KGCLIP, load`."]
+    parts = [
+        "# Python",
+        "What you would call from Python. `from kgclip import Recognizer, KnowledgeGraph, KGCLIP, load`.",
+    ]
     for title, names in PYTHON.items():
         parts += [f"## {title}", *(f"::: kgclip.{name}" for name in names)]
     return "\n\n".join(parts) + "\n"
@@ -64,7 +67,9 @@ def stage(folder: Path) -> None:
         (pages / page).write_text(text.replace("](docs/", "](").replace("](CONTRIBUTING.md", "](contributing.md"))
     for page in pages.rglob("*.md"):
         # Files outside of docs/ are not on the site: their names stay, without a link.
-        text = re.sub(r"\[([^]]*)\]\(\.\./(?:src|tools|tests|experiments)/[^)]*\)", r"\1", page.read_text(encoding="utf-8"))
+        text = re.sub(
+            r"\[([^]]*)\]\(\.\./(?:src|tools|tests|experiments)/[^)]*\)", r"\1", page.read_text(encoding="utf-8")
+        )
         page.write_text(text, encoding="utf-8")
     (pages / "cli.md").write_text(command_line_page(), encoding="utf-8")
     (pages / "python.md").write_text(python_page(), encoding="utf-8")
@@ -91,7 +96,9 @@ def build(out: Path) -> None:
             raise KgclipError(f"docs: the site was not built; put right what zensical found:\n{said}")
         found = list(loaded_from_elsewhere(folder / "site"))
         if found:
-            raise KgclipError(f"docs: pages would load from elsewhere: {', '.join(found[:5])}; keep such files in docs/")
+            raise KgclipError(
+                f"docs: pages would load from elsewhere: {', '.join(found[:5])}; keep such files in docs/"
+            )
         shutil.move(folder / "site", out)
 
 

@@ -68,7 +68,9 @@ def test_what_a_page_would_load_from_elsewhere_is_found(tag: str, tmp_path: Path
 
 
 def test_fonts_of_style_sheets_are_found(tmp_path: Path):
-    (tmp_path / "a.css").write_text("@import 'https://example.org/a.css'; a { src: url(//example.org/f.woff2), url(a.png) }")
+    (tmp_path / "a.css").write_text(
+        "@import 'https://example.org/a.css'; a { src: url(//example.org/f.woff2), url(a.png) }"
+    )
     assert len(list(docs_site.loaded_from_elsewhere(tmp_path))) == 2
 
 
