@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench bench-check results clean
+.PHONY: demo test lint docs bench bench-check results clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -15,6 +15,11 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# Builds the docs site anew and checks its links; open site/index.html.
+docs: .venv/installed-dev
+	rm -rf site
+	$(BIN)/python -m tools.docs_site site
 
 # Writes docs/performance.md; run nothing else meanwhile. The check fails where a ratio has fallen by a fifth.
 bench: .venv/installed-dev
@@ -38,7 +43,7 @@ results: .venv/installed-dev
 	$(BIN)/python -m experiments.pages $(RESULTS)/*
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -12,6 +12,7 @@ from kgclip.data.bridges.hake_states import STATES_93
 from tests.data.bridges.examples import write_examples
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = (
     "README.md",
     "docs/data.md",
@@ -93,6 +94,26 @@ def test_the_page_of_bridges_has_the_states_of_hake():
         assert pairs == {name: ours for name, ours in states.items() if name != "no_interaction"}
 
 
-def test_every_picture_of_the_results_is_there():
-    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
-    assert [picture for picture in pictures if not (ROOT / "docs" / picture).is_file()] == []
+def prose(page: Path) -> str:
+    """A page without its code."""
+    text = re.sub(r"^( *)```.*?^\1```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`\n]*`", lambda code: code[0].replace("[", "").replace("]", ""), text)
+
+
+def anchors(page: Path) -> set[str]:
+    """Where links can lead to in a page: its headings, in small letters with hyphens between."""
+    headings = re.findall(r"^#+ +(.+?) *$", prose(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *(str(page.relative_to(ROOT)) for page in DOCS)])
+def test_links_and_pictures_lead_somewhere(name: str):
+    page = ROOT / name
+    for address in re.findall(r"\]\(([^)\s]*)\)", prose(page)):
+        if re.match(r"[a-z]+:", address):
+            assert re.fullmatch(r"https?://[\w.-]+\.\w+(/[^\s<>]*)?", address), f"{name}: {address} is no address"
+            continue
+        file, _, anchor = address.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), f"{name}: {address} is not there"
+        assert not anchor or anchor in anchors(target), f"{name}: {address} is no heading there"

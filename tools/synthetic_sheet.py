@@ -1,6 +1,6 @@
 """Draw the contact sheet of docs/synthetic.md: every action at three moments of its cycle.
 
-python reproduce/synthetic_sheet.py [PICTURE]
+python -m tools.synthetic_sheet [PICTURE]
 """
 
 from dataclasses import replace

@@ -21,8 +21,6 @@ from kgclip.reading import one_sentence
 from kgclip.visible import HIDDEN
 
 MOST_LAYERS, MOST_ACTIONS = 500, 100_000
-NOT_STORED = 2**20
-"""Numbers that a model may have beside those of its file, such as positions of tokens."""
 _LAYERS = ("depth", "depths", "num_hidden_layers", "n_layers")
 _Count = Annotated[int, Meta(ge=0, le=2**24)]
 
@@ -90,16 +88,20 @@ def _converted(file: Path, values: Any, kind: Any) -> Any:
         raise KgclipError(f"{file}: is not as training wrote it ({error}); restore the file or train again") from error
 
 
+# Numbers of parts that are made and not stored: positions of tokens, the text tower that a sentence encoder replaces.
+SPARE = 4_000_000
+
+
 @contextmanager
 def no_larger_than(weights: Mapping[str, Tensor], file: Path) -> Iterator[None]:
-    """While the block makes a model, refuse one of more numbers than the weights have that were read for it.
+    """While the block makes a model, refuse one of more numbers than the weights have that were read for it, and SPARE.
 
     A tensor that has just been made empty or zero takes no memory yet when it is given to its module.
 
     Raises:
         KgclipError: the model is larger; the message names the file.
     """
-    left = NOT_STORED + sum(tensor.numel() for tensor in weights.values())
+    left = SPARE + sum(tensor.numel() for tensor in weights.values())
 
     def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
         nonlocal left
