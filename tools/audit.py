@@ -47,11 +47,12 @@ def _asked(versions: Sequence[str], constraints: Path) -> list[dict[str, Any]]:
         file.write_text("\n".join(versions), encoding="utf-8")
         try:
             run = subprocess.run([*command, "-r", str(file)], capture_output=True, text=True, timeout=LONGEST_S)
-            return json.loads(run.stdout)["dependencies"]
         except subprocess.TimeoutExpired as error:
             raise _unreachable(constraints, f"no end after {LONGEST_S} s") from error
-        except json.JSONDecodeError as error:
-            raise _unreachable(constraints, run.stderr.strip().rpartition("\n")[2][:200] or "no answer") from error
+    try:
+        return json.loads(run.stdout)["dependencies"]
+    except json.JSONDecodeError as error:
+        raise _unreachable(constraints, run.stderr.strip().rpartition("\n")[2][:200] or "no answer") from error
 
 
 def _unreachable(constraints: Path, reason: str) -> KgclipError:

@@ -35,15 +35,14 @@ _COPYLEFT = re.compile(r"GPL|MPL|EPL|CDDL|EUPL|OSL-|CC-BY-SA|SSPL|GNU |Mozilla")
 
 def license_of(package: Distribution) -> str | None:
     """The license of a package as its wheel says: expression, name, classifiers, or file; None where it says none."""
-    metadata = package.metadata
-    if expression := metadata.get("License-Expression"):
+    if expression := _field(package, "License-Expression"):
         return expression
-    named = (metadata.get("License") or "").strip()
+    named = _field(package, "License").strip()
     if named and named != "UNKNOWN" and "\n" not in named and len(named) <= _LONGEST_NAME:
         return _spelled(named)
-    classifiers = [each for each in metadata.get_all("Classifier") or () if each.startswith("License :: ")]
+    classifiers = [each for each in package.metadata.get_all("Classifier") or () if each.startswith("License :: ")]
     names = dict.fromkeys(_spelled(each.rpartition(" :: ")[2]) for each in classifiers)
-    return " AND ".join(names) or _license_of_file(package) or STATED.get(metadata["Name"])
+    return " AND ".join(names) or _license_of_file(package) or STATED.get(_field(package, "Name"))
 
 
 def is_copyleft(license: str) -> bool:
@@ -107,6 +106,10 @@ def main(arguments: Sequence[str]) -> int:
     if missing:
         print(f"licenses: not installed here, so not listed: {', '.join(missing)}", file=sys.stderr)
     return 2 if missing and "--write" in arguments else 0
+
+
+def _field(package: Distribution, name: str) -> str:
+    return next(iter(package.metadata.get_all(name) or ()), "")
 
 
 def _spelled(name: str) -> str:

@@ -11,7 +11,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from kgclip.errors import KgclipError
 from tools import audit as audit_tool
 from tools import licenses, sbom
-from tools.dependencies import PLAIN, Group, groups, pins
+from tools.dependencies import PLAIN, ROOT, Group, groups, pins, project
 from tools.libraries import libraries
 from tools.licenses import PAGE, is_copyleft, license_of, page
 
@@ -177,6 +177,19 @@ def test_a_bill_says_what_is_installed(found: list[Group]):
     needed = {entry["ref"]: entry["dependsOn"] for entry in bill["dependencies"]}
     assert by_name["sympy"]["purl"] in needed[by_name["torch"]["purl"]]
     assert by_name["mpmath"]["purl"] not in needed["kgclip"]
+
+
+@pytest.mark.parametrize("name", ["release", "security"])
+def test_targets_and_files_of_a_page_exist(name: str):
+    text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"`make (\S+)`", text))
+    assert {"audit", "sbom"} <= targets
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert not [target for target in targets if f"\n{target}:" not in makefile]
+    files = re.findall(r"`(tests/[^`]+)`", text) + [f"docs/{page}" for page in re.findall(r"\]\(([^)]+)\)", text)]
+    assert not [file for file in files if not (ROOT / file).exists()]
+    extras = {extra for group in re.findall(r"'\.\[(.+?)\]'", text) for extra in group.split(",")}
+    assert extras <= set(project()["optional-dependencies"])
 
 
 def test_an_audit_without_its_database_is_one_sentence(
