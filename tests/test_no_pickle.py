@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from kgclip.cli.main import run
-from kgclip.config import ModelConfig, TrainConfig
+from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine.train import train
 from kgclip.kg.io import FORMATS, read_graph, write_graph
 from kgclip.pose.keypoints import read_keypoints
@@ -158,25 +158,17 @@ def test_all_works_without_pickle(tiny_config: Callable[..., TrainConfig], figur
     solved, trained = tmp_path / "solved", tmp_path / "trained"
     assert read_keypoints(figures / "keypoints.parquet")
     train(tiny_config(solved, keypoints=figures / "keypoints.parquet"), show_progress=False)
-    train(tiny_config(trained, model=ModelConfig(head="gradient", pooling="projected")), show_progress=False)
+    model, optim = ModelConfig(head="gradient", pooling="projected"), OptimConfig(epochs=1, batch_size=32)
+    train(tiny_config(trained, model=model, optim=optim), show_progress=False)
 
-    clip = str(next(figures.glob("test_videos/*/*.mp4")))
+    clip, keypoints = str(next(figures.glob("test_videos/*/*.mp4"))), str(figures / "keypoints.parquet")
     features, graph = str(tmp_path / "f.safetensors"), tmp_path / "g.parquet"
+    cached = ["--features", features, "--frames", "1", "--workers", "0"]
     for words in (
-        ["data", "features", str(figures), "--out", features, "--frames", "2", "--workers", "1"],
-        ["data", "check", str(figures), "--workers", "1"],
+        ["data", "features", str(figures), "--out", features, "--frames", "1", "--workers", "1"],
         ["predict", str(trained), clip, "--html", str(tmp_path / "pages")],
-        ["evaluate", str(trained), "--data", str(figures), "--workers", "0", "--frames", "2"],
-        [
-            "evaluate",
-            str(solved),
-            "--data",
-            str(figures),
-            "--workers",
-            "0",
-            "--keypoints",
-            str(figures / "keypoints.parquet"),
-        ],
+        ["evaluate", str(trained), "--data", str(figures), "--workers", "0", "--frames", "1"],
+        ["evaluate", str(solved), "--data", str(figures), "--keypoints", keypoints, *cached],
         ["kg", "build", "--data", str(figures), "--out", str(graph)],
     ):
         assert run(words) == 0, words
