@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench bench-check results clean
+.PHONY: demo test lint docs bench bench-check results audit sbom clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -41,6 +41,13 @@ results: .venv/installed-dev
 	$(EXPERIMENTS) --out $(RESULTS)/efficientnet --data $(JHMDB) --folds 3 --features $(EFFICIENTNET) \
 		--name "JHMDB-TPS, EfficientNet-lite0"
 	$(BIN)/python -m experiments.pages $(RESULTS)/*
+
+# Of a release; docs/release.md says what for.
+audit: .venv/installed-dev
+	$(BIN)/python -m tools.audit
+
+sbom: .venv/installed-dev
+	$(BIN)/python -m tools.sbom
 
 clean:
 	rm -rf .venv demo site

