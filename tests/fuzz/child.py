@@ -4,7 +4,6 @@ import argparse
 import mmap
 import random
 import resource
-import shutil
 import signal
 import struct
 import sys

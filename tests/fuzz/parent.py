@@ -76,9 +76,7 @@ def fuzz(
     return outcomes
 
 
-def _fuzz_one(
-    reader: Reader, folder: Path, seconds: float, findings: Path, coverage: bool, seed: int
-) -> Outcome:
+def _fuzz_one(reader: Reader, folder: Path, seconds: float, findings: Path, coverage: bool, seed: int) -> Outcome:
     shutil.copy(folder / reader.file, folder / SOUND)
     (folder / COUNT).write_bytes(bytes(8))
     end = time.monotonic() + seconds

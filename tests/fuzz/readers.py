@@ -15,7 +15,20 @@ import pyarrow.parquet as pq
 from tests.fuzz.seeds import CONTAINERS
 from tests.mutations import damaged_bytes, damaged_json
 
-WORDS = (b"<!DOCTYPE a>", b"\x00", b"\xff", b"-1", b"1e999", b"nan", b"9" * 40, b"[" * 80, b"&a *a !!x", b'"', b"\t", b",")
+WORDS = (
+    b"<!DOCTYPE a>",
+    b"\x00",
+    b"\xff",
+    b"-1",
+    b"1e999",
+    b"nan",
+    b"9" * 40,
+    b"[" * 80,
+    b"&a *a !!x",
+    b'"',
+    b"\t",
+    b",",
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -70,12 +71,13 @@ class _EndedError(Exception):
 class Apart:
     """Reads videos as `probe` and `read_clip` do, in processes apart: as many as threads ask at a time.
 
-    They end with this process, or by `close`.
+    They end with this object, with this process, or by `close`.
     """
 
     def __init__(self, limits: ReaderLimits | None = None):
         self.limits = limits or ReaderLimits()
         self._idle: queue.LifoQueue[_Process] = queue.LifoQueue()
+        self._end = weakref.finalize(self, _end_all, self._idle)
 
     def probe(self, path: VideoPath) -> VideoInfo:
         """As `kgclip.video.decode.probe`.
@@ -97,9 +99,8 @@ class Apart:
         return ClipFrames(images, indices, times_s, answer.duration_s, answer.fps, answer.num_frames)
 
     def close(self) -> None:
-        """End the processes."""
-        while not self._idle.empty():
-            self._idle.get().end()
+        """End the processes; nothing may be asked any more."""
+        self._end()
 
     def _ask(self, path: VideoPath, num_frames: int | None) -> tuple[_Answer, np.ndarray]:
         try:
@@ -161,20 +162,17 @@ class _Process:
         return answer, images
 
     def end(self) -> None:
-        """End it, if it has not ended."""
-        if self._process.poll() is None:
-            # One that has died by itself a moment ago is to say how.
-            try:
-                self._process.wait(0.5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue
+        """End it, if it has not ended by itself, and say how, once nothing more is asked."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
 
     def _reason(self, late: bool) -> str:
         code = self._process.returncode
@@ -185,16 +183,22 @@ class _Process:
         return f"ended its reader ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
 
 
+def _end_all(idle: "queue.LifoQueue[_Process]") -> None:
+    while not idle.empty():
+        idle.get().end()
+
+
 def _serve(memory: int, cpu_s: int, questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer questions, each within the limits, until there are no more."""
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if _has_statm() else 2**31
-    resource.setrlimit(resource.RLIMIT_AS, (taken + memory,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes nothing but its pipe
+    _limit_for_good(resource.RLIMIT_CORE, 0)
+    _limit_for_good(resource.RLIMIT_FSIZE, 0)  # it writes nothing but its pipe
+    if sys.platform == "linux":  # elsewhere the system does not hold a process to it
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        _limit_for_good(resource.RLIMIT_AS, taken + memory)
     for line in questions:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         soft = int(usage.ru_utime + usage.ru_stime) + cpu_s + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
         answer, images = _answer_to(msgspec.convert(json.loads(line), _Question))
         answers.write(json.dumps(msgspec.to_builtins(answer)).encode() + b"\n")
         if images is not None:
@@ -217,12 +221,11 @@ def _answer_to(question: _Question) -> tuple[_Answer, np.ndarray | None]:
     return _Answer(None, None, shape, *facts), images
 
 
-def _has_statm() -> bool:
-    return Path("/proc/self/statm").is_file()
+def _limit_for_good(kind: int, most: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
 
-
-ReadClip = Callable[..., ClipFrames]
-"""Reads a clip as `read_clip` does: here, or apart."""
 
 if __name__ == "__main__":
     _serve(int(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer, sys.stdout.buffer)
