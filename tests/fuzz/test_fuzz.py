@@ -1,14 +1,17 @@
 """A short form of `make fuzz`, and what it found."""
 
+import os
 import random
 import shutil
 import signal
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kgclip.errors import KgclipError
+from kgclip.reading import read_bytes
 from tests.fuzz import parent
 from tests.fuzz.child import problem_of
 from tests.fuzz.parent import Outcome, page
@@ -58,6 +61,25 @@ def test_what_was_found_is_one_sentence(name: str, content: bytes, message: str,
     with pytest.raises(KgclipError, match=message) as error:
         reader.read(file)
     assert "\n" not in str(error.value)
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    """Found under a limit of memory: as much as the largest file may have was asked for at once."""
+    file = tmp_path / "small.json"
+    file.write_text("{}")
+    tracemalloc.start()
+    assert read_bytes(file, 2**30) == b"{}"
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2**20
+
+
+def test_a_file_that_grows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "grows.json"
+    file.write_text("{}")
+    monkeypatch.setattr(os, "fstat", lambda number, stat=os.fstat: os.stat_result((*stat(number)[:6], 1, 0, 0, 0)))
+    with pytest.raises(KgclipError, match=r"grows\.json: grew while it was read; wait until it is written"):
+        read_bytes(file)
 
 
 def raising(error: BaseException) -> Reader:

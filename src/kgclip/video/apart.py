@@ -15,7 +15,7 @@ import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import msgspec
 import numpy as np
@@ -145,7 +145,7 @@ class _Process:
         finally:
             timer.cancel()
 
-    def _answer(self, pipe: BinaryIO) -> tuple[_Answer, np.ndarray]:
+    def _answer(self, pipe: IO[bytes]) -> tuple[_Answer, np.ndarray]:
         line = pipe.readline(_LONGEST_LINE)
         if not line.endswith(b"\n"):
             raise EOFError
@@ -153,7 +153,7 @@ class _Process:
         if min(answer.shape) < 0 or int(np.prod(answer.shape, dtype=object)) > self._limits.memory:
             raise ValueError(answer.shape)
         images = np.empty(answer.shape, np.uint8)
-        view = memoryview(images).cast("B") if images.size else memoryview(b"")
+        view = images.reshape(-1).data
         while view:
             count = pipe.readinto(view)  # type: ignore[attr-defined]
             if not count:
@@ -202,7 +202,7 @@ def _serve(memory: int, cpu_s: int, questions: BinaryIO, answers: BinaryIO) -> N
         answer, images = _answer_to(msgspec.convert(json.loads(line), _Question))
         answers.write(json.dumps(msgspec.to_builtins(answer)).encode() + b"\n")
         if images is not None:
-            answers.write(memoryview(images).cast("B"))
+            answers.write(images.tobytes())
         answers.flush()
 
 
