@@ -8,7 +8,7 @@ import pytest
 
 from kgclip.cli.main import run
 from kgclip.data.features import FeatureFile
-from kgclip.pose.brought import BroughtKeypoints
+from kgclip.pose.annotate import PoseSource
 from kgclip.video import container
 
 
@@ -69,6 +69,6 @@ def test_an_estimator_of_poses_is_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kgclip.engine.predict.pose_source", lambda *_: BroughtKeypoints(figures / "keypoints.parquet"))
+    monkeypatch.setattr("kgclip.engine.predict.pose_source", lambda *_: PoseSource(str(figures / "keypoints.parquet")))
     assert run(["predict", str(pose_model), str(clips), "--untrusted"]) == 2
     assert "leave it out by --pose none" in capsys.readouterr().err

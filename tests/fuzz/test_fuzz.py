@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kgclip.data.bridges.intervals import file_name
 from kgclip.errors import KgclipError
 from kgclip.reading import read_bytes
 from tests.fuzz import parent
@@ -43,15 +44,20 @@ def test_damaged_files_are_read_or_refused(name: str, seeds: Path, tmp_path: Pat
         signal.alarm(0)
 
 
+BORIS = b'{"behaviors_conf": {}, "observations": {"a": {"type": "MEDIA", "file": {"1": ["a"]}, "events": %s}}}'
 FOUND = [
     ("list, Kinetics", b"label,youtube_id time_start,time_end\nlunge,gym,0\n", "has no column youtube_id"),
     ("list, own columns", b"video,label\nfilms/g\0ym.mp4,lunge\n", "holds a null character"),
     ("list, labels", b"fi\0lms/gym.mp4 0\n", "holds a null character"),
+    ("BORIS, older", b'Media file\t"Beh\navior"\nx\ty\n', "has the columns Media file, Beh avior; expected"),
+    ("BORIS, aggregated", b'Media file name,Behavior,Time,Time offset (s)\na,b,1,"2\n3"\n', "time offset of"),
+    ("BORIS, project", BORIS % b"[[]]", "is no project that BORIS wrote"),
+    ("Label Studio", b'[{"annotations": [{"result": 1.5}]}]', "is damaged, expected"),
     ("definitions", b"jump: [left leg\x1f bend]\n", "not valid YAML"),
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "message"), FOUND, ids=[name for name, _, _ in FOUND])
+@pytest.mark.parametrize(("name", "content", "message"), FOUND, ids=lambda each: each if isinstance(each, str) else "")
 def test_what_was_found_is_one_sentence(name: str, content: bytes, message: str, seeds: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(seeds, folder)
@@ -61,6 +67,10 @@ def test_what_was_found_is_one_sentence(name: str, content: bytes, message: str,
     with pytest.raises(KgclipError, match=message) as error:
         reader.read(file)
     assert "\n" not in str(error.value)
+
+
+def test_an_address_that_is_none_has_a_file_name() -> None:
+    assert file_name("http://[/a/gym.mp4") == "gym.mp4"
 
 
 def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         raise KgclipError(f"{path}: is no CSV file ({error}); expected cells with commas between, quoted") from None
     if not rows:
         raise KgclipError(f"{path}: is empty; expected a header and one row per clip")
-    header = rows[0]
+    header = [" ".join(name.split()) for name in rows[0]]  # errors quote them, on one line
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(header):
             raise KgclipError(
