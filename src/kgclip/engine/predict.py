@@ -73,8 +73,7 @@ class Recognizer:
         device: str = "cpu",
         read_clip: ReadClip = read_clip,
     ):
-        self.checkpoint, self.device, self.pose = checkpoint, choose_device(device), pose
-        self._read_clip = read_clip
+        self.checkpoint, self.pose, self._read_clip, self.device = checkpoint, pose, read_clip, choose_device(device)
         self.model = checkpoint.model.to(self.device).eval()
         if encoder is not None:
             check_encoder(encoder, self.model.backbone)
