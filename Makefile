@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench bench-check results audit sbom clean
+.PHONY: demo test lint docs bench bench-check fuzz results audit sbom clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -27,6 +27,12 @@ bench: .venv/installed-dev
 
 bench-check: .venv/installed-dev
 	$(BIN)/python -m benchmarks --check
+
+# Damages files for every reader (docs/reliability.md) for so many seconds in all, and writes docs/generated/fuzz.md.
+SECONDS_OF_FUZZ ?= 600
+fuzz: .venv/installed-dev
+	$(PIP) --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_OF_FUZZ) --write
 
 # Runs every experiment and writes the tables of docs/results.md; docs/experiments.md says what the four files are.
 RESULTS := results

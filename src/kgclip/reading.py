@@ -89,9 +89,10 @@ def open_regular(path: Path, most_bytes: int | None = None) -> Iterator[Buffered
 def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """All of a regular file; raises as `open_regular`."""
     with open_regular(path, most_bytes) as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:  # it grew
-        raise KgclipError(f"{path}: has more than {most_bytes:,} bytes; split it or leave it out")
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1)  # which Python makes room for at once
+    if len(content) > size:
+        raise KgclipError(f"{path}: grew while it was read; wait until it is written")
     return content
 
 

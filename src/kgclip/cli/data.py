@@ -61,6 +61,8 @@ class CheckCommand:
     """regular expression whose group is the source in a clip's id, e.g. "^[^/]+/([a-z]+)_" """
     workers: int = 2
     """threads that open videos"""
+    untrusted: Switch = False
+    """open the videos in processes apart, with limits on memory and time, as files of strangers should be"""
     json: Switch = False
     """print one JSON object"""
 
@@ -72,9 +74,11 @@ def check(argv: Sequence[str]) -> int:
     from kgclip.data.check import check_dataset
     from kgclip.data.dataset import open_dataset
     from kgclip.kg.inspect import Finding
+    from kgclip.video.apart import Apart
+    from kgclip.video.decode import probe
 
     dataset = open_dataset(command.data, command.annotations, command.source_pattern)
-    findings = check_dataset(dataset, workers=command.workers)
+    findings = check_dataset(dataset, decode=Apart().probe if command.untrusted else probe, workers=command.workers)
     if dataset.annotations is not None:
         try:
             reason = without_movements(read_observations(dataset, workers=command.workers))
@@ -115,6 +119,8 @@ class FeaturesCommand:
     """frames of each clip, from equal segments"""
     workers: int = 2
     """threads that decode"""
+    untrusted: Switch = False
+    """decode in processes apart, with limits on memory and time, as files of strangers should be"""
     engine: Literal["local", "ray"] = "local"
     """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -131,10 +137,14 @@ def features(argv: Sequence[str]) -> int:
     if command.frames < 1:
         raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
     _check_encoder_options(command)
+    if command.untrusted and command.engine != "local":
+        raise KgclipError("--untrusted: is for this machine; leave it out, or --engine")
     from kgclip.data.dataset import open_dataset
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.encoder import EncoderSource, open_encoder
     from kgclip.engine.extract import extract_features
+    from kgclip.video.apart import Apart
+    from kgclip.video.frames import read_clip
 
     dataset = open_dataset(command.data)
     source = EncoderSource(command.backbone, command.encoder, command.encoder_weights, choose_device(command.device))
@@ -147,6 +157,7 @@ def features(argv: Sequence[str]) -> int:
         workers=command.workers,
         keep_going=command.keep_going,
         on_ray=source if command.engine == "ray" else None,
+        read_clip=Apart().read_clip if command.untrusted else read_clip,
     )
     if command.json:
         print_json({"file": str(command.out), "encoder": encoder.identity} | asdict(done))

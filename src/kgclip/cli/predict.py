@@ -64,6 +64,8 @@ class PredictCommand:
     """where the model runs"""
     engine: Literal["local", "ray"] = "local"
     """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
+    untrusted: Switch = False
+    """decode in a process apart, with limits on memory and time, as files of strangers should be"""
     html: Path | None = None
     """folder for one page a clip, each a single file with its video that explains the prediction"""
     json: Switch = False
@@ -80,6 +82,8 @@ def predict(argv: Sequence[str]) -> int:
     if not files:
         what = "" if command.backbone is not None else "the model's folder and "
         raise KgclipError(f"predict: no file given; name {what}at least one video file or folder")
+    if command.untrusted and (command.engine != "local" or command.html is not None or command.keypoints is not None):
+        raise KgclipError("--untrusted: goes with no --engine, --html or --keypoints, which open the files themselves")
     options: dict[str, Any] = {"frames": command.frames}
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
@@ -175,27 +179,40 @@ def _recognizer_of_process(command: PredictCommand, actions: tuple[str, ...]) ->
 def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> "Recognizer":
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.predict import Recognizer
+    from kgclip.video.apart import Apart
+    from kgclip.video.frames import read_clip
 
+    read = Apart().read_clip if command.untrusted else read_clip
     if command.pose is not None and command.keypoints is not None:
         raise KgclipError("--keypoints: stand in place of an estimator; leave out --pose or --keypoints")
     if command.keypoints is not None and not command.keypoints.exists():
         raise KgclipError(f"--keypoints {command.keypoints}: no such file or folder; expected keypoints (docs/pose.md)")
     if command.backbone is None:
         pose = command.pose if command.keypoints is None else str(command.keypoints)
-        return trained_recognizer(command.paths[0], command.encoder, command.encoder_weights, pose, command.device)
+        found = trained_recognizer(
+            command.paths[0], command.encoder, command.encoder_weights, pose, command.device, read_clip=read
+        )
+        if command.untrusted and found.pose is not None:
+            raise KgclipError("--untrusted: an estimator of poses opens the files itself; leave it out by --pose none")
+        return found
     if not actions:
         raise KgclipError(f"--backbone {command.backbone}: knows no actions; name them with --actions")
     if command.pose is not None or command.keypoints is not None:
         raise KgclipError("--pose, --keypoints: are for a trained model; leave them out, or --backbone")
     if command.encoder is not None:
         raise KgclipError("--encoder: makes features for a trained model; leave out --backbone or --encoder")
-    return Recognizer.from_names(command.backbone, actions, device=choose_device(command.device))
+    return Recognizer.from_names(command.backbone, actions, device=choose_device(command.device), read_clip=read)
 
 
 def trained_recognizer(
-    model: Path, encoder: str | None, encoder_weights: Path | None, pose: str | None, device: str
+    model: Path,
+    encoder: str | None,
+    encoder_weights: Path | None,
+    pose: str | None,
+    device: str,
+    **options: Any,
 ) -> "Recognizer":
-    """The recognizer of a model's folder, as the options of commands give it.
+    """The recognizer of a model's folder, as the options of commands give it; further options are the recognizer's.
 
     Raises:
         KgclipError: a part of it cannot be loaded.
@@ -208,7 +225,7 @@ def trained_recognizer(
     if encoder is None and encoder_weights is not None:
         raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     own = load_encoder(encoder, encoder_weights) if encoder else None
-    return Recognizer.from_pretrained(model, encoder=own, pose=pose, device=device)
+    return Recognizer.from_pretrained(model, encoder=own, pose=pose, device=device, **options)
 
 
 def describe(result: "Explanation | dict[str, str]", top: int) -> str:

@@ -23,7 +23,6 @@ from kgclip.video.frames import MOST_PIXELS
 # Annotation tools round, and count a film's length in other ways.
 LONGEST_EXCESS_S = 0.5
 _MOST_ASPECT, _MOST_FRAMES = 4, 100_000  # an hour
-_MOST_ASPECT, _MOST_FRAMES = 4, 100_000  # an hour
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 

@@ -26,7 +26,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         raise KgclipError(f"{path}: is no CSV file ({error}); expected cells with commas between, quoted") from None
     if not rows:
         raise KgclipError(f"{path}: is empty; expected a header and one row per clip")
-    header = rows[0]
+    header = [" ".join(name.split()) for name in rows[0]]  # errors quote them, on one line
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(header):
             raise KgclipError(
@@ -40,9 +40,11 @@ def read_lines(path: Path) -> list[str]:
     """Read the lines of a UTF-8 text file, with their ends.
 
     Raises:
-        KgclipError: the file cannot be read, is not UTF-8, or has too many lines.
+        KgclipError: the file cannot be read, is not UTF-8, holds a null character, or has too many lines.
     """
     text = read_text(path)
+    if "\0" in text:  # no name of a file may
+        raise KgclipError(f"{path}: holds a null character, as no text does; save it as UTF-8")
     if text.count("\n") > _MOST_LINES:
         raise KgclipError(f"{path}: has more than {_MOST_LINES:,} lines; split it or leave it out")
     return list(io.StringIO(text))  # str.splitlines would also split at rare characters inside of names

@@ -18,7 +18,7 @@ from kgclip.files import lock
 from kgclip.identity import describe, is_same
 from kgclip.progress import progress_bar
 from kgclip.video.cut import VideoPath, absolute
-from kgclip.video.frames import ClipFrames, read_clip, read_clips
+from kgclip.video.frames import ClipFrames, ReadClip, read_clip, read_clips
 
 Encoded = tuple[Float[Tensor, "T F"], Int[np.ndarray, " T"]]
 """Features of frames, and the frames' 0-based indices."""
@@ -49,6 +49,7 @@ def extract_features(
     keep_going: bool = False,
     progress: bool = True,
     on_ray: EncoderSource | None = None,
+    read_clip: ReadClip = read_clip,
 ) -> Extraction:
     """Encode up to ``num_frames`` frames of every clip and write them as one feature file.
 
@@ -60,6 +61,7 @@ def extract_features(
         workers: threads that decode.
         keep_going: leave out clips that cannot be encoded.
         on_ray: where the processes of a Ray cluster find the same encoder, if they are to encode.
+        read_clip: reads the frames of a file here; that of `kgclip.video.apart` keeps files of strangers apart.
 
     Raises:
         KgclipError: a clip cannot be encoded (unless ``keep_going``), no clip can, another process writes the file, or
@@ -75,7 +77,7 @@ def extract_features(
         with progress_bar("encoding frames", len(paths), "clips", show=progress) as advance:
             advance(len(paths) - len(todo))
             encoded = (
-                _encode_here(encoder, todo, num_frames, workers)
+                _encode_here(encoder, read_clips(todo, num_frames, max(1, workers), read_clip))
                 if on_ray is None
                 else _encode_on_ray(on_ray, todo, num_frames)
             )
@@ -98,9 +100,9 @@ def extract_features(
 
 
 def _encode_here(
-    encoder: FrameEncoder, todo: Mapping[str, VideoPath], num_frames: int, workers: int
+    encoder: FrameEncoder, clips: Iterator[tuple[str, ClipFrames | KgclipError]]
 ) -> Iterator[tuple[str, Encoded | KgclipError]]:
-    for clip, frames in read_clips(todo, num_frames, max(1, workers)):
+    for clip, frames in clips:
         yield clip, frames if isinstance(frames, KgclipError) else _encode(encoder, frames)
 
 

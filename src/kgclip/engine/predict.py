@@ -30,7 +30,7 @@ from kgclip.pose.annotate import PoseSource, observe
 from kgclip.pose.keypoints import ClipPose
 from kgclip.video.cut import VideoPath, video_at
 from kgclip.video.decode import DEFAULT_FPS
-from kgclip.video.frames import ClipFrames, read_clip
+from kgclip.video.frames import ClipFrames, ReadClip, read_clip
 
 # Backbones whose texts and frames were learned together, so that a text says what frames show.
 TEXT_KINDS = ("clip", "siglip")
@@ -61,6 +61,7 @@ class Recognizer:
         encoder: the encoder of a model that takes features; models with an image tower bring their own.
         pose: where poses come from; None leaves pose out.
         device: where the model runs.
+        read_clip: reads the frames of a file; that of `kgclip.video.apart` keeps files of strangers apart.
 
     Attributes:
         folder: that the model was loaded from; None where it was made otherwise.
@@ -73,8 +74,9 @@ class Recognizer:
         encoder: FrameEncoder | None = None,
         pose: PoseSource | None = None,
         device: str = "cpu",
+        read_clip: ReadClip = read_clip,
     ):
-        self.checkpoint, self.device, self.pose = checkpoint, choose_device(device), pose
+        self.checkpoint, self.pose, self._read_clip, self.device = checkpoint, pose, read_clip, choose_device(device)
         self.model = checkpoint.model.to(self.device).eval()
         if encoder is not None:
             check_encoder(encoder, self.model.backbone)
@@ -183,7 +185,7 @@ class Recognizer:
         """Decode and encode a video file, and find its pose if the recognizer knows from where; as :meth:`predict`."""
         num_frames = self.checkpoint.config.frames if frames is None else frames
         path = video_at(file)
-        clip = read_clip(path, num_frames, threads=torch.get_num_threads())
+        clip = self._read_clip(path, num_frames, threads=torch.get_num_threads())
         if pose is None and self.pose is not None:
             pose = observe(clip_id(path.name), path, self.pose)
         return self._reading(str(file), clip, pose)

@@ -1,7 +1,7 @@
 """The one road from a video file to the frames of a clip, for prediction, evaluation, training, features and pages."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -62,6 +62,10 @@ def read_clip(
         return ClipFrames(images, indices, times_s, video.duration_s, video.fps, video.num_frames)
 
 
+ReadClip = Callable[..., ClipFrames]
+"""Reads a clip as `read_clip` does: in this process, or apart (`kgclip.video.apart`)."""
+
+
 def typical_duration_s(paths: Sequence[VideoPath]) -> float | None:
     """The median length of clips, by at most MOST_PROBED of them; None where none can be read."""
     found = []
@@ -72,7 +76,7 @@ def typical_duration_s(paths: Sequence[VideoPath]) -> float | None:
 
 
 def read_clips(
-    paths: Mapping[str, VideoPath], num_frames: int, workers: int
+    paths: Mapping[str, VideoPath], num_frames: int, workers: int, read_clip: ReadClip = read_clip
 ) -> Iterator[tuple[str, ClipFrames | KgclipError]]:
     """The clips in their order, read ahead by threads; what is wrong with a file takes the place of its frames.
 

@@ -15,6 +15,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import write_json
 from kgclip.video.cut import seconds
 from kgclip.video.decode import probe
+from kgclip.visible import visible
 
 WHAT = "a BORIS project (.boris) or its events as a table (.csv, .tsv)"
 # What versions of BORIS call the same columns.
@@ -123,7 +124,7 @@ def _of_project(path: Path) -> BorisEvents:
                     pairs.add((name, subject, code, modifier), where, video, float(time_s), code, "state")
                 else:
                     events.points += 1
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise KgclipError(f"{path}: is no project that BORIS wrote ({error!r}); save it with BORIS again") from None
     events.intervals += pairs.finish()
     return events
@@ -168,7 +169,9 @@ def _check_offset(where: str, offset: Any) -> None:
     except (TypeError, ValueError):
         shifted = True
     if shifted:
-        raise KgclipError(f"{where} has a time offset of {offset}; expected times from the film's start, set it to 0")
+        raise KgclipError(
+            f"{where} has a time offset of {visible(str(offset))}; expected times from the film's start, set it to 0"
+        )
 
 
 def _seconds(where: str, text: str) -> float:

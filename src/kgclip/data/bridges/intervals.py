@@ -58,7 +58,10 @@ def interval(where: str, video: str, start_s: float, end_s: float, label: str) -
 
 def file_name(video: str) -> str:
     """The file name in a path (of any system) or an address."""
-    parts = urlsplit(video)
+    try:
+        parts = urlsplit(video)
+    except ValueError:  # such as http://[
+        parts = urlsplit("")
     local = parse_qs(parts.query).get("d")
     path = local[0] if local else unquote(parts.path) if parts.scheme else video
     return re.split(r"[\\/]", path)[-1]

@@ -9,6 +9,7 @@ from kgclip.data.bridges.intervals import Interval, by_film, file_name, interval
 from kgclip.data.clip import is_video
 from kgclip.errors import KgclipError
 from kgclip.files import write_json
+from kgclip.reading import one_sentence
 
 WHAT = "a JSON export of Label Studio (a list of tasks)"
 NAME, TO = "timeline", "video"
@@ -25,7 +26,8 @@ def read_tasks(path: Path, fps: float) -> list[Interval]:
     tasks = read_json(path, WHAT)
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise KgclipError(f"{path}: is no list of tasks; expected {WHAT}, not JSON-MIN or a single task")
-    return [found for number, task in enumerate(tasks, 1) for found in _of_task(path, task, number, fps)]
+    with one_sentence(path, WHAT):  # a list may be a number, a number infinite
+        return [found for number, task in enumerate(tasks, 1) for found in _of_task(path, task, number, fps)]
 
 
 def write_tasks(path: Path, intervals: Sequence[Interval], fps: float, *, predicted: bool) -> None:

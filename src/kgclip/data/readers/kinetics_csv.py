@@ -22,9 +22,12 @@ def read(path: Path, annotations: Path | None) -> list[Entry]:
     Raises:
         KgclipError: the table is broken, or a row has no id or times that are no numbers.
     """
-    files = _videos_under(path.parent)
+    files, rows = _videos_under(path.parent), read_table(path)
+    missing = [column for column in _COLUMNS if rows and column not in rows[0]]
+    if missing:
+        raise KgclipError(f"{path}: has no column {' and '.join(missing)}, got {','.join(rows[0])}; correct the header")
     entries = []
-    for number, row in enumerate(read_table(path), start=2):
+    for number, row in enumerate(rows, start=2):
         where = f"{path}: row {number}"
         try:
             start, end = (int(float(row[column])) for column in ("time_start", "time_end"))

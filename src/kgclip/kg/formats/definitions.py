@@ -83,7 +83,9 @@ def _load(path: Path) -> Any:
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""
-        raise KgclipError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
+        # Of characters that YAML has not, PyYAML speaks in two lines.
+        reason = str(getattr(error, "problem", None) or error).partition("\n")[0]
+        raise KgclipError(f"{path}{line}: not valid YAML ({reason})") from error
     except ValueError as error:  # dates and numbers that are none
         raise KgclipError(f"{path}: not valid YAML ({error}); expected e.g. {_EXAMPLE}") from error
 

@@ -1,0 +1,149 @@
+"""One reader in a process of its own: damaged files until the time is up, within limits; what is wrong is written."""
+
+import argparse
+import mmap
+import random
+import resource
+import signal
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kgclip.errors import KgclipError
+from tests.fuzz.readers import READERS, Reader
+
+MOST_BYTES = 2**30
+CASE_S = 10.0
+SOUND, COUNT = "sound", "count"
+"""Files of the parent: the sound content of the file that is damaged, and the number of cases that were run."""
+
+
+def problem_of(reader: Reader, file: Path, content: bytes) -> str | None:
+    """What is wrong with how a reader takes this content of its file; None if it is read or refused in one sentence."""
+    file.write_bytes(content)
+    try:
+        reader.read(file)
+    except KgclipError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, MemoryError):
+                return f"took more than {MOST_BYTES:,} bytes: {error}"
+            cause = cause.__cause__
+        return f"several lines: {error}" if "\n" in str(error) else None
+    except Exception:  # noqa: BLE001 (whatever it is)
+        return traceback.format_exc()
+    return None
+
+
+def kind_of(problem: str) -> str:
+    """What problems of one origin have in common: the last line of code of a traceback, else the first words."""
+    lines = [line for line in problem.splitlines() if line.startswith('  File "')]
+    return lines[-1] if lines else problem[:20]
+
+
+class Cases:
+    """The cases of one process: counted in a file, so that the count outlives it, each timed by a signal that kills."""
+
+    def __init__(self, reader: Reader, folder: Path, findings: Path):
+        self.reader, self.file, self.findings = reader, folder / reader.file, findings
+        with (folder / COUNT).open("rb+") as count:
+            self._count = mmap.mmap(count.fileno(), 8)
+        self._kinds: set[str] = set()
+
+    def run(self, content: bytes) -> None:
+        """Run one case."""
+        signal.setitimer(signal.ITIMER_REAL, CASE_S)
+        problem = problem_of(self.reader, self.file, content)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        done = struct.unpack("q", self._count[:])[0] + 1
+        self._count[:] = struct.pack("q", done)
+        if problem is not None and kind_of(problem) not in self._kinds:
+            self._kinds.add(kind_of(problem))
+            write_finding(self.reader, self.findings, content, problem)
+
+
+def write_finding(reader: Reader, findings: Path, content: bytes, problem: str) -> None:
+    """Write a case and what was wrong into the folder named after the reader."""
+    folder = findings / reader.folder_name
+    folder.mkdir(parents=True, exist_ok=True)
+    number = len(list(folder.glob("*.txt")))
+    (folder / f"{number}-{Path(reader.file).name}").write_bytes(content)
+    (folder / f"{number}.txt").write_text(f"{problem}\n", encoding="utf-8", errors="replace")
+
+
+def limit_memory() -> None:
+    """Give this process `MOST_BYTES` more than it has."""
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MOST_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def with_seed(cases: Cases, seed: bytes, end: float, rng: random.Random) -> None:
+    """Damage the sound file once to three times."""
+    while time.monotonic() < end:
+        content = seed
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            content = cases.reader.mutate(content or b"x", rng)
+        cases.run(content)
+
+
+def with_coverage(cases: Cases, seed: bytes, seconds: float, number: int, corpus: Path) -> None:
+    """Let atheris damage what led to new code; does not return."""
+    import atheris
+
+    def mutate(content: bytes, most: int, mutation: int) -> bytes:
+        rng = random.Random(mutation)
+        own = rng.random() < 0.5
+        return (cases.reader.mutate(content or b"x", rng) if own else atheris.Mutate(content, most))[:most]
+
+    corpus.mkdir(exist_ok=True)
+    (corpus / "seed").write_bytes(seed)
+    options = [f"-max_total_time={max(1, round(seconds))}", "-timeout=0", "-rss_limit_mb=0", f"-seed={number + 1}"]
+    options += [f"-max_len={max(4096, 2 * len(seed))}", "-verbosity=0", f"-artifact_prefix={corpus}/", str(corpus)]
+    atheris.Setup([sys.argv[0], *options], cases.run, custom_mutator=mutate)
+    atheris.Fuzz()
+
+
+@contextmanager
+def importing(coverage: bool) -> Iterator[None]:
+    """Have atheris see which code runs of the modules of this project that are imported inside."""
+    if coverage:
+        import atheris
+
+        with atheris.instrument_imports(include=["kgclip"]):
+            yield
+    else:
+        yield
+
+
+def main() -> None:
+    """Run one reader; the parent starts it again where a case has killed it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("reader", choices=READERS)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("findings", type=Path)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--coverage", action="store_true")
+    args = parser.parse_args()
+    reader = READERS[args.reader]
+    file = args.folder / reader.file
+    seed = (args.folder / SOUND).read_bytes()
+    file.write_bytes(seed)
+    with importing(args.coverage):
+        reader.read(file)  # what it imports takes no part in the limits
+    limit_memory()
+    end = time.monotonic() + args.seconds
+    cases = Cases(reader, args.folder, args.findings)
+    rng = random.Random(f"{reader.name} {args.seed}")
+    if args.coverage:
+        with_coverage(cases, seed, end - time.monotonic(), args.seed, args.folder / "corpus")
+    with_seed(cases, seed, end, rng)
+
+
+if __name__ == "__main__":
+    main()
