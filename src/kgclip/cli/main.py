@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": ("kgclip.cli.predict", "predict", "recognize the action in video files, and say why"),
     "watch": ("kgclip.cli.watch", "watch", "find the actions in long video files, cameras and streams"),
     "app": ("kgclip.cli.app", "app", "serve a page to drop videos on, and to try other definitions"),
+    "serve": ("kgclip.cli.serve", "serve", "serve a model to other programs, over HTTP"),
     "whatif": ("kgclip.cli.edit", "whatif", "rank a clip as if actions consisted of other movements"),
     "add-action": ("kgclip.cli.edit", "add_action", "write a model that knows one action more"),
     "card": ("kgclip.cli.card", "card", "write what is recorded and measured of a model, for those who get it"),
