@@ -1,4 +1,4 @@
-"""Services on loopback, in a thread of the tests, that end with the test."""
+"""Services on loopback, in a thread of the tests, that end with the test; each waits WAIT_S at most."""
 
 import socket
 import threading
@@ -23,9 +23,12 @@ class Running:
 
     def __init__(self, address: str, service: Service, server: Server, token: str | None = None):
         self.address, self.service, self.server, self.token = address, service, server, token
+        self.clients: list[Client] = []
 
     def client(self, token: str | None = None) -> Client:
-        return Client(self.address, token or self.token)
+        """One that hangs up when the service ends."""
+        self.clients.append(Client(self.address, token))
+        return self.clients[-1]
 
     def connection(self) -> socket.socket:
         """One on which anything may be said."""
@@ -53,7 +56,10 @@ def running(recognizer: Recognizer, folder: Path, limits: Limits, sizes: Sizes, 
         service.start()
         thread.start()
         assert answers.wait(WAIT_S)
-        yield Running(address[0], service, server, token)
+        found = Running(address[0], service, server, token)
+        yield found
+        for client in found.clients:
+            client.close()
     finally:
         server.should_exit = True
         thread.join(WAIT_S)
