@@ -203,16 +203,15 @@ def load(options: Options) -> tuple[Tally, list[tuple[float, int]]]:
 
 def report(options: Options, alone: float, tally: Tally, samples: list[tuple[float, int]]) -> str:
     """All of it in a few lines."""
+    errors = dict(tally.errors) or "none"
     if len(tally.seconds) < 2:
-        raise KgclipError(
-            f"{len(tally.seconds)} clips were answered, errors: {dict(tally.errors)}; give more --seconds"
-        )
+        raise KgclipError(f"{len(tally.seconds)} clips were answered, errors: {errors}; give more --seconds")
     parts = statistics.quantiles(tally.seconds, n=100, method="inclusive")
     together = len(tally.seconds) / options.seconds
     return "\n".join(
         (
             f"{options.clients} clients for {options.seconds:g} s: {len(tally.seconds)} clips answered, "
-            f"{tally.refused} refused (429), errors: {dict(tally.errors) or 'none'}",
+            f"{tally.refused} refused (429), errors: {errors}",
             f"seconds a clip: p50 {parts[49]:.3f}, p95 {parts[94]:.3f}, p99 {parts[98]:.3f}",
             f"clips a second: {together:.1f}, one process that predicts: {alone:.1f}, ratio {together / alone:.2f}",
             f"memory: {samples[-1][1] / MIB:.0f} MiB, slope {slope(samples):+.1f} MiB a minute",

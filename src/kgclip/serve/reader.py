@@ -152,7 +152,7 @@ def _images(pipe: IO[bytes], shape: list[int] | None, num_frames: int) -> np.nda
     if count != num_frames or channels != 3 or not 0 < height * width <= 2 * MOST_PIXELS:
         raise ValueError(f"frames of shape {shape}")
     images = np.empty((count, height, width, 3), np.uint8)
-    rest = memoryview(images).cast("B")
+    rest = images.data.cast("B")
     while rest:
         got = pipe.readinto(rest)  # pyright: ignore[reportAttributeAccessIssue]
         if not got:

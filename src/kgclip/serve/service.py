@@ -132,11 +132,12 @@ class Service:
         job = Job(file, page, request, self.uploads / str(time.monotonic_ns()), self._over)
         job.folder.mkdir()
         self._jobs[job.id] = job
-        asyncio.get_running_loop().call_later(self.limits.wait_s, self._expire, job)
         return job
 
     def enqueue(self, job: Job) -> None:
-        """The clip is here: it may be read."""
+        """The clip is here: it may be read, in what is left of its time."""
+        end_s = job.began_s + self.limits.wait_s
+        asyncio.get_running_loop().call_later(max(0.0, end_s - time.monotonic()), self._expire, job)
         self._waiting.put_nowait(job)
 
     def drop(self, job: Job) -> None:
