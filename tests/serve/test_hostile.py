@@ -1,5 +1,6 @@
 """Whoever sends what should not be sent gets one sentence, and the service lives on."""
 
+import errno
 import json
 import socket
 import time
@@ -233,3 +234,14 @@ def test_no_answer_names_a_place_of_the_server(served: Running, clips: list[Path
     assert len(answers) == 18
     for text in answers:
         assert not [folder for folder in folders if len(folder) > 2 and folder in text]
+
+
+def test_a_disk_that_is_full(served: Running, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    answer = served.client().send("a.mp4", b"x")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "30")
+    assert answer.json()["error"] == "a.mp4: the service has no room for it now; try again later"
+    assert served.service.unfinished == 0

@@ -1,7 +1,6 @@
 """Whatever is asked of the routes that are documented, the answer is one that is documented."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,8 @@ def schema(served: Running) -> Any:
 
 
 @pytest.fixture(scope="module")
-def asking(served: Running) -> Iterator[Client]:
-    yield served.client()
+def asking(served: Running) -> Client:
+    return served.client()
 
 
 def check(schema: Any, method: str, path: str, answer: Answer) -> None:

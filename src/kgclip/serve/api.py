@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException as StarletteError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from kgclip.errors import KgclipError
@@ -17,6 +17,8 @@ from kgclip.report.compose import POLICY
 from kgclip.serve.job import Job, State, safe_name
 from kgclip.serve.service import RefusedError, Service
 
+NO_ROOM_S = 30
+"""After so long a disk may have room again."""
 TAKEN = ("video/", "application/octet-stream")
 _TOKEN = {"type": "http", "scheme": "bearer", "description": "Where the service was started with a token."}
 
@@ -118,6 +120,9 @@ async def send(
         service.drop(job)
         # Nobody hears it.
         raise RefusedError(400, f"{file}: the connection ended before the file did") from None
+    except OSError as error:
+        service.drop(job)
+        raise RefusedError(503, f"{file}: the service has no room for it now; try again later", NO_ROOM_S) from error
     except BaseException:
         service.drop(job)
         raise
@@ -254,7 +259,7 @@ def make_api(service: Service) -> FastAPI:
     api.include_router(routes)
     api.add_exception_handler(RefusedError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(StarletteError, _no_route)
+    api.add_exception_handler(HTTPException, _no_route)
     api.add_exception_handler(Exception, _failed)
     return api
 
@@ -277,7 +282,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _no_route(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException | StarletteError)
+    assert isinstance(error, HTTPException)
     return _problem(request, error.status_code, f"{error.detail}; see /openapi.json", dict(error.headers or {}))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import secrets
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -129,7 +130,7 @@ class Service:
             raise RefusedError(429, f"{self.unfinished} clips are waiting already; try again in {wait_s} s", wait_s)
         self._forget()
         self.unfinished += 1
-        job = Job(file, page, request, self.uploads / str(time.monotonic_ns()), self._over)
+        job = Job(file, page, request, self.uploads / secrets.token_hex(8), self._over)
         job.folder.mkdir()
         self._jobs[job.id] = job
         return job
