@@ -43,6 +43,7 @@ class Job:
         error: why, in one sentence.
         answer: of a job that is done.
         fetched: whether anything of the answer was given.
+        clock: that ends it when its time is over.
     """
 
     file: str
@@ -57,6 +58,7 @@ class Job:
     error: str | None = None
     answer: Answer | None = None
     fetched: bool = False
+    clock: asyncio.TimerHandle | None = None
     _history: list[State] = field(default_factory=lambda: ["waiting"])
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -138,7 +138,7 @@ class Service:
     def enqueue(self, job: Job) -> None:
         """The clip is here: it may be read, in what is left of its time."""
         end_s = job.began_s + self.limits.wait_s
-        asyncio.get_running_loop().call_later(max(0.0, end_s - time.monotonic()), self._expire, job)
+        job.clock = asyncio.get_running_loop().call_later(max(0.0, end_s - time.monotonic()), self._expire, job)
         self._waiting.put_nowait(job)
 
     def drop(self, job: Job) -> None:
@@ -171,6 +171,8 @@ class Service:
 
     def _over(self, job: Job) -> None:
         took_s = time.monotonic() - job.began_s
+        if job.clock is not None:
+            job.clock.cancel()  # it would hold the answer until then
         self.unfinished -= 1
         self._mean_s += _WEIGHT * (took_s - self._mean_s)
         self.metrics.jobs.labels(job.state).inc()
