@@ -34,7 +34,7 @@ def map_in_workers(
     if workers <= 1:
         yield from map(function, tasks)
         return
-    with ProcessPoolExecutor(workers, initializer=_follow, initargs=(os.getpid(),)) as pool:
+    with ProcessPoolExecutor(workers, initializer=follow, initargs=(os.getpid(),)) as pool:
         try:
             yield from pool.map(function, tasks, chunksize=chunk)
         except BrokenProcessPool:
@@ -43,7 +43,7 @@ def map_in_workers(
             ) from None
 
 
-def _follow(parent: int) -> None:
+def follow(parent: int) -> None:
     """Have this process end with its parent, also with one that was killed and could not say so."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kgclip.app.desk import Desk, Limits
+from kgclip.app.desk import Desk
 from kgclip.app.examples import SHOWN, write_examples
 from kgclip.app.session import (
     MOST_NEW_ACTIONS,
@@ -23,6 +23,7 @@ from kgclip.engine.edit import Definition, redefined, with_new_action
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
 from kgclip.report.explanation_page import explanation_page
+from kgclip.serving import Limits
 
 
 @pytest.fixture
@@ -122,13 +123,13 @@ def test_sentences_that_add_nothing(desk: Desk):
 
 def test_limits(desk: Desk, sent: Path, clips: list[Path]):
     short = Desk(desk.recognizer, Limits(length_s=0.1), desk.uploads)
-    with pytest.raises(KgclipError, match=r"^my clip\.mp4: lasts \d\.\d s, and this page takes up to 0\.1 s; cut it"):
+    with pytest.raises(KgclipError, match=r"^my clip\.mp4: lasts \d\.\d s, and up to 0\.1 s are taken here; cut it"):
         opened(short, Session(), sent)
     assert not sent.exists()
     sent.parent.mkdir()
     sent.write_bytes(b"\0" * (2**20 + 1) + clips[0].read_bytes())
     small = Desk(desk.recognizer, Limits(size_mb=1), desk.uploads)
-    with pytest.raises(KgclipError, match=r"^my clip\.mp4: is larger than the 1 MB that this page takes"):
+    with pytest.raises(KgclipError, match=r"^my clip\.mp4: is larger than the 1 MB that are taken here"):
         opened(small, Session(), sent)
     slow = Desk(desk.recognizer, Limits(wait_s=0.05), desk.uploads)
     with pytest.raises(KgclipError, match=r"no answer within 0\.05 s"):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kgclip.app.desk import Limits
 from kgclip.app.server import serve
 from kgclip.cli.main import run
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
+from kgclip.serving import Limits
 
 
 def test_without_gradio_it_says_what_to_install(

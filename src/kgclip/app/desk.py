@@ -4,36 +4,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
+from kgclip.serving import Limits
 from kgclip.video.decode import probe
 
 T = TypeVar("T")
-MEGABYTE = 2**20
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one person may ask for.
-
-    Attributes:
-        size_mb: of a file, in MB of 2²⁰ bytes.
-        length_s: of a video.
-        wait_s: for an answer, those before in the queue included.
-        files: at a time.
-    """
-
-    size_mb: int = 100
-    length_s: float = 60.0
-    wait_s: float = 60.0
-    files: int = 100
-
-    def __str__(self) -> str:
-        return f"{self.size_mb} MB and {self.length_s:g} s"
 
 
 class Desk:
@@ -60,10 +39,7 @@ class Desk:
             return future.result(self.limits.wait_s)
         except TimeoutError as error:
             future.cancel()
-            raise KgclipError(
-                f"no answer within {self.limits.wait_s:g} s: the model is slow here or busy with others; "
-                "try again, or a shorter clip"
-            ) from error
+            raise self.limits.too_late() from error
 
     def check(self, path: Path) -> None:
         """Refuse a file that is too large or too long.
@@ -71,16 +47,8 @@ class Desk:
         Raises:
             KgclipError: it is, or no video can be read from it.
         """
-        if path.stat().st_size > self.limits.size_mb * MEGABYTE:
-            raise KgclipError(
-                f"{path.name}: is larger than the {self.limits.size_mb} MB that this page takes; make it smaller"
-            )
-        length = probe(path).duration_s
-        if length > self.limits.length_s:
-            raise KgclipError(
-                f"{path.name}: lasts {length:.1f} s, and this page takes up to {self.limits.length_s:g} s; "
-                "cut it, or find what happens in it with `kgclip watch`"
-            )
+        self.limits.check_size(path.name, path.stat().st_size)
+        self.limits.check_length(path.name, probe(path).duration_s)
 
     @contextmanager
     def borrowed(self, path: Path) -> Iterator[Path]:

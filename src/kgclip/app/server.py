@@ -10,11 +10,11 @@ from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 
-from kgclip.app.desk import MEGABYTE, Desk, Limits
+from kgclip.app.desk import Desk
 from kgclip.app.examples import write_examples
 from kgclip.app.parts import SCRIPT
 from kgclip.engine.predict import Recognizer
-from kgclip.errors import KgclipError
+from kgclip.serving import MEGABYTE, Limits, address_of, listen
 
 # What the browser is told: scripts, fonts and data from this server alone.
 POLICY = (
@@ -40,7 +40,7 @@ def serve(recognizer: Recognizer, limits: Limits, host: str, port: int, ready: C
     Raises:
         KgclipError: the address cannot be listened at.
     """
-    listener = _listener(host, port)
+    listener = listen(host, port)
     # Uploads lie here, and nowhere else; what is left of them goes with the server.
     with tempfile.TemporaryDirectory(prefix="kgclip-app-") as folder, listener:
         uploads, shown = Path(folder) / "uploads", Path(folder) / "examples"
@@ -58,17 +58,6 @@ def serve(recognizer: Recognizer, limits: Limits, host: str, port: int, ready: C
             desk.close()
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    if not 0 <= port < 2**16:
-        raise KgclipError(f"--port {port}: is none; give one from 0 to 65535")
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise KgclipError(
-            f"--host {host} --port {port}: cannot listen there ({error}); give another --host or --port"
-        ) from error
-
-
 def _run(desk: Desk, examples: dict[str, Path], listener: socket.socket, ready: Callable[[str], None]) -> None:
     import gradio as gr
     import uvicorn
@@ -78,7 +67,7 @@ def _run(desk: Desk, examples: dict[str, Path], listener: socket.socket, ready: 
 
     from kgclip.app.page import Page
 
-    host, port = listener.getsockname()[:2]
+    host = listener.getsockname()[0]
     app = FastAPI(openapi_url=None)
     app.middleware("http")(_with_headers)
     if ip_address(host).is_loopback:
@@ -101,8 +90,7 @@ def _run(desk: Desk, examples: dict[str, Path], listener: socket.socket, ready: 
         css=files("kgclip.app").joinpath("app.css").read_text(),
         head=SCRIPT,
     )
-    shown = f"[{host}]" if ":" in host else host
-    ready(f"http://{shown}:{port}")
+    ready(address_of(listener))
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S)
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from kgclip.cli.output import parse
 from kgclip.errors import KgclipError
+from kgclip.serving import Limits
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,10 @@ def app(argv: Sequence[str]) -> int:
     command = parse(AppCommand, argv, "app")
     if find_spec("gradio") is None:
         raise KgclipError("app: needs gradio, which is not installed; install it with: pip install 'kgclip[app]'")
-    for option in ("max_size_mb", "max_length_s", "max_wait_s"):
-        value = getattr(command, option)
-        if not value > 0:
-            raise KgclipError(f"--{option.replace('_', '-')} {value}: takes nothing; give more than 0")
+    limits = Limits(command.max_size_mb, command.max_length_s, command.max_wait_s)
+    limits.check_options()
     if command.encoder is None and command.encoder_weights is not None:
         raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
-    from kgclip.app.desk import Limits
     from kgclip.app.server import serve
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.encoder import load_encoder
@@ -69,7 +67,6 @@ def app(argv: Sequence[str]) -> int:
     recognizer = Recognizer.from_pretrained(
         command.model, encoder=encoder, pose=command.pose, device=choose_device(command.device)
     )
-    limits = Limits(command.max_size_mb, command.max_length_s, command.max_wait_s)
     serve(
         recognizer, limits, command.host, command.port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True)
     )

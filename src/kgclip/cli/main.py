@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "app": ("kgclip.cli.app", "app", "serve a page to drop videos on, and to try other definitions"),
     "index": ("kgclip.cli.search", "index", "read a folder of videos once, to search it"),
     "search": ("kgclip.cli.search", "search", "find clips by movements in order, an action, an example or words"),
+    "serve": ("kgclip.cli.serve", "serve", "serve a model to other programs, over HTTP"),
     "whatif": ("kgclip.cli.edit", "whatif", "rank a clip as if actions consisted of other movements"),
     "add-action": ("kgclip.cli.edit", "add_action", "write a model that knows one action more"),
     "card": ("kgclip.cli.card", "card", "write what is recorded and measured of a model, for those who get it"),

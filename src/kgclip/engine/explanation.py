@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from kgclip.engine.unknown import Threshold
 from kgclip.kg.phrases import Phrase
+from kgclip.video.frames import ClipFrames
 
 FORMAT = "kgclip.explanation/1"
 # Spans of less strength are faint: more than the average clip shows, less than counts as seen.
@@ -33,6 +34,13 @@ class ClipFacts:
     height: int
     times_s: tuple[float, ...]
     indices: tuple[int, ...]
+
+    @classmethod
+    def of(cls, clip: ClipFrames) -> "ClipFacts":
+        """Those of a clip whose frames were read."""
+        height, width = clip.images.shape[1:3]
+        times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())
+        return cls(clip.fps, clip.num_frames, clip.duration_s, width, height, times, indices)
 
 
 @dataclass(frozen=True)

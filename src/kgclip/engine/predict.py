@@ -211,11 +211,7 @@ class Recognizer:
 
     @torch.no_grad()
     def _reading(self, file: str, clip: ClipFrames, pose: ClipPose | None) -> Reading:
-        features = self.encoder.encode(clip.images)
-        height, width = clip.images.shape[1:3]
-        times, indices = tuple(clip.times_s.tolist()), tuple(clip.indices.tolist())
-        facts = ClipFacts(clip.fps, clip.num_frames, clip.duration_s, width, height, times, indices)
-        return Reading(file, facts, features, pose)
+        return Reading(file, ClipFacts.of(clip), self.encoder.encode(clip.images), pose)
 
     def explain(self, reading: Reading, *, actions: Sequence[str] = ()) -> Explanation:
         """As :meth:`predict`, of a clip that was read already."""
