@@ -54,15 +54,20 @@ def write_rows(folder: Path, options: Options) -> None:
     rows.flush()
 
 
+def stored(file: Path) -> Float32[np.ndarray, "N F"]:
+    """Rows on disk."""
+    return np.lib.format.open_memmap(file, mode="r")
+
+
 def search_exact(folder: Path) -> dict[str, Any]:
     """Every row compared with every query."""
-    rows, queries = np.load(folder / "rows.npy", mmap_mode="r"), np.load(folder / "queries.npy")
+    rows, queries = stored(folder / "rows.npy"), stored(folder / "queries.npy")
     return _timed(lambda query: nearest_exact(rows, query, COUNT)[0], queries)
 
 
 def build(folder: Path) -> dict[str, Any]:
     """The graph of usearch."""
-    rows = np.load(folder / "rows.npy", mmap_mode="r")
+    rows = stored(folder / "rows.npy")
     started = time.perf_counter()
     build_graph(rows, np.arange(len(rows)), folder / "rows.usearch")
     size = (folder / "rows.usearch").stat().st_size
@@ -71,8 +76,8 @@ def build(folder: Path) -> dict[str, Any]:
 
 def search_graph(folder: Path) -> dict[str, Any]:
     """The same queries by usearch."""
-    queries = np.load(folder / "queries.npy")
-    ids = np.arange(len(np.load(folder / "rows.npy", mmap_mode="r")))
+    queries = stored(folder / "queries.npy")
+    ids = np.arange(len(stored(folder / "rows.npy")))
     graph = Graph(folder / "rows.usearch", ids, queries.shape[1])
     return _timed(lambda query: graph.nearest(query, COUNT)[0], queries)
 

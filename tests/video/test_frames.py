@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kgclip.errors import KgclipError
-from kgclip.video import frames, indexing
+from kgclip.video import indexing
 from kgclip.video.decode import open_video, probe, read_frames
 from kgclip.video.frames import ClipFrames, read_clip, read_clips
 from kgclip.video.sampling import segment_indices
@@ -118,7 +118,7 @@ def test_sentences_that_are_held_hold_no_file_open(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) <= before
 
 
-def test_reading_ahead_is_bounded_and_ends_with_its_reader(encode, monkeypatch) -> None:
+def test_reading_ahead_is_bounded_and_ends_with_its_reader(encode) -> None:
     path = encode("clip.mp4", num_frames=5)
     started: list[Path] = []
     lock = threading.Lock()
@@ -128,9 +128,8 @@ def test_reading_ahead_is_bounded_and_ends_with_its_reader(encode, monkeypatch) 
             started.append(path)
         return read_clip(path, num_frames)
 
-    monkeypatch.setattr(frames, "read_clip", read)
     before = threading.active_count()  # other tests of the process may have left some
-    clips = read_clips({str(number): path for number in range(50)}, 2, 2)
+    clips = read_clips({str(number): path for number in range(50)}, 2, 2, read)
     for _ in range(10):
         next(clips)
     clips.close()
