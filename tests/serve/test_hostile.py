@@ -2,7 +2,6 @@
 
 import errno
 import json
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -118,12 +117,12 @@ def test_names_of_requests(served: Running, caplog: pytest.LogCaptureFixture):
 
 
 def said(running: Running, text: bytes) -> bytes:
-    """All that is answered to bytes, until the service hangs up or there is nothing more."""
+    """All that is answered to bytes, until the service hangs up."""
     with running.connection() as connection:
-        connection.sendall(text)
-        connection.shutdown(socket.SHUT_WR)
         found = b""
-        # What was not read makes the end of a connection a reset.
+        # What was not read makes the end of a connection a reset, perhaps before all is sent.
+        with suppress(OSError):
+            connection.sendall(text)
         with suppress(ConnectionResetError):
             while part := connection.recv(65536):
                 found += part
@@ -145,7 +144,8 @@ def said(running: Running, text: bytes) -> bytes:
 )
 def test_heads_of_requests(served: Running, text: bytes, status: bytes):
     found = said(served, text)
-    assert found.startswith(b"HTTP/1.1 " + status) or not found
+    # A reset may overtake the answer to a head that was not read to its end.
+    assert found.startswith(b"HTTP/1.1 " + status) or (len(text) > 65536 and not found)
     assert served.client().ask("GET", "/health").status == 200
     assert served.service.unfinished == 0
 
