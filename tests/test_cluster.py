@@ -96,6 +96,17 @@ def test_without_ray_one_sentence_says_what_to_install(monkeypatch: pytest.Monke
         next(map_on_ray(abs, [1], place="numbers"))
 
 
+@pytest.mark.parametrize("words", [["data", "features"], ["annotate", "--pose", "k.parquet"]])
+def test_a_number_of_workers_is_refused_where_the_cluster_has_its_own(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = str(tmp_path / "out")
+    assert run([*words, str(tmp_path), "--out", out, "--engine", "ray", "--workers", "3"]) == 2
+    assert capsys.readouterr().err == (
+        "kgclip: --workers 3: is for this machine; a Ray cluster has its own number, leave it out\n"
+    )
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])
 def test_a_cluster_that_does_not_answer_is_named(address: str):
     with pytest.raises(KgclipError, match=f"numbers: no Ray cluster answers at RAY_ADDRESS {address}; start it with"):

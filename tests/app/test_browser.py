@@ -138,6 +138,8 @@ def test_a_file_that_is_too_large_is_not_taken(opened: Opener, tmp_path: Path):
     large.write_bytes(b"\0" * (2**20 + 1))
     send(page, large)
     page.get_by_text("exceed the maximum allowed size of 1.0 MB").first.wait_for()
+    assert page.locator("iframe.explanation").count() == 0
+    assert ranks(page) == []
 
 
 def test_two_people_do_not_mix(opened: Opener, clips: list[Path]):

@@ -272,7 +272,8 @@ def test_an_unknown_state(refused: Callable[..., str], figures: Path, tmp_path: 
 def test_definitions_that_do_not_fit(text: str, refused: Callable[..., str], folder: Path, tmp_path: Path):
     file = tmp_path / "definitions.yaml"
     file.write_text(text)
-    refused("train", "--data", folder, "--definitions", file, "--out", tmp_path / "out", *TRAIN)
+    said = refused("train", "--data", folder, "--definitions", file, "--out", tmp_path / "out", *TRAIN)
+    assert "definitions.yaml" in said
 
 
 def test_features_of_another_encoder_or_other_clips(

@@ -295,3 +295,14 @@ def test_predict_writes_a_page_a_clip(
 def test_without_movements_there_is_a_page_too(clip_only_model: Path, videos: list[Path]):
     page = explanation_page(Recognizer.from_pretrained(clip_only_model).predict(videos[0]))
     assert data_of(page)["movements"] == []
+
+
+def test_the_interval_of_the_calibration_error_holds_it():
+    """Chance moves every draw's bins away from 0, so that quantiles alone would lie above the value."""
+    generator = torch.Generator().manual_seed(0)
+    confidence = torch.rand(240, generator=generator) * 0.5 + 0.5
+    right = torch.rand(240, generator=generator) < confidence
+    value, (low, high) = Bootstrap([str(i) for i in range(240)]).calibration_error(confidence, right)
+    assert 0 <= low < value < high < value + 0.1
+    perfect, (least, _) = Bootstrap(["a", "b"]).calibration_error(torch.ones(2), torch.ones(2, dtype=torch.bool))
+    assert (perfect, least) == (0, 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from kgclip.cli.output import parse, say
+from kgclip.cli.output import parse, say, workers_here
 from kgclip.errors import KgclipError
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class AnnotateCommand:
     """look at every Nth frame (default: 4); keypoints that you bring come as they are"""
     person: str = "subject"
     """who is annotated: subject, all, or a number from 1, as in keypoints.parquet (1 is the subject)"""
-    workers: int = 2
-    """processes that look at clips"""
+    workers: int | None = None
+    """processes that look at clips (default: 2); a Ray cluster has its own number"""
     engine: Literal["local", "ray"] = "local"
     """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
 
@@ -53,6 +53,7 @@ class AnnotateCommand:
 def annotate(argv: Sequence[str]) -> int:
     """Run `kgclip annotate`."""
     command = parse(AnnotateCommand, argv, "annotate")
+    workers = workers_here(command.workers, command.engine)
     people = _people(command.person)
     every = 4 if command.every is None else command.every
     if every < 1:
@@ -72,7 +73,7 @@ def annotate(argv: Sequence[str]) -> int:
             command.out,
             source,
             people=people,
-            workers=command.workers,
+            workers=workers,
             engine=command.engine,
             advance=advance,
         )

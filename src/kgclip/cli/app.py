@@ -9,6 +9,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from kgclip.cli.output import parse
+from kgclip.cli.predict import trained_recognizer
 from kgclip.errors import KgclipError
 from kgclip.serving import Limits
 
@@ -56,16 +57,10 @@ def app(argv: Sequence[str]) -> int:
         raise KgclipError("app: needs gradio, which is not installed; install it with: pip install 'kgclip[app]'")
     limits = Limits(command.max_size_mb, command.max_length_s, command.max_wait_s)
     limits.check_options()
-    if command.encoder is None and command.encoder_weights is not None:
-        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     from kgclip.app.server import serve
-    from kgclip.engine.checkpoint import choose_device
-    from kgclip.engine.encoder import load_encoder
-    from kgclip.engine.predict import Recognizer
 
-    encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
-    recognizer = Recognizer.from_pretrained(
-        command.model, encoder=encoder, pose=command.pose, device=choose_device(command.device)
+    recognizer = trained_recognizer(
+        command.model, command.encoder, command.encoder_weights, command.pose, command.device
     )
     serve(
         recognizer, limits, command.host, command.port, lambda address: print(f"{address} (Ctrl-C ends it)", flush=True)

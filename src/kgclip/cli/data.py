@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from kgclip.cli.output import Switch, parse, print_findings, print_json, say
+from kgclip.cli.output import Switch, parse, print_findings, print_json, say, workers_here
 from kgclip.errors import KgclipError
 from kgclip.synthetic.dataset import SyntheticOptions
 
@@ -62,7 +62,7 @@ class CheckCommand:
     workers: int = 2
     """threads that open videos"""
     untrusted: Switch = False
-    """open the videos in processes apart, with limits on memory and time, as files of strangers should be"""
+    """open the videos in processes apart, with limits on memory and time, for files that you do not trust"""
     json: Switch = False
     """print one JSON object"""
 
@@ -117,10 +117,10 @@ class FeaturesCommand:
     """file given to that encoder"""
     frames: int = 16
     """frames of each clip, from equal segments"""
-    workers: int = 2
-    """threads that decode"""
+    workers: int | None = None
+    """threads that decode (default: 2); a Ray cluster has its own number"""
     untrusted: Switch = False
-    """decode in processes apart, with limits on memory and time, as files of strangers should be"""
+    """decode in processes apart, with limits on memory and time, for files that you do not trust"""
     engine: Literal["local", "ray"] = "local"
     """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -137,6 +137,7 @@ def features(argv: Sequence[str]) -> int:
     if command.frames < 1:
         raise KgclipError(f"--frames {command.frames}: needs at least one frame; give a number from 1")
     _check_encoder_options(command)
+    workers = workers_here(command.workers, command.engine)
     if command.untrusted and command.engine != "local":
         raise KgclipError("--untrusted: is for this machine; leave it out, or --engine")
     from kgclip.data.dataset import open_dataset
@@ -154,7 +155,7 @@ def features(argv: Sequence[str]) -> int:
         {clip.id: clip.path for clip in dataset.clips},
         command.frames,
         command.out,
-        workers=command.workers,
+        workers=workers,
         keep_going=command.keep_going,
         on_ray=source if command.engine == "ray" else None,
         read_clip=Apart().read_clip if command.untrusted else read_clip,

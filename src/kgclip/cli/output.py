@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kgclip.errors import KgclipError
 from kgclip.visible import visible
 
 if TYPE_CHECKING:
@@ -66,3 +67,14 @@ def print_findings(findings: "Sequence[Finding]", *, about: str = "", as_json: d
 def short(digest: str) -> str:
     """A hash as people compare it; JSON has all of it."""
     return digest[:12]
+
+
+def workers_here(workers: int | None, engine: str) -> int:
+    """The number of workers on this machine, 2 unless another is given.
+
+    Raises:
+        KgclipError: it is given beside a cluster, where it would have no effect.
+    """
+    if workers is not None and engine == "ray":
+        raise KgclipError(f"--workers {workers}: is for this machine; a Ray cluster has its own number, leave it out")
+    return 2 if workers is None else workers

@@ -65,7 +65,7 @@ class PredictCommand:
     engine: Literal["local", "ray"] = "local"
     """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
     untrusted: Switch = False
-    """decode in a process apart, with limits on memory and time, as files of strangers should be"""
+    """decode in a process apart, with limits on memory and time, for files that you do not trust"""
     html: Path | None = None
     """folder for one page a clip, each a single file with its video that explains the prediction"""
     json: Switch = False

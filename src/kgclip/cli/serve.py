@@ -10,6 +10,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from kgclip.cli.output import parse, say
+from kgclip.cli.predict import trained_recognizer
 from kgclip.errors import KgclipError
 from kgclip.serving import Limits
 
@@ -74,18 +75,12 @@ def serve(argv: Sequence[str]) -> int:
     for option in ("queue", "readers"):
         if getattr(command, option) < 1:
             raise KgclipError(f"--{option} {getattr(command, option)}: takes nothing; give 1 or more")
-    if command.encoder is None and command.encoder_weights is not None:
-        raise KgclipError("--encoder-weights: are for an encoder of your own; give --encoder FILE.py:NAME")
     token = _token(command.token_file)
-    from kgclip.engine.checkpoint import choose_device
-    from kgclip.engine.encoder import load_encoder
-    from kgclip.engine.predict import Recognizer
     from kgclip.serve.server import serve as run
     from kgclip.serve.service import Sizes
 
-    encoder = load_encoder(command.encoder, command.encoder_weights) if command.encoder else None
-    recognizer = Recognizer.from_pretrained(
-        command.model, encoder=encoder, pose=command.pose, device=choose_device(command.device)
+    recognizer = trained_recognizer(
+        command.model, command.encoder, command.encoder_weights, command.pose, command.device
     )
     run(
         recognizer,

@@ -46,13 +46,18 @@ class Bootstrap:
     def calibration_error(
         self, confidence: Float[Tensor, " B"], right: Bool[Tensor, " B"]
     ) -> tuple[float, tuple[float, float]]:
-        """The expected calibration error over NUM_BINS bins, and its interval."""
+        """The expected calibration error over NUM_BINS bins, and its interval.
+
+        Draws overstate it, as chance adds to each bin's distance from 0: the interval is of the draws less what they
+        have too much in the mean, and not below 0.
+        """
         bins = (confidence.double() * NUM_BINS).ceil().long().clamp(1, NUM_BINS) - 1
         gaps = torch.zeros(len(bins), NUM_BINS, dtype=torch.float64)
         gaps[torch.arange(len(bins)), bins] = right.double() - confidence.double()
         clips = self._sums(torch.ones(len(bins), 1, dtype=torch.float64))[:, 0]
         value = float(gaps.sum(dim=0).abs().sum() / len(bins))
-        return value, _interval(self._sums(gaps).abs().sum(dim=1) / clips)
+        draws = self._sums(gaps).abs().sum(dim=1) / clips
+        return value, _interval((draws - (draws.mean() - value)).clamp(min=0))
 
     def _sums(self, values: Float[Tensor, "B Q"]) -> Float[Tensor, "V Q"]:
         """Sums of values over the clips of each draw."""
