@@ -112,17 +112,25 @@ def clips_of(num_clips: int) -> Prepared:
     return Prepared(DataSet(Path(), clips, None, None), Split(names, (), (), names), KnowledgeGraph.from_edges(edges))
 
 
-def our_step(backbone: Any, num_clips: int, *, graph: bool = True) -> Callable[[], Any]:
-    """One step of the engine's loss as the published settings have it: both towers train, in bf16."""
+def our_step(
+    backbone: Any, num_clips: int, *, graph: bool = True, frames: int = FRAMES, device: str = "cpu", heads: bool = False
+) -> Callable[[], Any]:
+    """One step of the engine's loss as the published settings have it: both towers train, in bf16.
+
+    With `heads`, what comes after the towers alone: their embeddings are given, and do not train.
+    """
     config = TrainConfig(Path(), Path(), model=ModelConfig(head="gradient", tuning="full"))
     config, prepared = config if graph else without_graph(config), clips_of(num_clips)
     targets = graph_targets(prepared, prepared.split.train, tuple(prepared.dataset.actions), graph=graph)
-    set_trainable(backbone, "full")
+    set_trainable(backbone, "frozen" if heads else "full")
     head = new_head(config, backbone)
     step = TrainingStep(backbone, head, targets, config.prompts, loss_weights(config), every_text=False)
-    frames, index = _frames(backbone, num_clips), torch.arange(num_clips)
+    given, index = _frames(backbone, num_clips, frames).to(device), torch.arange(num_clips)
+    if heads:
+        given = torch.randn(num_clips, frames, backbone.frame_dim, device=device)
+        step.to(device).fix_texts()
     flipped = torch.zeros(num_clips, dtype=torch.bool)
-    return _optimized(step, lambda module: torch.stack(list(module(index, frames, flipped).values())).sum())
+    return _optimized(step, lambda module: torch.stack(list(module(index, given, flipped).values())).sum(), device)
 
 
 def released_step(backbone: Any, num_clips: int) -> Callable[[], Any]:
@@ -132,12 +140,12 @@ def released_step(backbone: Any, num_clips: int) -> Callable[[], Any]:
     return _optimized(ReleasedStep(backbone.requires_grad_(True)), lambda module: module(frames, ids, tails))
 
 
-def _frames(backbone: Any, num_clips: int) -> Float[Tensor, "B T 3 H W"]:
-    return torch.randn(num_clips, FRAMES, 3, backbone.image_size, backbone.image_size)
+def _frames(backbone: Any, num_clips: int, frames: int = FRAMES) -> Float[Tensor, "B T 3 H W"]:
+    return torch.randn(num_clips, frames, 3, backbone.image_size, backbone.image_size)
 
 
-def _optimized(module: nn.Module, loss: Callable[[Any], Tensor]) -> Callable[[], Any]:
-    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+def _optimized(module: nn.Module, loss: Callable[[Any], Tensor], device: str = "cpu") -> Callable[[], Any]:
+    fabric = Fabric(accelerator=device, devices=1, precision="bf16-mixed")
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5, betas=(0.9, 0.98), weight_decay=0.2, fused=True)
     wrapped, optimizer = fabric.setup(module, optimizer)

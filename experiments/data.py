@@ -185,7 +185,7 @@ def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Pa
         frames=point.frames,
         seed=seed,
         workers=1,
-        device="cpu",
+        device="auto" if data.spec.pixels else "cpu",
         model=ModelConfig(data.backbone, data.spec.text, tuning="full" if data.spec.pixels else "frozen"),
         split=SplitOptions(
             file=_split_file(data, point, seed, fold),

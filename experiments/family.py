@@ -14,7 +14,7 @@ from torch import Tensor
 from experiments.setting import Arm, Fitted, Setting
 from kgclip.config import TrainConfig, without_graph
 from kgclip.data.loader import VideoSource
-from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import pixels_of
 from kgclip.engine.evaluate import score_source
 from kgclip.engine.prepare import Prepared, feature_source
@@ -63,9 +63,8 @@ class TrainedFit:
         if features is not None:
             numbers = None if model.pose is None else self.setting.numbers(clips)
             return score_source(model, feature_source(features, clips, num_frames), numbers=numbers)
-        return score_source(
-            model, VideoSource(self.setting.prepared.paths(clips), num_frames, pixels_of(model.backbone))
-        )
+        source = VideoSource(self.setting.prepared.paths(clips), num_frames, pixels_of(model.backbone))
+        return score_source(model, source, choose_device(self.setting.config.device))
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """Logits, whose softmax are the probabilities that the model states."""

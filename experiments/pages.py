@@ -36,11 +36,12 @@ SIDE_BY_SIDE = {
     "pose-unseen": ("novel_top1",),
     "controls": ("top1",),
     "ablation": ("top1",),
-    "fine-tuning": ("top1",),
 }
 
 # Experiments of many points, whose arms are shown with their means alone.
 ARM_BY_ARM = ("few-labels", "pose")
+# Those that are tested with several numbers of frames.
+BY_FRAMES = ("fine-tuning", "fine-tuning-parts")
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,23 @@ def side_by_side(results: Sequence[Kept], preset: str) -> str:
     return f"Differences: minus {experiment.against}.\n\n{table(header, lines)}"
 
 
+def by_frames(results: Sequence[Kept], preset: str) -> str:
+    """Means of all arms of an experiment at every number of frames in the test, its points below each other."""
+    parts, experiment = [], PRESETS[preset]
+    for kept in (kept for kept in results if kept.preset == preset):
+        for point in experiment.points:
+            of = {frames: kept.rows("top1", point.name, frames) for frames in point.test_frames}
+            trained = of[point.frames]
+            lines = [
+                [arm, *(mean_of(rows.get(arm)) for rows in of.values()), difference_of(row)]
+                for arm, row in trained.items()
+            ]
+            frames = [f"T = {number}" for number in of]
+            header = (f"{point.name}, top-1, %", *frames, f"T = {point.frames}: minus {experiment.against}")
+            parts.append(table(header, lines))
+    return "\n\n".join(parts) or NOTHING
+
+
 def arm_by_arm(results: Sequence[Kept], preset: str) -> str:
     """Means of all arms of an experiment at every point, the data sets below each other."""
     parts = []
@@ -189,6 +207,7 @@ def blocks(results: Sequence[Kept], page: Path) -> dict[str, str]:
         "readme": readme(results),
         **{preset: arm_by_arm(results, preset) for preset in ARM_BY_ARM},
         **{preset: side_by_side(results, preset) for preset in SIDE_BY_SIDE},
+        **{preset: by_frames(results, preset) for preset in BY_FRAMES},
         "runs": runs(results, page),
     }
 

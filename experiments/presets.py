@@ -1,5 +1,7 @@
 """The experiments by name: what each asks, at which points, with which arms."""
 
+from dataclasses import replace
+
 from experiments.baselines import PIPELINE
 from experiments.controls import BOUNDS, CONTROLS, DEFINITIONS_GIVEN, SHIPPED_DEFINITIONS
 from experiments.family import ABLATION, CLIP_ONLY, FINE_TUNED, FINE_TUNED_PARTS, GRAPH, KG_CLIP, PAPER
@@ -83,7 +85,7 @@ _EXPERIMENTS = (
         "fine-tuning",
         "With and without the graph, the whole of a small image tower trained or frozen",
         tuple(FINE_TUNED),
-        (_FEW,),
+        tuple(replace(point, test_frames=TEST_FRAMES) for point in (_FEW, _ALL)),
         against="CLIP only, tower fine-tuned",
         seeds=5,
         pixels=True,

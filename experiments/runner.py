@@ -89,7 +89,9 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
         to_run = [[cell for cell in cells if cell.result(store / "cells") is None] for cells in settings]
         total, left = (sum(map(len, groups)) for groups in (settings, to_run))
         log.info("%s on %s: %d cells, %d of them finished before", experiment.name, spec.name, total, total - left)
-        tasks = [cells for cells in to_run if cells]
+        # A training of the image tower takes as long as all other arms of a setting.
+        parts = [[cell] for cells in to_run for cell in cells] if experiment.pixels else to_run
+        tasks = [cells for cells in parts if cells]
         work = partial(_run_group, store=store / "cells", scratch=Path(scratch))
         with progress_bar(experiment.name, left, "cells", show=options.show_progress) as advance:
             for done in map_in_workers(work, tasks, options.jobs, place=experiment.name):

@@ -123,7 +123,7 @@ def page(outcome: Outcome, summary: pl.DataFrame, source: dict[str, Any]) -> str
 
 def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
     """Where figures come from: command, commit, data, machine, versions, time."""
-    cells = outcome.results.unique(["point", "arm", "seed", "fold"])
+    cells, experiment = outcome.results.unique(["point", "arm", "seed", "fold"]), outcome.experiment
     return {
         "command": command,
         "commit": git("rev-parse", "--short", "HEAD"),
@@ -136,6 +136,7 @@ def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
         "wall_s": round(outcome.wall_s),
         "cpus": os.cpu_count(),
         "machine": platform.machine(),
+        "gpu": torch.cuda.get_device_name() if experiment.pixels and torch.cuda.is_available() else None,
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
@@ -156,11 +157,12 @@ def provenance_block(source: dict[str, Any]) -> str:
     """Provenance as a paragraph."""
     hashes = source["data_hash"]
     data = f"{hashes[0]}" + (f" and {len(hashes) - 1} more" if len(hashes) > 1 else "")
+    gpu = f" and an {source['gpu']}" if source["gpu"] else ""
     commit = (source["commit"] or "unknown") + " with changes" * source["dirty"]
     return (
         f"{source['seeds']} seeds. `{source['command']}`, commit {commit}, data {data}: {source['cells']} cells of "
         f"{duration(source['cells_s'])} together, {duration(source['wall_s'])} in this run, on {source['cpus']} cores "
-        f"({source['machine']}), Python {source['python']}, torch {source['torch']}."
+        f"({source['machine']}){gpu}, Python {source['python']}, torch {source['torch']}."
     )
 
 

@@ -1,11 +1,14 @@
 """What one clip costs on this machine: to decode, to encode, to train on, to solve for, to keep.
 
     python -m tools.unit_costs --out docs/generated/unit_costs.json
+    python -m tools.unit_costs --out gpu.json --arch ViT-B/16 --frames 16 --batch 32
 
-Run nothing else meanwhile. `python -m tools.scaling` makes plans for many machines from the file.
+Run nothing else meanwhile. It takes a GPU where torch finds one. `python -m tools.scaling` makes plans for many
+machines from the files.
 """
 
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -17,12 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.decoding import FPS, NUM_FRAMES, TAKEN, ours, write_clip
-from benchmarks.fit import FRAMES, fit, random_run
+from benchmarks.fit import fit, random_run
 from benchmarks.harness import machine, once_s
 from benchmarks.predicting import Arch
 from benchmarks.training_step import our_step
+from kgclip.engine.checkpoint import choose_device
 from kgclip.files import atomic_path
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.video.sampling import segment_indices
@@ -39,6 +44,8 @@ class Options:
     """file to write"""
     arch: Arch = "ViT-B/32"
     """of the CLIP, with random weights"""
+    frames: int = TAKEN
+    """of each clip"""
     batch: int = 8
     """clips of a training step on one device"""
     solved: int = 10_000
@@ -57,8 +64,8 @@ class UnitCosts:
         clip_bytes: of its file.
         feature_bytes: of its features.
         parameter_bytes: of the model, which machines that train together exchange.
-        decode_core_s: of one core, for 8 frames.
-        encode_s: of one device, for 8 frames.
+        decode_core_s: of one core, for its frames.
+        encode_s: of one device, for its frames.
         train_s: of one device, a step's share, both towers.
         solve_s: of one machine, to fit the head, features at hand.
     """
@@ -82,45 +89,98 @@ def median_s(work: Callable[[], Any]) -> float:
     return statistics.median(once_s(work) for _ in range(REPEATS))
 
 
-def measured(options: Options) -> UnitCosts:
+@dataclass(frozen=True)
+class Shares:
+    """How well the device is used.
+
+    Attributes:
+        peak_tflops: of a large bf16 matrix product on this device.
+        encode, train: share of that peak while frames are encoded and while both towers train.
+        heads: share of a training step's time that is not the towers': pooling, triplet encoder, loss.
+    """
+
+    peak_tflops: float
+    encode: float
+    train: float
+    heads: float
+
+
+def median_s_on(device: str, work: Callable[[], Any]) -> float:
+    """As :func:`median_s`, until the device has done it."""
+    if device == "cpu":
+        return median_s(work)
+
+    def done() -> None:
+        work()
+        torch.cuda.synchronize()
+
+    return median_s(done)
+
+
+def flops_of(work: Callable[[], Any]) -> int:
+    """Floating-point operations of matrix products, convolutions and attention in some work."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def peak_flops(device: str) -> float:
+    """Floating-point operations a second of a large matrix product in bf16."""
+    side = 1024 if device == "cpu" else 8192
+    left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    return 2 * side**3 / median_s_on(device, lambda: left @ right)
+
+
+def measured(options: Options) -> tuple[UnitCosts, Shares]:
     """Run and time each kind of work."""
     torch.manual_seed(0)
+    device = choose_device("auto")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = folder / "clip.mp4"
         write_clip(clip, 12)
-        indices = np.asarray(segment_indices(NUM_FRAMES, TAKEN))
+        indices = np.asarray(segment_indices(NUM_FRAMES, options.frames))
         decode_s = median_s(lambda: ours(clip, indices))
         write_random_clip(RandomClip(folder / "clip", options.arch))
-        backbone = load_backbone(str(folder / "clip"))
+        backbone = load_backbone(str(folder / "clip")).to(device)
         backbone.in_bf16 = True
-        frames = torch.randn(options.batch * TAKEN, 3, backbone.image_size, backbone.image_size)
-        with torch.no_grad():
-            encode_s = median_s(lambda: backbone.embed_images(frames)) / options.batch
-        features = TAKEN * backbone.frame_dim * 4
-        train_s = median_s(our_step(backbone, options.batch)) / options.batch
+        frames = torch.randn(options.batch * options.frames, 3, backbone.image_size, backbone.image_size).to(device)
+
+        @torch.no_grad()
+        def encode() -> None:
+            backbone.embed_images(frames)
+
+        peak = peak_flops(device)
+        encode_s = median_s_on(device, encode)
+        step = our_step(backbone, options.batch, frames=options.frames, device=device)
+        train_s = median_s_on(device, step)
+        used = flops_of(encode) / encode_s / peak, flops_of(step) / train_s / peak
+        heads = our_step(backbone, options.batch, frames=options.frames, device=device, heads=True)
+        shares = Shares(peak / 1e12, *used, median_s_on(device, heads) / train_s)
         run = random_run(folder, options.solved)
         solve_s = once_s(lambda: fit(*run)) / options.solved
-        return UnitCosts(
-            device=f"{options.arch} on {machine()['processor']}, {torch.get_num_threads()} threads, bf16",
-            cores=torch.get_num_threads(),
-            decodes_beside=False,
+        name = f"{machine()['processor']}, {torch.get_num_threads()} threads"
+        costs = UnitCosts(
+            device=f"{options.arch} on {name if device == 'cpu' else torch.cuda.get_device_name()}, bf16",
+            cores=os.cpu_count() or 1,
+            decodes_beside=device != "cpu",
             clip_s=NUM_FRAMES / FPS,
             clip_bytes=clip.stat().st_size,
-            feature_bytes=features,
+            feature_bytes=options.frames * backbone.frame_dim * 4,
             parameter_bytes=sum(4 * parameter.numel() for parameter in backbone.parameters()),
             decode_core_s=decode_s,
-            encode_s=encode_s,
-            train_s=train_s,
+            encode_s=encode_s / options.batch,
+            train_s=train_s / options.batch,
             solve_s=solve_s,
         )
+        return costs, shares
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
     options = tyro.cli(Options, args=argv)
-    costs = measured(options)
-    value = {"measured": asdict(costs), "frames": FRAMES, "machine": machine()}
+    costs, shares = measured(options)
+    value = {"measured": asdict(costs), "frames": options.frames, "shares": asdict(shares), "machine": machine()}
     with atomic_path(options.out) as temporary:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(value, indent=1))
