@@ -5,7 +5,7 @@ This file alone knows how a model is trained and asked.
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -52,11 +52,13 @@ class TrainedFit:
         setting: the clips.
         checkpoint: the model.
         part: of its score.
+        last: the clips and T that were scored last, with their score: decoding and encoding take longest.
     """
 
     setting: Setting
     checkpoint: Checkpoint
     part: Part = whole
+    last: dict[tuple[tuple[str, ...], int], Score] = field(default_factory=dict)
 
     def _score(self, clips: tuple[str, ...], num_frames: int) -> Score:
         model, features = self.checkpoint.model, self.setting.features
@@ -71,14 +73,17 @@ class TrainedFit:
         model = self.checkpoint.model
         logits = torch.full((len(clips), len(self.setting.actions)), UNKNOWN)
         known = [self.setting.actions.index(action) for action in self.checkpoint.actions]
-        logits[:, known] = self.part(model, self._score(clips, num_frames)) / model.temperature
+        score = self._score(clips, num_frames)
+        self.last.clear()
+        self.last[clips, num_frames] = score
+        logits[:, known] = self.part(model, score) / model.temperature
         return logits
 
     def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"] | None:
         """See :class:`experiments.setting.Fitted`."""
         if not self.checkpoint.config.model.graph:
             return None
-        return self._score(clips, num_frames).shares
+        return (self.last.get((clips, num_frames)) or self._score(clips, num_frames)).shares
 
 
 def trained(*changes: Change, graph: GraphChange | None = None, part: Part = whole) -> Arm:
