@@ -1,7 +1,7 @@
 """One training step of both towers of a ViT-B/32, against the released design and against CLIP only."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from kgclip.engine.prepare import Prepared, graph_targets
 from kgclip.engine.step import TrainingStep
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.kgclip import embed_texts, frame_embeddings
 from kgclip.models.losses import two_sided
 from kgclip.models.tuning import set_trainable
 from tools.random_clip import RandomClip, write_random_clip
@@ -113,24 +114,41 @@ def clips_of(num_clips: int) -> Prepared:
 
 
 def our_step(
-    backbone: Any, num_clips: int, *, graph: bool = True, frames: int = FRAMES, device: str = "cpu", heads: bool = False
+    backbone: Any, num_clips: int, *, graph: bool = True, frames: int = FRAMES, device: str = "cpu"
 ) -> Callable[[], Any]:
-    """One step of the engine's loss as the published settings have it: both towers train, in bf16.
-
-    With `heads`, what comes after the towers alone: their embeddings are given, and do not train.
-    """
+    """One step of the engine's loss as the published settings have it: both towers train, in bf16."""
     config = TrainConfig(Path(), Path(), model=ModelConfig(head="gradient", tuning="full"))
     config, prepared = config if graph else without_graph(config), clips_of(num_clips)
     targets = graph_targets(prepared, prepared.split.train, tuple(prepared.dataset.actions), graph=graph)
-    set_trainable(backbone, "frozen" if heads else "full")
+    set_trainable(backbone, "full")
     head = new_head(config, backbone)
     step = TrainingStep(backbone, head, targets, config.prompts, loss_weights(config), every_text=False)
     given, index = _frames(backbone, num_clips, frames).to(device), torch.arange(num_clips)
-    if heads:
-        given = torch.randn(num_clips, frames, backbone.frame_dim, device=device)
-        step.to(device).fix_texts()
     flipped = torch.zeros(num_clips, dtype=torch.bool)
     return _optimized(step, lambda module: torch.stack(list(module(index, given, flipped).values())).sum(), device)
+
+
+class Towers(nn.Module):
+    """The towers of a step without what follows them: as many frames and texts, and a loss that costs nothing."""
+
+    def __init__(self, backbone: Any):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, frames: Float[Tensor, "B T C H W"], texts: Sequence[str]) -> Float[Tensor, ""]:
+        """The mean square of all embeddings."""
+        embeddings = frame_embeddings(self.backbone, frames).flatten(0, 1), embed_texts(self.backbone, texts)
+        return torch.cat(embeddings).square().mean()
+
+
+def towers_step(backbone: Any, num_clips: int, *, frames: int = FRAMES, device: str = "cpu") -> Callable[[], Any]:
+    """One step of the towers alone, with the frames and texts of :func:`our_step`."""
+    prepared, prompts = clips_of(num_clips), TrainConfig(Path(), Path()).prompts
+    names = graph_targets(prepared, prepared.split.train, tuple(prepared.dataset.actions), graph=True).names
+    texts = [text for kind in ("action", "movement") for text in prompts.around(kind, names[kind])]
+    set_trainable(backbone, "full")
+    given = _frames(backbone, num_clips, frames).to(device)
+    return _optimized(Towers(backbone), lambda module: module(given, texts), device)
 
 
 def released_step(backbone: Any, num_clips: int) -> Callable[[], Any]:

@@ -1,7 +1,7 @@
 """What one clip costs on this machine: to decode, to encode, to train on, to solve for, to keep.
 
     python -m tools.unit_costs --out docs/generated/unit_costs.json
-    python -m tools.unit_costs --out gpu.json --arch ViT-B/16 --frames 16 --batch 32
+    python -m tools.unit_costs --out docs/generated/unit_costs_gpu.json --arch ViT-B/16 --frames 16 --batch 64
 
 Run nothing else meanwhile. It takes a GPU where torch finds one. `python -m tools.scaling` makes plans for many
 machines from the files.
@@ -26,10 +26,11 @@ from benchmarks.decoding import FPS, NUM_FRAMES, TAKEN, ours, write_clip
 from benchmarks.fit import fit, random_run
 from benchmarks.harness import machine, once_s
 from benchmarks.predicting import Arch
-from benchmarks.training_step import our_step
+from benchmarks.training_step import our_step, towers_step
 from kgclip.engine.checkpoint import choose_device
 from kgclip.files import atomic_path
 from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.compiled import WORTHWHILE, compile_image_tower
 from kgclip.video.sampling import segment_indices
 from tools.random_clip import RandomClip, write_random_clip
 
@@ -96,7 +97,7 @@ class Shares:
     Attributes:
         peak_tflops: of a large bf16 matrix product on this device.
         encode, train: share of that peak while frames are encoded and while both towers train.
-        heads: share of a training step's time that is not the towers': pooling, triplet encoder, loss.
+        heads: share of a training step's time that the towers alone do without: pooling, triplet encoder, loss.
     """
 
     peak_tflops: float
@@ -151,12 +152,14 @@ def measured(options: Options) -> tuple[UnitCosts, Shares]:
             backbone.embed_images(frames)
 
         peak = peak_flops(device)
-        encode_s = median_s_on(device, encode)
         step = our_step(backbone, options.batch, frames=options.frames, device=device)
+        flops = flops_of(encode), flops_of(step)
+        # As in a run over many clips.
+        compile_image_tower(backbone, WORTHWHILE)
+        encode_s = median_s_on(device, encode)
         train_s = median_s_on(device, step)
-        used = flops_of(encode) / encode_s / peak, flops_of(step) / train_s / peak
-        heads = our_step(backbone, options.batch, frames=options.frames, device=device, heads=True)
-        shares = Shares(peak / 1e12, *used, median_s_on(device, heads) / train_s)
+        towers_s = median_s_on(device, towers_step(backbone, options.batch, frames=options.frames, device=device))
+        shares = Shares(peak / 1e12, flops[0] / encode_s / peak, flops[1] / train_s / peak, 1 - towers_s / train_s)
         run = random_run(folder, options.solved)
         solve_s = once_s(lambda: fit(*run)) / options.solved
         name = f"{machine()['processor']}, {torch.get_num_threads()} threads"

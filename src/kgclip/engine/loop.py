@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from kgclip.config import TrainConfig
-from kgclip.data.loader import Source, epoch_order
+from kgclip.data.loader import Source, VideoSource, epoch_order
 from kgclip.engine import processes
 from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
@@ -23,6 +23,7 @@ from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
 from kgclip.kg.schema import RELATIONS
 from kgclip.models.backbones.base import Backbone
+from kgclip.models.compiled import compile_image_tower
 from kgclip.models.gradient import GradientHead
 from kgclip.models.options import LossWeights
 from kgclip.progress import progress_bar
@@ -129,6 +130,8 @@ class Trainer:
         module, optimizer = self.fabric.setup(self.step, self.optimizer)
         if fixed_texts:
             self.step.fix_texts()
+        if isinstance(self.source, VideoSource):
+            compile_image_tower(self.step.backbone, len(self.source) * self.source.num_frames * config.optim.epochs)
         self._trim_log(saved["epoch"])
         best = Best()
         if saved["epoch"]:
