@@ -31,7 +31,9 @@ class Assumed:
     network_gbit_s: float = 10.0
     """of each machine, from the store of videos and between machines"""
     machine_hour: float = 0.10
-    """price of a machine as measured, an hour"""
+    """price of a machine without a GPU, an hour"""
+    gpu_machine_hour: float = 3.0
+    """price of a machine with one, an hour"""
     terabyte_month: float = 20.0
     """price of keeping a terabyte for a month"""
     epochs: int = 10
@@ -140,14 +142,15 @@ def page(costs: UnitCosts, assumed: Assumed) -> str:
             for machines in MACHINES:
                 plan = plan_of(costs, assumed, clips, machines)
                 cores = number(decode_cores(costs, machines, per_clip_s))
-                money = number(plan.hours * machines * assumed.machine_hour)
+                hour = assumed.gpu_machine_hour if costs.decodes_beside else assumed.machine_hour
+                money = number(plan.hours * machines * hour)
                 share = f"{plan.bottleneck} ({plan.parts[plan.bottleneck] / plan.hours:.0%})"
                 rows.append([work, f"{clips:,}", str(machines), cores, number(plan.hours), share, money])
     header = ("work", "clips", "machines", "cores that decode", "hours", "bottleneck (share)", "money")
     return (
         f"**{costs.device}.** Measured for a clip of {costs.clip_s:g} s: {costs.clip_bytes / 1e6:.2f} MB, decoding "
         f"{costs.decode_core_s * 1e3:.1f} ms of a core, encoding {costs.encode_s * 1e3:.1f} ms, training "
-        f"{costs.train_s * 1e3:.0f} ms a step, solving {costs.solve_s * 1e3:.2f} ms.\n\n"
+        f"{costs.train_s * 1e3:.1f} ms, solving {costs.solve_s * 1e3:.2f} ms.\n\n"
         f"{table(('clips', 'videos, TB', 'features, TB', 'a month'), kept)}\n\n{table(header, rows)}\n"
     )
 
@@ -162,8 +165,8 @@ def main(argv: list[str]) -> int:
     options = tyro.cli(Options, args=argv)
     a = options.assumed
     text = (
-        f"Assumed: {a.network_gbit_s:g} Gbit/s for each machine; {a.machine_hour:g} a machine hour and "
-        f"{a.terabyte_month:g} a terabyte and month, in any currency; {a.batch} clips a step. Written by "
+        f"Assumed: {a.network_gbit_s:g} Gbit/s for each machine; {a.machine_hour:g} an hour of a machine, "
+        f"{a.gpu_machine_hour:g} with a GPU, and {a.terabyte_month:g} a terabyte and month, in any currency; {a.batch} clips a step. Written by "
         "`python -m tools.scaling`.\n\n" + "\n".join(page(read_costs(file), a) for file in options.costs)
     )
     if options.out is None:

@@ -215,7 +215,8 @@ class Run:
         config, split = self.config, prepared.split
         targets = graph_targets(prepared, split.train, self.actions, graph=config.model.graph)
         embeddings = self.frames.rows(split.train, CACHED_PER_FRAME * config.frames)
-        trained = (self.head, self.action_embeddings()) if config.model.head == "gradient" else None
+        # Beside rows of embeddings, which lie in memory and not on a GPU.
+        trained = (self.head.cpu(), self.action_embeddings()) if config.model.head == "gradient" else None
         pose = None if self.poses is None else self.poses.numbers(split.train)
         return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained, pose)
 
