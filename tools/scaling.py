@@ -166,8 +166,9 @@ def main(argv: list[str]) -> int:
     a = options.assumed
     text = (
         f"Assumed: {a.network_gbit_s:g} Gbit/s for each machine; {a.machine_hour:g} an hour of a machine, "
-        f"{a.gpu_machine_hour:g} with a GPU, and {a.terabyte_month:g} a terabyte and month, in any currency; {a.batch} clips a step. Written by "
-        "`python -m tools.scaling`.\n\n" + "\n".join(page(read_costs(file), a) for file in options.costs)
+        f"{a.gpu_machine_hour:g} with a GPU, and {a.terabyte_month:g} a terabyte and month, in any currency; {a.batch} "
+        "clips a step. Written by `python -m tools.scaling`.\n\n"
+        + "\n".join(page(read_costs(file), a) for file in options.costs)
     )
     if options.out is None:
         print(text)
