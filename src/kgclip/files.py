@@ -197,6 +197,19 @@ def write_table(table: pa.Table, path: Path, header: dict[str, Any]) -> None:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
+@contextmanager
+def table_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Write what `write_table` would, part by part and atomically; `write_header` comes last."""
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+        yield writer
+
+
+def write_header(writer: pq.ParquetWriter, header: dict[str, Any]) -> None:
+    """End the table with its header."""
+    writer.add_key_value_metadata({_METADATA_KEY: json.dumps(header)})
+
+
 def read_table(
     path: Path, content: str, version: int, *, most_rows: int = 20_000_000
 ) -> tuple[pa.Table, dict[str, Any]]:
@@ -215,13 +228,12 @@ def read_table(
         with pq.ParquetFile(path) as file:
             strings = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
         with pq.ParquetFile(path, read_dictionary=strings, page_checksum_verification=True) as file:
-            table = _read_batches(path, file, content, most_rows)
+            table, metadata = _read_batches(path, file, content, most_rows), file.metadata.metadata or {}
     except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise KgclipError(f"{path}: not a readable Parquet file ({reason}); write it again or restore it") from error
-    metadata = (table.schema.metadata or {}).get(_METADATA_KEY)
     try:
-        header = parse_json(metadata) if metadata is not None else None
+        header = parse_json(metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else None
     except ValueError as error:
         raise KgclipError(f"{path}: its kgclip metadata is damaged; write it again or restore it") from error
     if not isinstance(header, dict) or header.get("content") != content:
