@@ -1,5 +1,9 @@
 """Graphs built in parts are those built at once."""
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +120,30 @@ def test_clips_that_nothing_is_known_of_stand_in_the_header_up_to_a_million(
     with pytest.raises(KgclipError, match="clips have neither a label nor a movement, and a graph can name 1 of those"):
         build_in_parts(tables, MovementRule(1.0, 1.0), tmp_path / "g.parquet")
     assert not list(tmp_path.glob(".*"))
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from kgclip.data.part_tables import PartTables
+from kgclip.kg.build import MovementRule
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # a disk with room for a thousand bytes
+folder = Path(sys.argv[1])
+try:
+    PartTables.of_table(folder / "clips.parquet").build(folder / "rows", MovementRule(), folder / "out" / "g.parquet")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path):
+    labels, observations = seen()
+    written(tmp_path, labels, observations)
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.startswith(f"KgclipError {tmp_path}/out/g.parquet: cannot be written ({os.strerror(errno.EFBIG)})")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_name_that_no_terminal_survives_is_refused(tmp_path: Path):

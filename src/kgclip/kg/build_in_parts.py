@@ -4,7 +4,6 @@ Polars streams the rows into one folder for each range of clips; each range is r
 how many show a movement and how much an action's clips do, is summed up on the way.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -15,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from kgclip.errors import KgclipError
+from kgclip.files import folder_beside
 from kgclip.kg.build import MovementRule, merge, named_movements, shown_ranges
 from kgclip.kg.formats.parts import graph_writer
 from kgclip.kg.graph import Edge, KnowledgeGraph
@@ -91,9 +91,8 @@ def build_in_parts(
     """
     if any(graph.entities("video") for graph in others):
         raise KgclipError(f"{out}: a graph with clips does not merge with tables; put its clips into the tables")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.kgclip-parts-", dir=out.parent) as folder:
-        build = _Build(tables, Path(folder))
+    with folder_beside(out) as folder:
+        build = _Build(tables, folder)
         pieces = [build.piece(*part, rule.min_support) for part in build.parts()]
         kept, shares = build.all_clips(pieces, rule)
         own = KnowledgeGraph.from_edges(
@@ -104,7 +103,7 @@ def build_in_parts(
         )
         without_clips = reduce(merge, others, own)
         names = {kind: pl.Series(without_clips.entities(kind), dtype=pl.String) for kind in ENTITY_KINDS}
-        with graph_writer(out, names | {"video": build.clips["clip"]}, Path(folder)) as writer:
+        with graph_writer(out, names | {"video": build.clips["clip"]}, folder) as writer:
             actions = names["action"].search_sorted(build.actions) + writer.first_id["action"]
             movements = names["movement"].search_sorted(build.movements) + writer.first_id["movement"]
             for piece in pieces:

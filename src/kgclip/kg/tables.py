@@ -117,11 +117,13 @@ def unknown_words(
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what damaged tables do to polars into their sentence."""
-    with one_sentence(path, "Parquet tables"):
-        try:
-            yield
-        except pl.exceptions.PanicException as error:
+    """Turn what damaged tables do to polars into their sentence; what the disk does is not their fault."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        if "(os error" in str(error):
+            raise
+        with one_sentence(path, "Parquet tables"):
             raise ValueError(str(error)) from error
 
 

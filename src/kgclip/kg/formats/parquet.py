@@ -1,5 +1,6 @@
 """Graphs as Parquet: all that a graph holds, and a hash of it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.reading import one_sentence
 
 _CONTENT, _VERSION = "knowledge graph", 1
-_MOST_EDGES = 2_000_000  # ten times those of Kinetics-TPS; in memory an edge takes half a kilobyte
+# Ten times those of Kinetics-TPS. Beyond, a file must be as large as a real graph is, or it could be made to fill the
+# memory, and half of the memory must hold the edges.
+_MOST_EDGES = 2_000_000
+_LEAST_BYTES_ON_DISK, _BYTES_IN_MEMORY = 1, 512
 RANGES = pa.list_(pa.struct([("first", pa.int32()), ("last", pa.int32())]))
 SCHEMA = pa.schema(
     {"head": pa.string(), "relation": pa.string(), "tail": pa.string(), "support": pa.float32(), "frames": RANGES}
@@ -56,7 +60,7 @@ def read_parquet(path: Path) -> KnowledgeGraph:
     Raises:
         KgclipError: the file is missing, damaged, changed since it was written, or holds something else.
     """
-    table, header = read_table(path, _CONTENT, _VERSION, most_rows=_MOST_EDGES)
+    table, header = read_table(path, _CONTENT, _VERSION, most_rows=_most_edges(path))
     _check_header(path, header)
     with one_sentence(path, f"a {_CONTENT}"):
         graph = KnowledgeGraph.from_edges(
@@ -71,6 +75,12 @@ def read_parquet(path: Path) -> KnowledgeGraph:
             f"{str(header.get('hash'))[:12]}): the file was changed after it was written; build it again"
         )
     return graph
+
+
+def _most_edges(path: Path) -> int:
+    size = path.stat().st_size if path.is_file() else 0
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(_MOST_EDGES, min(size // _LEAST_BYTES_ON_DISK, memory // 2 // _BYTES_IN_MEMORY))
 
 
 def _edges(path: Path, table: pa.Table) -> Iterator[Edge]:
