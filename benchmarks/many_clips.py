@@ -102,13 +102,9 @@ def main(options: Options) -> None:
         row = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
         memory = row["bytes"] / 2**20
         print(f"| {count:,} | {row['seconds']:.0f} | {row['cpu']:.0f} | {memory:.0f} | {row['top1']:.3f} |", flush=True)
-    single = apart(min(options.clips))
-    torch.set_default_dtype(torch.float64)
-    double = apart(min(options.clips))
-    print(
-        f"\nAt {min(options.clips):,} clips, scores of new clips differ from those of a head that is solved at once by"
-    )
-    print(f"{single:.0e} in single precision, and by {double:.0e} in double precision.")
+    fewest = min(options.clips)
+    print(f"\nAt {fewest:,} clips, scores of new clips differ from those of a head that is solved at once")
+    print(f"by {apart(fewest):.0e}.")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from kgclip.reading import check_file, one_sentence, open_regular, parse_json, r
 if TYPE_CHECKING:
     from torch import Tensor
 
-_METADATA_KEY = b"kgclip"
+_METADATA_KEY, _PARQUET = b"kgclip", {"compression": "zstd", "write_page_checksum": True}
 _MOST_UNPACKED, _ROWS_OF_A_BATCH = 2**30, 2**16
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -70,6 +70,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 raise KgclipError(f"{path}: exists already; name another place or remove it") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Give a folder for what is needed until ``path`` is written; a full disk is an error as of `atomic_path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _disk_room(path), tempfile.TemporaryDirectory(prefix=_prefix(path), dir=path.parent) as name:
+        yield Path(name)
 
 
 def free_output(path: Path, option: str = "--out") -> None:
@@ -194,7 +202,19 @@ def write_table(table: pa.Table, path: Path, header: dict[str, Any]) -> None:
     """Write a table as Parquet, atomically, with ``header`` as JSON under the metadata key ``kgclip``."""
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(header)})
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        pq.write_table(table, temporary, **_PARQUET)
+
+
+@contextmanager
+def table_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Write what `write_table` would, part by part and atomically; `write_header` comes last."""
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **_PARQUET) as writer:
+        yield writer
+
+
+def write_header(writer: pq.ParquetWriter, header: dict[str, Any]) -> None:
+    """End the table with its header."""
+    writer.add_key_value_metadata({_METADATA_KEY: json.dumps(header)})
 
 
 def read_table(
@@ -215,13 +235,12 @@ def read_table(
         with pq.ParquetFile(path) as file:
             strings = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
         with pq.ParquetFile(path, read_dictionary=strings, page_checksum_verification=True) as file:
-            table = _read_batches(path, file, content, most_rows)
+            table, metadata = _read_batches(path, file, content, most_rows), file.metadata.metadata or {}
     except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise KgclipError(f"{path}: not a readable Parquet file ({reason}); write it again or restore it") from error
-    metadata = (table.schema.metadata or {}).get(_METADATA_KEY)
     try:
-        header = parse_json(metadata) if metadata is not None else None
+        header = parse_json(metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else None
     except ValueError as error:
         raise KgclipError(f"{path}: its kgclip metadata is damaged; write it again or restore it") from error
     if not isinstance(header, dict) or header.get("content") != content:
@@ -258,13 +277,15 @@ def _read_batches(path: Path, file: pq.ParquetFile, content: str, most_rows: int
 
 @contextmanager
 def _disk_room(path: Path) -> Iterator[None]:
-    """Turn a full disk, whoever meets it, into a sentence."""
+    """Turn a full disk, whoever meets it, into a sentence; polars has the number in its text."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except Exception as error:
+        said = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(said[1]) if said else getattr(error, "errno", None)
+        if number not in _FULL:
             raise
-        reason = os.strerror(error.errno)
+        reason = os.strerror(number)
         raise KgclipError(f"{path}: cannot be written ({reason}); make room or name a place on another disk") from error
 
 

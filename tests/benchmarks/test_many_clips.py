@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.many_clips import MadeClips, measure
+from benchmarks.many_clips import MadeClips, apart, measure
 from kgclip.models.fit_head import MOST_ROWS
 
 
@@ -15,3 +15,7 @@ def test_left_out_clips_are_recognized():
     row = measure(MOST_ROWS + 1)
     assert row["top1"] > 0.99
     assert row["seconds"] > 0
+
+
+def test_in_single_precision_sums_solve_as_all_at_once():
+    assert apart(MOST_ROWS + 1) <= 1e-5

@@ -18,7 +18,7 @@ def test_the_snippets_of_the_page_run_and_say_what_happens(tmp_path: Path, monke
     snippets = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for snippet in snippets:
         exec(compile(snippet, str(PAGE), "exec"), names)
-    assert len(snippets) == 7
+    assert len(snippets) == 9
     (shown,) = names["graph"].edges("shows")
     assert (shown.support, shown.frames) == (pytest.approx(2 / 3), ((1, 6),))
     assert names["graph"].edges("consists_of")[0].support == pytest.approx(1 / 3)

@@ -1,7 +1,5 @@
 """The solved head from sums over batches, shards and processes is the one that is solved at once."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -49,14 +47,6 @@ def at_once(goal: SolvedTargets) -> tuple[ClosedForm, dict[int, Solved]]:
         patch.setattr(fit_head, "MOST_ROWS", 2000)
         patch.setattr(fit_head, "MOST_PHASES", 1)
         return fit_closed_form(clips(), goal)
-
-
-@pytest.fixture(autouse=True)
-def in_double_precision() -> Iterator[None]:
-    """With singular kernels such as of a single frame, single precision is no closer than 1e-4 either way."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture

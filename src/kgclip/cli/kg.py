@@ -15,6 +15,7 @@ from kgclip.files import free_output
 from kgclip.kg.build import MovementRule, merge
 from kgclip.kg.io import read_graph, write_graph
 from kgclip.kg.shipped import definitions_for
+from kgclip.kg.tables import is_tables
 
 _NAMED = ("action", "movement")
 
@@ -26,6 +27,9 @@ class BuildCommand:
     From annotations only the training clips of the split enter: give `train` the same --split options, and --validation
     here if it trains by gradient (--model.head gradient, --model.tuning) and so needs clips to validate on.
 
+    Annotations that are Parquet tables are read in parts, so that they may be larger than memory; so may the list of
+    clips, if it is a table too (docs/graph.md).
+
     Examples:
 
       kgclip kg build --data Kinetics-TPS --out graph.parquet
@@ -33,14 +37,16 @@ class BuildCommand:
       kgclip kg build --data Kinetics-TPS --definitions actions.yaml --out graph.parquet
 
       kgclip kg build --graphs triples/ --out graph.parquet
+
+      kgclip kg build --data clips.parquet --annotations tables/ --out graph.parquet
     """
 
     out: Path
     """Parquet file to write"""
     data: Path | None = None
-    """data set with part annotations"""
+    """data set with part annotations, or a Parquet table of clips"""
     annotations: Path | None = None
-    """part annotations of a folder or CSV data set"""
+    """part annotations of a folder or CSV data set: a folder of JSON, or Parquet tables"""
     source_pattern: str | None = None
     """regular expression whose group is the source in a clip's id"""
     definitions: Path | None = None
@@ -63,6 +69,15 @@ def build(argv: Sequence[str]) -> int:
     """Run `kgclip kg build`."""
     command = parse(BuildCommand, argv, "kg build")
     free_output(command.out)
+    counts = _build_from_tables(command) if is_tables(command.annotations) else _build_in_memory(command)
+    if command.json:
+        print_json({key: counts[key] for key in ("entities", "edges", "hash")})
+    else:
+        _print_counts(str(command.out), counts)
+    return 0
+
+
+def _build_in_memory(command: BuildCommand) -> dict[str, Any]:
     graphs = []
     if command.data is not None:
         from kgclip.data.dataset import open_dataset
@@ -82,12 +97,31 @@ def build(argv: Sequence[str]) -> int:
     graph.save(command.out)
     from kgclip.kg.inspect import graph_stats
 
-    counts = graph_stats(graph)
-    if command.json:
-        print_json({key: counts[key] for key in ("entities", "edges", "hash")})
+    return graph_stats(graph)
+
+
+def _build_from_tables(command: BuildCommand) -> dict[str, Any]:
+    from kgclip.data.part_tables import PartTables
+
+    if command.data is None or command.annotations is None:
+        raise KgclipError("kg build: --annotations says what clips show, but not which clips to take; give --data too")
+    if not is_tables(command.data):
+        source = PartTables.of_dataset(command.data, command.source_pattern, command.split, command.validation)
+    elif (command.split, command.validation, command.source_pattern) == (SplitOptions(), False, None):
+        source = PartTables.of_table(command.data)
     else:
-        _print_counts(str(command.out), counts)
-    return 0
+        raise KgclipError(
+            f"{command.data}: a table of clips is not split; leave the --split options, --validation and "
+            "--source-pattern out, and say in a column part which clips are of train"
+        )
+    return source.build(
+        command.annotations,
+        command.rule,
+        command.out,
+        definitions=command.definitions,
+        graphs=[read_graph(graph) for graph in command.graphs],
+        keep_going=command.keep_going,
+    )
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def project(graph: KnowledgeGraph, annotated: Collection[str] | None = None) -> 
     """Project ``shows`` through ``performs``: the action consists of the movements that its clips show.
 
     share(a, m) = mean over the annotated clips v that perform a of support(v, m), 0 where v does not show m. A graph
-    does not say which of its clips were annotated; unless ``annotated`` does, they are those that show sometouched.
+    does not say which of its clips were annotated; unless ``annotated`` does, they are those that show something.
     """
     shows = graph.edges("shows")
     counted = set(annotated if annotated is not None else (edge.head for edge in shows))
@@ -122,54 +122,61 @@ def merge(a: KnowledgeGraph, b: KnowledgeGraph) -> KnowledgeGraph:
 
 
 def _shows(observations: Observations, rule: MovementRule) -> list[Edge]:
-    shown = _shown_frames(observations)
-    enough = (
-        shown.group_by("clip", "movement")
-        .agg((pl.len() / pl.col("num_frames").first()).alias("support"))
-        .filter(pl.col("support") >= rule.min_support)
-        .with_columns(num_clips=pl.len().over("movement"))
-        .filter(pl.col("num_clips") / observations.frames["clip"].n_unique() <= rule.max_clip_share)
+    named = named_movements(observations.parts.select("part", "state", "object").unique())
+    shown = observations.parts.join(named, on=["part", "state", "object"], nulls_equal=True)
+    ranges = shown_ranges(
+        shown.select("clip", "frame", "movement").unique(), observations.frames.unique(), rule.min_support
     )
-    # Consecutive frames have consecutive positions, so position minus rank is the same throughout a run of them.
-    run = pl.col("position") - pl.int_range(pl.len()).over("clip", "movement")
-    ranges = (
-        shown.join(enough, on=["clip", "movement"])
-        .sort("clip", "movement", "position")
-        .with_columns(run=run)
-        .group_by("clip", "movement", "support", "run", maintain_order=True)
-        .agg(first=pl.col("frame").first(), last=pl.col("frame").last())
-        .group_by("clip", "movement", "support", maintain_order=True)
-        .agg("first", "last")
-    )
+    common = pl.len().over("movement") / observations.frames["clip"].n_unique() > rule.max_clip_share
     return [
         Edge(clip, "shows", movement, support, tuple(zip(first, last, strict=True)))
-        for clip, movement, support, first, last in ranges.iter_rows()
+        for clip, movement, support, first, last in ranges.filter(~common).iter_rows()
     ]
 
 
-def _shown_frames(observations: Observations) -> pl.DataFrame:
-    """One row for each clip, movement and frame that shows it, with the frame's position in the clip's list."""
-    frames = (
-        observations.frames.unique()
-        .sort("clip", "frame")
-        .with_columns(position=pl.int_range(pl.len()).over("clip"), num_frames=pl.len().over("clip"))
+def shown_ranges(shown: pl.DataFrame, frames: pl.DataFrame, min_support: float) -> pl.DataFrame:
+    """Which clips show which movements often enough, and where.
+
+    Args:
+        shown: one row for each clip, frame and movement that it shows.
+        frames: one row for each clip and annotated frame.
+        min_support: the least share of a clip's frames.
+
+    Returns:
+        clip, movement, support, and the first and last frames of the ranges, as lists.
+    """
+    frames = frames.sort("clip", "frame").with_columns(
+        position=pl.int_range(pl.len()).over("clip"), num_frames=pl.len().over("clip")
     )
-    movements = _movements(observations)
-    return (
-        observations.parts.join(movements, on=["part", "state", "object"], nulls_equal=True)
-        .select("clip", "frame", "movement")
-        .unique()
-        .join(frames, on=["clip", "frame"])
+    rows = shown.join(frames, on=["clip", "frame"]).sort("clip", "movement", "position")
+    other = (pl.col("clip") != pl.col("clip").shift()) | (pl.col("movement") != pl.col("movement").shift())
+    # Consecutive frames have consecutive positions.
+    apart = other | (pl.col("position") != pl.col("position").shift() + 1)
+    rows = rows.with_columns(apart=apart.fill_null(True), pair=other.fill_null(True).cum_sum())
+    runs = rows.filter("apart").select(
+        "clip",
+        "movement",
+        "pair",
+        "num_frames",
+        first="frame",
+        last=rows.filter(rows["apart"].shift(-1, fill_value=True))["frame"],
+    )
+    counts = rows["pair"].rle().struct.field("len")
+    runs = runs.group_by("pair", maintain_order=True).agg(
+        pl.col("clip", "movement", "num_frames").first(), "first", "last"
+    )
+    support = counts / pl.col("num_frames")
+    return runs.select("clip", "movement", support.alias("support"), "first", "last").filter(
+        pl.col("support") >= min_support
     )
 
 
-def _movements(observations: Observations) -> pl.DataFrame:
-    """One row for each part, state and object that occur together and are a movement, with its name."""
+def named_movements(words: pl.DataFrame) -> pl.DataFrame:
+    """The rows of part, state and object that are a movement, with its name."""
     touched = pl.when(pl.col("object") != "none").then("object")
     is_movement = (pl.col("state") != "none") & ((pl.col("state") != "others") | touched.is_not_null())
     name = pl.concat_str("part", "state", touched, separator=" ", ignore_nulls=True)
-    distinct = observations.parts.select("part", "state", "object").unique()
-    return distinct.filter(is_movement).with_columns(movement=name.cast(pl.Categorical))
+    return words.filter(is_movement).with_columns(movement=name.cast(pl.Categorical))
 
 
 def _rules(rule: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from kgclip.errors import KgclipError, LeakageError
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS, relation_id
 from kgclip.visible import HIDDEN
 
-_LONGEST_NAME = 4096  # of a path
+LONGEST_NAME = 4096  # of a path
 
 FrameRanges = tuple[tuple[int, int], ...]
 """Inclusive ranges of 1-based image indices."""
@@ -90,7 +90,7 @@ class KnowledgeGraph:
             for (head, relation, tail), (support, frames) in evidence.items()
         )
         for _, name in entities:
-            _check_name(name)
+            check_name(name)
         return cls(
             names=tuple(name for _, name in entities),
             kinds=np.array([ENTITY_KINDS.index(kind) for kind, _ in entities], dtype=np.int8),
@@ -216,9 +216,9 @@ def _checked(edge: Edge) -> int:
     return number
 
 
-def _check_name(name: str) -> None:
-    # A name must survive TSV, UTF-8, XML and a terminal.
-    if not name or len(name) > _LONGEST_NAME or HIDDEN.search(name):
+def check_name(name: str) -> None:
+    """Refuse a name that does not survive TSV, UTF-8, XML and a terminal."""
+    if not name or len(name) > LONGEST_NAME or HIDDEN.search(name):
         raise KgclipError(f"entity name {name[:80]!r}: empty or with a control character, or very long; rename it")
 
 

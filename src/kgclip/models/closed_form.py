@@ -139,21 +139,25 @@ class Solution(nn.Module):
         center, scale = self.scales_of(statistics.flatten(0, 1))
         self.center.copy_(center)
         self.scale.copy_(scale)
-        x = self.standardize(statistics)
+        # In double precision from here on: kernels of few frames are singular but for rounding.
+        x = self.standardize(statistics).double()
         chosen = choose_landmarks(x.shape[1]).to(x.device)
-        self.landmarks.copy_(x[len(x) // 2, chosen])
-        products = x.flatten(0, 1) @ self.landmarks.T
-        distances = squared_distances(x.flatten(0, 1), self.landmarks, products)
-        # Rows of the landmarks themselves, in the middle phase.
-        own = len(x) // 2 * x.shape[1] + chosen
+        landmarks = x[len(x) // 2, chosen]
+        self.landmarks.copy_(landmarks)
+        products = x.flatten(0, 1) @ landmarks.T
+        distances = squared_distances(x.flatten(0, 1), landmarks, products)
+        # Rows of the middle phase, and of the landmarks in it.
+        own_phase = len(x) // 2 * x.shape[1] + torch.arange(x.shape[1], device=x.device)
+        own = own_phase[chosen]
         self.radius.copy_(radial_scale(distances[own]))
         linear = KernelFeatures.of(products, own)
         radial = KernelFeatures.of((-distances / self.radius).exp(), own)
         labeled, annotated = targets.performs.any(dim=1), targets.shows.any(dim=1)
-        mm = linear.solve(targets.performs, targets.sources, labeled)
-        tri = radial.solve(targets.performs[:, : self.shape.tri], targets.sources, labeled)
-        shows = radial.solve(targets.shows, targets.sources, annotated, SHOWS_PENALTY)
-        self.weight.copy_((self.landmarks.T @ (linear.whitening @ mm.weight)).T)
+        performs = targets.performs.double()
+        mm = linear.solve(performs, targets.sources, labeled)
+        tri = radial.solve(performs[:, : self.shape.tri], targets.sources, labeled)
+        shows = radial.solve(targets.shows.double(), targets.sources, annotated, SHOWS_PENALTY)
+        self.weight.copy_((landmarks.T @ (linear.whitening @ mm.weight)).T)
         self.bias.copy_(mm.bias)
         self.subspaces.copy_(radial.whitening @ torch.cat([tri.weight, shows.weight], dim=1))
         self.deviation.copy_(-torch.cat([tri.bias, shows.bias]))
@@ -162,17 +166,18 @@ class Solution(nn.Module):
                 spread = fit.left_out.std(dim=1, correction=0).mean()
                 # Scores that are the same for every action have no unit of their own.
                 self.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
-        left_out = self(statistics[len(x) // 2])
-        left_out.mm[labeled] = mm.left_out / self.spread[0]
-        if left_out.tri is not None:
-            left_out.tri[labeled] = tri.left_out / self.spread[1]
-        left_out.shares[annotated] = shows.left_out
-        return left_out
+        fitted = ((linear, mm, labeled), (radial, tri, labeled), (radial, shows, annotated))
+        given = [features.phi[own_phase] @ fit.weight + fit.bias for features, fit, _ in fitted]
+        for values, (_, fit, rows) in zip(given, fitted, strict=True):
+            values[rows] = fit.left_out
+        scores, near, shares = (values.to(statistics.dtype) for values in given)
+        return Solved(scores / self.spread[0], near / self.spread[1] if self.shape.tri else None, shares)
 
 
 def statistics_scales(statistics: Float[Tensor, "N S"]) -> tuple[Float[Tensor, " S"], Float[Tensor, " S"]]:
     """Mean and scale by which statistics are standardized, from training clips without labels."""
-    return scales_of(statistics.mean(dim=0), statistics.std(dim=0, correction=0))
+    exact = statistics.double()
+    return scales_of(*(value.to(statistics.dtype) for value in (exact.mean(dim=0), exact.std(dim=0, correction=0))))
 
 
 def scales_of(

@@ -98,7 +98,8 @@ class BatchOfFit:
 class BatchedFit:
     """Fits one solution in three passes over batches of clips: scales, sums, and what left-out clips are given.
 
-    A source is never on two batches. What is summed is sums over clips, so that it does not matter who sums which.
+    A source is never on two batches. What is summed is sums over clips, so that it does not matter who sums which. Rows
+    are in double precision: kernels of few frames are singular but for rounding.
     """
 
     solution: Solution
@@ -114,7 +115,7 @@ class BatchedFit:
         center, scale = self._scales()
         solution.center.copy_(center)
         solution.scale.copy_(scale)
-        landmarks = solution.standardize(self._statistics(chosen))
+        landmarks = solution.standardize(self._statistics(chosen)).double()
         solution.landmarks.copy_(landmarks)
         products, own = landmarks @ landmarks.T, torch.arange(len(chosen))
         distances = squared_distances(landmarks, landmarks, products)
@@ -146,13 +147,13 @@ class BatchedFit:
 
     def _rows_of_fits(self, linear: Tensor, radial: Tensor) -> Iterator[list[BatchOfFit]]:
         """Batch by batch, what S_mm, S_tri and the movements are fitted on."""
-        performs, shows = self.targets.performs, self.targets.shows
+        performs, shows, landmarks = self.targets.performs, self.targets.shows, self.solution.landmarks.double()
         for rows in self._batches():
-            x = self.solution.standardize(self._statistics(rows))
-            products = x @ self.solution.landmarks.T
-            distances = squared_distances(x, self.solution.landmarks, products)
+            x = self.solution.standardize(self._statistics(rows)).double()
+            products = x @ landmarks.T
+            distances = squared_distances(x, landmarks, products)
             looks, near = products @ linear, (-distances / self.solution.radius).exp() @ radial
-            labels, seen = performs[rows], shows[rows]
+            labels, seen = performs[rows].double(), shows[rows].double()
             labeled, annotated = labels.any(dim=1), seen.any(dim=1)
             yield [
                 BatchOfFit(rows, looks, labels, labeled),
@@ -179,13 +180,13 @@ class BatchedFit:
         solution, num_clips = self.solution, len(self.targets.sources)
         labeled, annotated = self.targets.performs.any(dim=1), self.targets.shows.any(dim=1)
         sources = [self._together(known) for known in (labeled, labeled, annotated)]
-        found = [fit.bias.new_zeros(num_clips, fit.outputs) for fit in fits]
+        found = [self.targets.performs.new_zeros(num_clips, fit.outputs) for fit in fits]
         for batch in self._rows_of_fits(linear.whitening, radial.whitening):
             for fit, row, together, values in zip(fits, batch, sources, found, strict=True):
                 given, mine = row.phi @ fit.weight + fit.bias, row.known
                 if fit.outputs and mine.any():
                     given[mine] = fit.left_out(row.phi[mine], row.goal[mine], together[row.rows][mine])
-                values[row.rows] = given
+                values[row.rows] = given.to(values.dtype)
         mm, tri, shares = (self.team.total(values) for values in found)
         for place, values in enumerate((mm, tri)):
             if values[labeled].numel():

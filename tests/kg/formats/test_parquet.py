@@ -98,6 +98,8 @@ def test_a_graph_of_too_many_rows_is_refused_by_its_header(tmp_path: Path, monke
     path = tmp_path / "g.parquet"
     KnowledgeGraph.from_edges(EDGES).save(path)
     monkeypatch.setattr(parquet, "_MOST_EDGES", 2)
+    assert KnowledgeGraph.load(path).hash  # its bytes are those of three rows
+    monkeypatch.setattr(parquet, "_LEAST_BYTES_ON_DISK", 2**20)
     with pytest.raises(KgclipError, match=r"g\.parquet: has 3 rows; a knowledge graph of at most 2 can be read"):
         KnowledgeGraph.load(path)
 

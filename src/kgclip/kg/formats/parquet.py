@@ -1,5 +1,6 @@
 """Graphs as Parquet: all that a graph holds, and a hash of it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.reading import one_sentence
 
 _CONTENT, _VERSION = "knowledge graph", 1
-_MOST_EDGES = 2_000_000  # ten times those of Kinetics-TPS; in memory an edge takes half a kilobyte
-_RANGES = pa.list_(pa.struct([("first", pa.int32()), ("last", pa.int32())]))
-_SCHEMA = pa.schema(
-    {"head": pa.string(), "relation": pa.string(), "tail": pa.string(), "support": pa.float32(), "frames": _RANGES}
+# Ten times those of Kinetics-TPS. Beyond, a file must be as large as a real graph is, or it could be made to fill the
+# memory, and half of the memory must hold the edges.
+_MOST_EDGES = 2_000_000
+_LEAST_BYTES_ON_DISK, _BYTES_IN_MEMORY = 1, 512
+RANGES = pa.list_(pa.struct([("first", pa.int32()), ("last", pa.int32())]))
+SCHEMA = pa.schema(
+    {"head": pa.string(), "relation": pa.string(), "tail": pa.string(), "support": pa.float32(), "frames": RANGES}
 )
 _NAMES = ("head", "relation", "tail")
 
@@ -31,16 +35,23 @@ def write_parquet(graph: KnowledgeGraph, path: Path) -> None:
         graph.support,
         [[{"first": first, "last": last} for first, last in edge.frames] for edge in edges],
     ]
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
-    header = {
+    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    header = header_of(graph.hash, graph.rule, graph.split_hash, graph.isolated())
+    write_table(pa.Table.from_arrays(arrays, schema=SCHEMA), path, header)
+
+
+def header_of(
+    content_hash: str, rule: dict[str, Any], split_hash: str | None, isolated: dict[str, list[str]]
+) -> dict[str, Any]:
+    """What stands beside the edges."""
+    return {
         "content": _CONTENT,
         "version": _VERSION,
-        "hash": graph.hash,
-        "rule": graph.rule,
-        "split_hash": graph.split_hash,
-        "isolated": graph.isolated(),
+        "hash": content_hash,
+        "rule": rule,
+        "split_hash": split_hash,
+        "isolated": isolated,
     }
-    write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA), path, header)
 
 
 def read_parquet(path: Path) -> KnowledgeGraph:
@@ -49,7 +60,7 @@ def read_parquet(path: Path) -> KnowledgeGraph:
     Raises:
         KgclipError: the file is missing, damaged, changed since it was written, or holds something else.
     """
-    table, header = read_table(path, _CONTENT, _VERSION, most_rows=_MOST_EDGES)
+    table, header = read_table(path, _CONTENT, _VERSION, most_rows=_most_edges(path))
     _check_header(path, header)
     with one_sentence(path, f"a {_CONTENT}"):
         graph = KnowledgeGraph.from_edges(
@@ -66,10 +77,16 @@ def read_parquet(path: Path) -> KnowledgeGraph:
     return graph
 
 
+def _most_edges(path: Path) -> int:
+    size = path.stat().st_size if path.is_file() else 0
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(_MOST_EDGES, min(size // _LEAST_BYTES_ON_DISK, memory // 2 // _BYTES_IN_MEMORY))
+
+
 def _edges(path: Path, table: pa.Table) -> Iterator[Edge]:
     """The rows as edges; refuses other columns, and rows that are there twice: a small file can hold millions."""
     plain = pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema])
-    spans = table["frames"].combine_chunks().flatten() if plain.equals(_SCHEMA) else None
+    spans = table["frames"].combine_chunks().flatten() if plain.equals(SCHEMA) else None
     if spans is None or any(column.null_count for column in (*table.columns, spans, *spans.flatten())):
         raise KgclipError(f"{path}: its columns are not those of a {_CONTENT}; build it again")
     columns = [table[name].unify_dictionaries().combine_chunks() for name in _NAMES]
