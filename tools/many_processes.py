@@ -25,6 +25,7 @@ from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine import processes
 from kgclip.engine.dry_run import first_clips
 from kgclip.engine.prepare import prepare
+from kgclip.engine.sharding import whole
 from kgclip.engine.state import TrainingState
 from kgclip.engine.train import new_run
 from kgclip.files import save_tensors
@@ -58,18 +59,21 @@ class Difference:
 
 
 def cases(data: Path) -> dict[str, TrainConfig]:
-    """What is compared: heads, losses and tunings."""
+    """What is compared: heads, losses, tunings, and towers that are shared out over several processes."""
     head = ModelConfig(head="gradient", pooling="projected")
     start = TrainConfig(data, Path("unused"), frames=2, workers=0, device="cpu", model=head, optim=STILL)
     margin = LossWeights(mm=0.0, margin=2.0)
+    full = replace(start, model=replace(head, tuning="full"))
+    lora = replace(start, model=replace(head, tuning="lora", subspace="context"), optim=replace(STILL, accumulate=2))
+    shard = processes.launched() > 1
     return {
         "contrastive": start,
         "texts of the batch": replace(start, optim=replace(STILL, texts="batch")),
         "margin": replace(start, loss=margin),
-        "full tuning": replace(start, model=replace(head, tuning="full")),
-        "LoRA, two steps an update": replace(
-            start, model=replace(head, tuning="lora", subspace="context"), optim=replace(STILL, accumulate=2)
-        ),
+        "full tuning": full,
+        "full tuning, sharded": replace(full, shard=shard),
+        "LoRA, two steps an update": lora,
+        "LoRA, two steps an update, sharded": replace(lora, shard=shard),
     }
 
 
@@ -94,7 +98,7 @@ def gradients(data: Path, folder: Path, chosen: Sequence[str] = ()) -> dict[str,
                 nonlocal steps
                 for name, parameter in trainer.step.named_parameters():
                     if parameter.grad is not None:
-                        found[f"{case}/{steps}/{name}"] = parameter.grad.clone()
+                        found[f"{case}/{steps}/{name}"] = whole(parameter.grad).clone()
                 steps += 1
 
             trainer.optimizer.register_step_pre_hook(keep)

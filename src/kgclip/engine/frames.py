@@ -105,9 +105,12 @@ class RunFrames:
         device = next(self.backbone.parameters()).device
         source = self.source(clips, num_frames)
         encodes = self.features is None
-        order = in_order(len(source), 32)
-        mine = order[processes.rank() :: processes.count()] if encodes else order
+        order = in_order(len(source), 32 * processes.count() if encodes else 32)
+        mine = [processes.part_of(batch) for batch in order] if encodes else order
         whole = torch.zeros(len(source), num_frames, self.backbone.frame_dim)
         for batch in source.batches(mine):
+            processes.meet()
             whole[batch.index] = frame_embeddings(self.backbone, batch.frames.to(device)).float().cpu()
+        if encodes and not processes.is_first():
+            whole[[batch[0] for batch in order]] = 0  # the first process's own, which fill up parts of others
         return processes.summed(whole) if encodes else whole
