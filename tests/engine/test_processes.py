@@ -18,10 +18,13 @@ from torch import Tensor
 from kgclip.cli.main import run, run_in_torchrun
 from kgclip.config import ModelConfig, TrainConfig
 from kgclip.engine import processes
+from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.extract import extract_features
 from kgclip.engine.train import train
+from kgclip.models.backbones.registry import load_backbone
 from tools.many_processes import differences, gradients, gradients_of
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, FEATURES = "model.safetensors", "features.safetensors"
 # Runs the command line; the second process kills itself at the fourth of six steps, in the middle of the second epoch.
 KILLED = """
 import os, signal, sys
@@ -36,6 +39,33 @@ def deadly(*args):
 step.TrainingStep.forward = deadly
 from kgclip.cli.main import main
 main()
+"""
+
+# Features of clips, and how many of them this process has encoded.
+ENCODE = """
+import os, sys
+from pathlib import Path
+from types import SimpleNamespace
+from kgclip.config import TrainConfig
+from kgclip.engine import extract, processes
+from kgclip.engine.frames import RunFrames
+from kgclip.models.backbones.registry import load_backbone
+original, calls = extract._encode, 0
+def counted(*args):
+    global calls
+    calls += 1
+    return original(*args)
+extract._encode = counted
+out, clips = Path(sys.argv[1]), [Path(word) for word in sys.argv[2:]]
+prepared = SimpleNamespace(split=SimpleNamespace(train=tuple(c.stem for c in clips), val=()), paths=lambda _: clips)
+config = TrainConfig(Path("unused"), out, frames=2, workers=0, device="cpu")
+backbone = load_backbone("synthetic").requires_grad_(False)
+with processes.together("cpu"):
+    with processes.in_turn():
+        out.mkdir(exist_ok=True)
+    frames = RunFrames(config, prepared, backbone, out, show_progress=False)
+    assert len(frames.features.clips) == len(clips)
+    (out / f"{os.environ['RANK']}.txt").write_text(str(calls))
 """
 
 
@@ -120,21 +150,40 @@ def test_killed_with_towers_shared_out_and_resumed_in_two_processes_or_one(
 
 
 @pytest.mark.slow
-def test_a_clip_that_one_process_cannot_read_is_one_sentence(figures: Path, tmp_path: Path):
-    clips = sorted((figures / "train_videos").rglob("*.mp4"))
+def test_processes_share_out_the_encoding_of_a_frozen_tower(figures: Path, tmp_path: Path):
+    clips = sorted((figures / "train_videos").rglob("*.mp4"))[:7]
+    script = tmp_path / "encode.py"
+    script.write_text(ENCODE)
+    assert torchrun(str(script), str(tmp_path / "two"), *map(str, clips)).returncode == 0
+    paths = {clip.stem: clip for clip in clips}
+    one = tmp_path / "one" / FEATURES
+    extract_features(backbone_encoder(load_backbone("synthetic")), paths, 4, one, workers=1, progress=False)
+    assert (tmp_path / "two" / FEATURES).read_bytes() == one.read_bytes()
+    encoded = [(tmp_path / "two" / f"{rank}.txt").read_text() for rank in range(2)]
+    assert encoded == ["4", "3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [
+        ("", ["run.training"]),  # what is encoded
+        ("--model.head gradient --model.tuning full --optim.epochs 1 --optim.batch-size 9", []),
+    ],
+)
+def test_a_clip_that_one_process_cannot_read_is_one_sentence(more: str, left: list[str], figures: Path, tmp_path: Path):
+    clips = sorted((figures / "train_videos").rglob("*.mp4"))[:9]
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no film")
     table = tmp_path / "clips.csv"
-    rows = [f"{clip},{clip.parent.name}" for clip in clips[:8]] + [f"{broken},{clips[0].parent.name}"]
-    table.write_text("video,label\n" + "".join(f"{row}\n" for row in rows))
-    before = sorted(tmp_path.iterdir())
+    rows = [f"{broken if number == 1 else clip},{clip.parent.name}\n" for number, clip in enumerate(clips)]
+    table.write_text("video,label\n" + "".join(rows))
     words = f"train --data {table} --out {tmp_path}/run --frames 2 --workers 0 --device cpu --model.no-graph"
-    words += " --model.head gradient --model.tuning full --optim.epochs 1 --split.val-fraction 0 --optim.batch-size 9"
-    process = torchrun("-m", "kgclip", *words.split())
+    process = torchrun("-m", "kgclip", *words.split(), "--split.val-fraction", "0", *more.split())
     assert process.returncode != 0
     (sentence,) = sentences(process)
     assert "broken.mp4" in sentence
-    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.mp4", "clips.csv", *left]
 
 
 def as_process(rank: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,3 +217,23 @@ def of_first(*values: float) -> tuple[float, ...]:
     numbers = torch.tensor(values, dtype=torch.float64)
     distributed.broadcast(numbers, 0)
     return tuple(numbers.tolist())
+
+
+def object_of_first(value: Any) -> Any:
+    """The first process's value, whatever it is."""
+    if count() == 1:
+        return value
+    meet()
+    values = [value]
+    distributed.broadcast_object_list(values, 0)
+    return values[0]
+
+
+def gathered_objects(value: Any) -> list[Any]:
+    """In the first process what all gave, in the order of processes; in the others nothing."""
+    if count() == 1:
+        return [value]
+    meet()
+    values: list[Any] = [None] * count() if is_first() else []
+    distributed.gather_object(value, values if is_first() else None)
+    return values
