@@ -19,11 +19,13 @@ import torch
 import tyro
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from tyro.conf import Positional
 
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine import processes
 from kgclip.engine.dry_run import first_clips
+from kgclip.engine.loop import Trainer
 from kgclip.engine.prepare import prepare
 from kgclip.engine.sharding import whole
 from kgclip.engine.state import TrainingState
@@ -51,11 +53,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Difference:
-    """Of one case: the largest difference of a step's loss and of a gradient, as shares of the largest of each."""
+    """Of one case: the largest difference of a step's loss and of a gradient, as shares of the largest of each.
+
+    Attributes:
+        held: bytes of weights and optimizer state in the first process, as a share of what one process holds.
+    """
 
     case: str
     loss: float
     gradient: float
+    held: float
 
 
 def cases(data: Path) -> dict[str, TrainConfig]:
@@ -79,6 +86,8 @@ def cases(data: Path) -> dict[str, TrainConfig]:
 
 def gradients(data: Path, folder: Path, chosen: Sequence[str] = ()) -> dict[str, Tensor]:
     """Losses and gradients of every case, by "case/step/name"; the same in all processes that train together.
+
+    "case/held" is the bytes of weights and optimizer state in this process.
 
     Args:
         folder: new or empty, the same for all of them.
@@ -106,7 +115,15 @@ def gradients(data: Path, folder: Path, chosen: Sequence[str] = ()) -> dict[str,
             module, optimizer = trainer.fabric.setup(trainer.step, trainer.optimizer)
             record = trainer.train_epoch(1, module, optimizer, lambda _: None)
             found[f"{case}/loss"] = torch.tensor(record["loss"], dtype=torch.float64)
+            found[f"{case}/held"] = torch.tensor(held(trainer), dtype=torch.float64)
     return found
+
+
+def held(trainer: Trainer) -> int:
+    """Bytes of weights and optimizer state in this process."""
+    state = (value for values in trainer.optimizer.state.values() for value in values.values())
+    tensors = (t.to_local() if isinstance(t, DTensor) else t for t in (*trainer.step.parameters(), *state))
+    return sum(tensor.nbytes for tensor in tensors)
 
 
 def gradients_of(data: Path, chosen: Sequence[str], count: int) -> dict[str, Tensor]:
@@ -123,14 +140,15 @@ def gradients_of(data: Path, chosen: Sequence[str], count: int) -> dict[str, Ten
 def differences(one: dict[str, Tensor], several: dict[str, Tensor]) -> Iterator[Difference]:
     """The differences of every case; infinite where one side has a gradient that the other has not."""
     for case in dict.fromkeys(name.partition("/")[0] for name in one):
-        names = {name for name in (*one, *several) if name.startswith(f"{case}/") and not name.endswith("/loss")}
+        names = {name for name in (*one, *several) if name.startswith(f"{case}/") and name.count("/") > 1}
         largest = max(float(one[name].abs().max()) for name in names & set(one))
         apart = [
             float((one[name] - several[name]).abs().max()) if name in one and name in several else float("inf")
             for name in names
         ]
         loss = one[f"{case}/loss"]
-        yield Difference(case, float(abs(several[f"{case}/loss"] - loss) / loss), max(apart) / largest)
+        share = float(several[f"{case}/held"] / one[f"{case}/held"])
+        yield Difference(case, float(abs(several[f"{case}/loss"] - loss) / loss), max(apart) / largest, share)
 
 
 def main(options: Options) -> None:
@@ -141,10 +159,10 @@ def main(options: Options) -> None:
             save_tensors(found, options.save)
         return
     one = gradients_of(options.data, options.cases, 1)
-    print("| case | processes | loss | gradients |\n|---|---:|---:|---:|")
+    print("| case | processes | loss | gradients | held |\n|---|---:|---:|---:|---:|")
     for count in options.processes:
         for row in differences(one, gradients_of(options.data, options.cases, count)):
-            print(f"| {row.case} | {count} | {row.loss:.0e} | {row.gradient:.0e} |", flush=True)
+            print(f"| {row.case} | {count} | {row.loss:.0e} | {row.gradient:.0e} | {row.held:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

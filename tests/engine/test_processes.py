@@ -116,6 +116,7 @@ def test_two_processes_have_the_loss_and_the_gradients_of_one(figures: Path, tmp
     rows = list(differences(gradients(figures, tmp_path, chosen), gradients_of(figures, chosen, 2)))
     assert {row.case for row in rows} == set(chosen)
     assert max(max(row.loss, row.gradient) for row in rows) < 1e-5
+    assert [round(row.held, 1) for row in rows] == [1.0, 1.0, 0.7]  # a third is the head, whole in each
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ Each process holds its rows of every weight; all rows of a block are there while
 """
 
 import copy
+import warnings
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -27,6 +28,8 @@ class ShardedTowers:
     """
 
     def __init__(self, backbone: Backbone, device: str):
+        # Of embeddings that are one token of many; nothing here writes into them.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
         self.backbone = backbone
         towers = [tower for name, tower in backbone.towers().items() if trains(backbone, name)]
         modules = {module for tower in towers for module in tower.modules}
@@ -34,9 +37,7 @@ class ShardedTowers:
         mesh = init_device_mesh(device, (processes.count(),))
         for tower in towers:
             for module in dict.fromkeys((*tower.blocks, *tower.modules)):
-                # FSDP2 takes no parameter without a dimension.
-                whole = {parameter for parameter in module.parameters() if parameter.ndim == 0}
-                fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=whole)
+                fully_shard(module, mesh=mesh, reshard_after_forward=True)
 
     def gather(self) -> None:
         """Give the backbone whole towers again, with the weights as they are now."""
