@@ -21,6 +21,7 @@ from kgclip.engine import processes
 from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.extract import extract_features
 from kgclip.engine.train import train
+from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
 from tools.many_processes import differences, gradients, gradients_of
 
@@ -220,3 +221,12 @@ def test_measurements_of_one_process_refuse_torchrun(
     monkeypatch.setattr(processes, "launched", lambda: 2)
     assert run(["train", "--data", "x", "--out", "y", "--dry-run"]) == 2
     assert "--dry-run: measures one process; leave torchrun out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", ["", "--dry-run"])
+def test_one_process_has_nobody_to_share_weights_with(more: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["train", "--data", "x", "--out", "y", "--model.tuning", "full", "--shard", *more.split()]) == 2
+    assert "--shard: shares towers out over several processes; start them with torchrun" in capsys.readouterr().err
+    config = TrainConfig(Path("x"), Path("y"), shard=True)
+    with pytest.raises(KgclipError, match="start them with torchrun, or leave it out"):
+        train(config)

@@ -65,12 +65,12 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def for_first(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Whole tensors in the first process, nothing in the others, one at a time; all processes must ask."""
+    """Whole tensors in the first process's main memory, one after the other, nothing elsewhere; all must ask."""
     found = {}
     for name, tensor in tensors.items():
         gathered = whole(tensor)
         if processes.is_first():
-            found[name] = gathered
+            found[name] = gathered.cpu()
     return found
 
 

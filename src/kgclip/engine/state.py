@@ -111,4 +111,6 @@ class TrainingState:
             moments.setdefault(int(index), {})[name] = laid_out(value, parameters[int(index)])
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        return state, load_tensors(newest / "best.safetensors")
+        named = dict(model.named_parameters())
+        best = load_tensors(newest / "best.safetensors")
+        return state, {name: laid_out(tensor, named[name]) for name, tensor in best.items()}
