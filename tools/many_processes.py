@@ -19,12 +19,15 @@ import torch
 import tyro
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from tyro.conf import Positional
 
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine import processes
 from kgclip.engine.dry_run import first_clips
+from kgclip.engine.loop import Trainer
 from kgclip.engine.prepare import prepare
+from kgclip.engine.sharding import whole
 from kgclip.engine.state import TrainingState
 from kgclip.engine.train import new_run
 from kgclip.files import save_tensors
@@ -50,31 +53,41 @@ class Options:
 
 @dataclass(frozen=True)
 class Difference:
-    """Of one case: the largest difference of a step's loss and of a gradient, as shares of the largest of each."""
+    """Of one case: the largest difference of a step's loss and of a gradient, as shares of the largest of each.
+
+    Attributes:
+        held: bytes of weights and optimizer state in the first process, as a share of what one process holds.
+    """
 
     case: str
     loss: float
     gradient: float
+    held: float
 
 
 def cases(data: Path) -> dict[str, TrainConfig]:
-    """What is compared: heads, losses and tunings."""
+    """What is compared: heads, losses, tunings, and towers that are shared out over several processes."""
     head = ModelConfig(head="gradient", pooling="projected")
     start = TrainConfig(data, Path("unused"), frames=2, workers=0, device="cpu", model=head, optim=STILL)
     margin = LossWeights(mm=0.0, margin=2.0)
+    full = replace(start, model=replace(head, tuning="full"))
+    lora = replace(start, model=replace(head, tuning="lora", subspace="context"), optim=replace(STILL, accumulate=2))
+    shard = processes.launched() > 1
     return {
         "contrastive": start,
         "texts of the batch": replace(start, optim=replace(STILL, texts="batch")),
         "margin": replace(start, loss=margin),
-        "full tuning": replace(start, model=replace(head, tuning="full")),
-        "LoRA, two steps an update": replace(
-            start, model=replace(head, tuning="lora", subspace="context"), optim=replace(STILL, accumulate=2)
-        ),
+        "full tuning": full,
+        "full tuning, sharded": replace(full, shard=shard),
+        "LoRA, two steps an update": lora,
+        "LoRA, two steps an update, sharded": replace(lora, shard=shard),
     }
 
 
 def gradients(data: Path, folder: Path, chosen: Sequence[str] = ()) -> dict[str, Tensor]:
     """Losses and gradients of every case, by "case/step/name"; the same in all processes that train together.
+
+    "case/held" is the bytes of weights and optimizer state in this process.
 
     Args:
         folder: new or empty, the same for all of them.
@@ -94,7 +107,7 @@ def gradients(data: Path, folder: Path, chosen: Sequence[str] = ()) -> dict[str,
                 nonlocal steps
                 for name, parameter in trainer.step.named_parameters():
                     if parameter.grad is not None:
-                        found[f"{case}/{steps}/{name}"] = parameter.grad.clone()
+                        found[f"{case}/{steps}/{name}"] = whole(parameter.grad).clone()
                 steps += 1
 
             trainer.optimizer.register_step_pre_hook(keep)
@@ -102,7 +115,15 @@ def gradients(data: Path, folder: Path, chosen: Sequence[str] = ()) -> dict[str,
             module, optimizer = trainer.fabric.setup(trainer.step, trainer.optimizer)
             record = trainer.train_epoch(1, module, optimizer, lambda _: None)
             found[f"{case}/loss"] = torch.tensor(record["loss"], dtype=torch.float64)
+            found[f"{case}/held"] = torch.tensor(held(trainer), dtype=torch.float64)
     return found
+
+
+def held(trainer: Trainer) -> int:
+    """Bytes of weights and optimizer state in this process."""
+    state = (value for values in trainer.optimizer.state.values() for value in values.values())
+    tensors = (t.to_local() if isinstance(t, DTensor) else t for t in (*trainer.step.parameters(), *state))
+    return sum(tensor.nbytes for tensor in tensors)
 
 
 def gradients_of(data: Path, chosen: Sequence[str], count: int) -> dict[str, Tensor]:
@@ -119,14 +140,15 @@ def gradients_of(data: Path, chosen: Sequence[str], count: int) -> dict[str, Ten
 def differences(one: dict[str, Tensor], several: dict[str, Tensor]) -> Iterator[Difference]:
     """The differences of every case; infinite where one side has a gradient that the other has not."""
     for case in dict.fromkeys(name.partition("/")[0] for name in one):
-        names = {name for name in (*one, *several) if name.startswith(f"{case}/") and not name.endswith("/loss")}
+        names = {name for name in (*one, *several) if name.startswith(f"{case}/") and name.count("/") > 1}
         largest = max(float(one[name].abs().max()) for name in names & set(one))
         apart = [
             float((one[name] - several[name]).abs().max()) if name in one and name in several else float("inf")
             for name in names
         ]
         loss = one[f"{case}/loss"]
-        yield Difference(case, float(abs(several[f"{case}/loss"] - loss) / loss), max(apart) / largest)
+        share = float(several[f"{case}/held"] / one[f"{case}/held"])
+        yield Difference(case, float(abs(several[f"{case}/loss"] - loss) / loss), max(apart) / largest, share)
 
 
 def main(options: Options) -> None:
@@ -137,10 +159,10 @@ def main(options: Options) -> None:
             save_tensors(found, options.save)
         return
     one = gradients_of(options.data, options.cases, 1)
-    print("| case | processes | loss | gradients |\n|---|---:|---:|---:|")
+    print("| case | processes | loss | gradients | held |\n|---|---:|---:|---:|---:|")
     for count in options.processes:
         for row in differences(one, gradients_of(options.data, options.cases, count)):
-            print(f"| {row.case} | {count} | {row.loss:.0e} | {row.gradient:.0e} |", flush=True)
+            print(f"| {row.case} | {count} | {row.loss:.0e} | {row.gradient:.0e} | {row.held:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

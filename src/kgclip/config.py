@@ -128,6 +128,7 @@ class TrainConfig:
         seed: of initialization, order and augmentation.
         workers: processes that decode.
         device: "auto", "cpu" or "cuda".
+        shard: share the towers that train out over torchrun's processes (FSDP2); without it each has all weights.
         keep_going: skip broken annotations, and clips that cannot be encoded, with a warning.
         save_every_s: seconds between the states that --resume goes on from; 0 saves after every epoch.
         path_weight: weight of path evidence against S_output, both as z-scores; 0 leaves it out.
@@ -145,6 +146,7 @@ class TrainConfig:
     seed: int = 0
     workers: int = 2
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    shard: bool = False
     keep_going: bool = False
     save_every_s: float = 10.0
     path_weight: float = 0.5

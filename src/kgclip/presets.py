@@ -80,7 +80,7 @@ def _idle(config: TrainConfig) -> list[tuple[bool, tuple[str, ...], str]]:
             ("augmentation.",),
             "a frozen image tower sees each frame once; train it with --model.tuning, or leave this out",
         ),
-        (model.tuning == "frozen", ("optim.lr_backbone",), "the backbone is frozen; add --model.tuning"),
+        (model.tuning == "frozen", ("optim.lr_backbone", "shard"), "the backbone is frozen; add --model.tuning"),
         (model.subspace is None, ("model.epsilon", "loss.margin"), "is of the triplet encoder; give it a subspace"),
         (
             config.loss.mm == 0 and (model.subspace is None or not model.graph),

@@ -61,13 +61,14 @@ def train(argv: Sequence[str]) -> int:
     config = command.config
     check_options(config, preset(name, config.data, config.out))
     from kgclip.engine.folder_hash import stored_hash
-    from kgclip.engine.processes import launched
+    from kgclip.engine.processes import check_shard, launched
     from kgclip.engine.train import train as run_training
     from kgclip.engine.train import with_backbone
 
     if launched() > 1 and (command.dry_run or command.batch):
         option = "dry-run" if command.dry_run else "batch"
         raise KgclipError(f"--{option}: measures one process; leave torchrun out")
+    check_shard(shard=config.shard)
     config = with_backbone(config)
     if command.batch == "auto":
         from kgclip.engine.dry_run import with_batch_size

@@ -12,6 +12,7 @@ from torch import Tensor
 from kgclip.cluster import map_on_ray
 from kgclip.data.feature_writer import FeatureWriter
 from kgclip.data.features import FeatureFile
+from kgclip.engine import processes
 from kgclip.engine.encoder import EncoderSource, FrameEncoder, open_encoder
 from kgclip.errors import KgclipError
 from kgclip.files import lock
@@ -56,6 +57,9 @@ def extract_features(
     What is encoded is kept in a hidden folder beside the file until that is whole; the same call goes on from there.
     If the file is there with these clips, frames and encoder, nothing is done.
 
+    Where several processes train together, the first calls this; where the file is not there, the others call
+    :func:`encode_for_first` meanwhile.
+
     Args:
         num_frames: from equal segments, at their centers.
         workers: threads that decode.
@@ -77,7 +81,7 @@ def extract_features(
         with progress_bar("encoding frames", len(paths), "clips", show=progress) as advance:
             advance(len(paths) - len(todo))
             encoded = (
-                _encode_here(encoder, read_clips(todo, num_frames, max(1, workers), read_clip))
+                _encode_together(encoder, todo, num_frames, workers, read_clip)
                 if on_ray is None
                 else _encode_on_ray(on_ray, todo, num_frames)
             )
@@ -99,11 +103,23 @@ def extract_features(
         return Extraction(len(writer.lengths), len(writer.lengths) - before, skipped)
 
 
-def _encode_here(
-    encoder: FrameEncoder, clips: Iterator[tuple[str, ClipFrames | KgclipError]]
+def encode_for_first(encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, workers: int) -> None:
+    """Encode this process's part of what the first one extracts; see :func:`extract_features`."""
+    for _ in _encode_together(encoder, paths, num_frames, workers, read_clip):
+        pass
+
+
+def _encode_together(
+    encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, workers: int, read_clip: ReadClip
 ) -> Iterator[tuple[str, Encoded | KgclipError]]:
-    for clip, frames in clips:
-        yield clip, frames if isinstance(frames, KgclipError) else _encode(encoder, frames)
+    """The clips of the first process in their order, each encoded by one of the processes; nothing in the others."""
+    todo = processes.object_of_first(list(paths))
+    mine = todo[processes.rank() :: processes.count()]
+    frames = read_clips({clip: paths[clip] for clip in mine}, num_frames, max(1, workers), read_clip)
+    for _ in range(0, len(todo), processes.count()):
+        clip, read = next(frames, (None, None))
+        done = clip, read if isinstance(read, KgclipError | None) else _encode(encoder, read)
+        yield from (found for found in processes.gathered_objects(done) if found[0] is not None)
 
 
 def _encode(encoder: FrameEncoder, frames: ClipFrames) -> Encoded | KgclipError:

@@ -13,7 +13,7 @@ from kgclip.data.features import FeatureFile
 from kgclip.data.loader import FeatureRows, Source, VideoSource, in_order
 from kgclip.engine import processes
 from kgclip.engine.encoder import backbone_encoder, pixels_of
-from kgclip.engine.extract import extract_features
+from kgclip.engine.extract import encode_for_first, extract_features
 from kgclip.engine.prepare import Prepared, feature_source
 from kgclip.errors import KgclipError
 from kgclip.models import fit_head
@@ -71,10 +71,13 @@ class RunFrames:
         num_frames, workers = CACHED_PER_FRAME * self.config.frames, self.config.workers
         encoder = backbone_encoder(self.backbone)
         keep_going, progress = self.config.keep_going, self.show_progress
+        (missing,) = processes.of_first(float(not file.exists()))
         if processes.is_first():
             extract_features(
                 encoder, paths, num_frames, file, workers=workers, keep_going=keep_going, progress=progress
             )
+        elif missing:
+            encode_for_first(encoder, paths, num_frames, workers)
         processes.meet()
         return FeatureFile(file)
 
@@ -105,9 +108,12 @@ class RunFrames:
         device = next(self.backbone.parameters()).device
         source = self.source(clips, num_frames)
         encodes = self.features is None
-        order = in_order(len(source), 32)
-        mine = order[processes.rank() :: processes.count()] if encodes else order
+        order = in_order(len(source), 32 * processes.count() if encodes else 32)
+        mine = [processes.part_of(batch) for batch in order] if encodes else order
         whole = torch.zeros(len(source), num_frames, self.backbone.frame_dim)
         for batch in source.batches(mine):
+            processes.meet()
             whole[batch.index] = frame_embeddings(self.backbone, batch.frames.to(device)).float().cpu()
+        if encodes and not processes.is_first():
+            whole[[batch[0] for batch in order]] = 0  # the first process's own, which fill up parts of others
         return processes.summed(whole) if encodes else whole

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from kgclip.config import TrainConfig
 from kgclip.data.loader import Source, VideoSource, epoch_order
-from kgclip.engine import processes
+from kgclip.engine import processes, sharding
 from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
@@ -49,9 +50,11 @@ def parameter_groups(backbone: Backbone, head: GradientHead, config: TrainConfig
             lr = config.optim.lr_backbone if id(parameter) in pretrained else config.optim.lr_new
             decays = parameter.ndim >= 2 and id(parameter) not in vectors
             groups.setdefault((lr, config.optim.weight_decay if decays else 0.0), []).append(parameter)
+    # What is shared out over processes is apart from what is not; the order is the same for any number of them.
     return [
-        {"params": parameters, "lr": lr, "peak_lr": lr, "weight_decay": decay}
+        {"params": list(alike), "lr": lr, "peak_lr": lr, "weight_decay": decay}
         for (lr, decay), parameters in groups.items()
+        for _, alike in groupby(parameters, key=sharding.is_sharded)
     ]
 
 
@@ -78,7 +81,8 @@ def new_fabric(config: TrainConfig) -> Fabric:
         loggers = [TensorBoardLogger(config.out.with_name(config.out.name + ".tensorboard"), name="", version="")]
     # Distances alone have no scale.
     unused = config.loss.mm == 0 and config.loss.margin is not None
-    return processes.new_fabric(config.device, unused=unused, precision=config.optim.precision, loggers=loggers)
+    options: dict[str, Any] = {"precision": config.optim.precision, "loggers": loggers}
+    return processes.new_fabric(config.device, unused=unused, shard=config.shard, **options)
 
 
 @dataclass
@@ -115,6 +119,7 @@ class Trainer:
     ):
         self.config, self.step, self.source, self.validate = config, step, source, validate
         self.state, self.fabric = state, new_fabric(config)
+        self.towers = sharding.ShardedTowers(step.backbone, self.fabric.device.type) if config.shard else None
         groups = parameter_groups(step.backbone, step.head, config)
         self.optimizer = torch.optim.AdamW(groups, betas=config.optim.betas, fused=True)
 
@@ -130,7 +135,7 @@ class Trainer:
         module, optimizer = self.fabric.setup(self.step, self.optimizer)
         if fixed_texts:
             self.step.fix_texts()
-        if isinstance(self.source, VideoSource):
+        if isinstance(self.source, VideoSource) and not config.shard:
             compile_image_tower(self.step.backbone, len(self.source) * self.source.num_frames * config.optim.epochs)
         self._trim_log(saved["epoch"])
         best = Best()
@@ -155,10 +160,13 @@ class Trainer:
                     best.key, best.epoch, best.top1 = key, epoch, record.get("val_top1")
                     tensors = {name: tensor.clone() for name, tensor in trained_tensors(self.step).items()}
                 self._log(record, show=show_progress)
-                if processes.is_first() and time.monotonic() - saved_at >= config.save_every_s:
+                (due,) = processes.of_first(float(time.monotonic() - saved_at >= config.save_every_s))
+                if due:
                     self.state.save(epoch, self.step, self.optimizer, tensors, {"best": vars(best)})
                     saved_at = time.monotonic()
         restore_tensors(self.step, tensors)
+        if self.towers is not None:
+            self.towers.gather()
         if best.epoch == 0 and config.optim.epochs:
             log.warning("no epoch was better than the start on the validation clips; the start is taken")
         return {
@@ -186,7 +194,8 @@ class Trainer:
             group = number // optim.accumulate
             in_group = min(optim.accumulate, len(order) - group * optim.accumulate)
             updates_now = (number + 1) % optim.accumulate == 0 or number + 1 == len(order)
-            with self.fabric.no_backward_sync(module, enabled=not updates_now):
+            # Gradients of many steps would be whole where they are not shared out at each.
+            with self.fabric.no_backward_sync(module, enabled=not updates_now and self.towers is None):
                 terms = module(batch.index, self.fabric.to_device(batch.frames), batch.flipped, len(whole))
                 loss = torch.stack(list(terms.values())).sum()
                 if not torch.isfinite(loss):
@@ -200,7 +209,10 @@ class Trainer:
                 )
                 for parameters in self.optimizer.param_groups:
                     parameters["lr"] = parameters["peak_lr"] * factor
-                self.fabric.clip_gradients(module, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
+                if self.towers is None:
+                    self.fabric.clip_gradients(module, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
+                else:
+                    sharding.clip_gradients(self.step.parameters(), optim.clip_norm)
                 optimizer.step()
                 optimizer.zero_grad()
             for name, term in terms.items():
@@ -221,6 +233,7 @@ class Trainer:
     def _validated(self) -> tuple[float, float, int]:
         """Top-1, negative log-likelihood and number of the validation clips, as the first process finds them."""
         assert self.validate is not None
+        processes.meet()
         self.step.eval()
         logits, labels = self.validate()
         top1, nll = processes.of_first(top_k(logits, labels), negative_log_likelihood(logits, labels))

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Shaped
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from kgclip.errors import KgclipError, OneProcessError
 
@@ -33,6 +33,14 @@ def launched() -> int:
     return int(os.environ["WORLD_SIZE"]) if distributed.is_torchelastic_launched() else 1
 
 
+def check_shard(*, shard: bool) -> None:
+    """Raise KgclipError if weights are to be shared out and there is one process alone."""
+    if shard and launched() == 1:
+        raise KgclipError(
+            "--shard: shares towers out over several processes; start them with torchrun, or leave it out"
+        )
+
+
 def count() -> int:
     """How many processes train together now."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
@@ -48,12 +56,20 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def new_fabric(device: str, *, unused: bool = False, **options: Any) -> Fabric:
+class _OwnGradients(DDPStrategy):
+    """For modules that exchange their gradients themselves."""
+
+    def setup_module(self, module: nn.Module) -> Any:
+        return module
+
+
+def new_fabric(device: str, *, unused: bool = False, shard: bool = False, **options: Any) -> Fabric:
     """The engine of a run, over all processes that torchrun started.
 
     Args:
         device: "auto", "cpu" or "cuda".
         unused: parameters may be without a gradient.
+        shard: modules exchange their gradients themselves; without it their mean is taken (DDP).
         options: more of Fabric's own.
 
     Raises:
@@ -73,7 +89,7 @@ def new_fabric(device: str, *, unused: bool = False, **options: Any) -> Fabric:
             f"torchrun: started {here} processes for {torch.cuda.device_count()} GPUs; lower --nproc-per-node, or give "
             "--device cpu"
         )
-    strategy = DDPStrategy(
+    strategy = (_OwnGradients if shard else DDPStrategy)(
         process_group_backend="cpu:gloo,cuda:nccl" if cuda else "gloo",
         timeout=LONGEST_WAIT,
         find_unused_parameters=unused,
@@ -201,3 +217,23 @@ def of_first(*values: float) -> tuple[float, ...]:
     numbers = torch.tensor(values, dtype=torch.float64)
     distributed.broadcast(numbers, 0)
     return tuple(numbers.tolist())
+
+
+def object_of_first(value: Any) -> Any:
+    """The first process's value, whatever it is."""
+    if count() == 1:
+        return value
+    meet()
+    values = [value]
+    distributed.broadcast_object_list(values, 0)
+    return values[0]
+
+
+def gathered_objects(value: Any) -> list[Any]:
+    """In the first process what all gave, in the order of processes; in the others nothing."""
+    if count() == 1:
+        return [value]
+    meet()
+    values: list[Any] = [None] * count() if is_first() else []
+    distributed.gather_object(value, values if is_first() else None)
+    return values

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kgclip.engine import processes
+from kgclip.engine.sharding import for_first, laid_out
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, load_tensors, read_json, save_tensors, write_json
 
@@ -24,7 +26,7 @@ def restore_tensors(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name, tensor in tensors.items():
-            parameters[name].copy_(tensor)
+            parameters[name].copy_(laid_out(tensor, parameters[name]))
 
 
 class TrainingState:
@@ -70,16 +72,22 @@ class TrainingState:
     def save(
         self, epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor], extra: dict
     ) -> None:
-        """Write the state after an epoch (1-based), then drop the one before."""
-        before = self.newest()
-        target = self.folder / f"epoch-{epoch:06d}"
+        """Write the state after an epoch (1-based), then drop the one before.
+
+        All processes must call it; the first writes, and the state is the same for any number of them.
+        """
         moments = {
             f"{index}.{name}": value
             for index, values in optimizer.state_dict()["state"].items()
             for name, value in values.items()
         }
+        weights, best, moments = for_first(trained_tensors(model)), for_first(best), for_first(moments)
+        if not processes.is_first():
+            return
+        before = self.newest()
+        target = self.folder / f"epoch-{epoch:06d}"
         with atomic_folder(target) as temporary:
-            save_tensors(trained_tensors(model), temporary / "weights.safetensors")
+            save_tensors(weights, temporary / "weights.safetensors")
             save_tensors(best, temporary / "best.safetensors")
             save_tensors(moments, temporary / "optimizer.safetensors")
             write_json(temporary / STATE_FILE, {"epoch": epoch, **extra})
@@ -96,10 +104,13 @@ class TrainingState:
             return {"epoch": 0}, {}
         state = read_json(newest / STATE_FILE)
         restore_tensors(model, load_tensors(newest / "weights.safetensors"))
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in load_tensors(newest / "optimizer.safetensors").items():
             index, name = key.split(".", 1)
-            moments.setdefault(int(index), {})[name] = value
+            moments.setdefault(int(index), {})[name] = laid_out(value, parameters[int(index)])
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        return state, load_tensors(newest / "best.safetensors")
+        named = dict(model.named_parameters())
+        best = load_tensors(newest / "best.safetensors")
+        return state, {name: laid_out(tensor, named[name]) for name, tensor in best.items()}

@@ -63,6 +63,7 @@ def train(
         KgclipError: anything wrong with the input, found before training wherever possible.
     """
     choose_device(config.device)
+    processes.check_shard(shard=config.shard)
 
     def run() -> Checkpoint:
         with processes.in_turn():
@@ -120,7 +121,7 @@ def _train(
     config: TrainConfig, prepared: Prepared, poses: Poses | None, folder: Path, *, show_progress: bool
 ) -> Checkpoint:
     started = time.monotonic()
-    free = ("out", "workers", "save_every_s", "keep_going")
+    free = ("out", "workers", "save_every_s", "keep_going", "shard")
     options = {key: value for key, value in to_json(config).items() if key not in free}
     state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
     if processes.is_first():

@@ -18,7 +18,8 @@ class Tower:
     """One encoder of a backbone, as tuning sees it.
 
     Args:
-        modules: every module of the tower, from its input to its projection.
+        modules: every module of the tower, from its input to its projection; each is called as a whole, and none has a
+            parameter without dimensions, so that processes can share the weights out.
         blocks: its blocks in order, first to last.
         head: what follows the last block: final normalization, pooling, projection.
         frozen: it is used as it is, and cannot be tuned.
