@@ -5,12 +5,13 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from kgclip.data.annotation_files import clip_folders, foreign_format
 from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip, Entry, clip_id
+from kgclip.data.listing import library_at
 from kgclip.data.readers.registry import layouts, reader_of
 from kgclip.data.sources import compile_pattern, find_sources, sources_in_table
 from kgclip.data.vocabulary import Vocabulary, find_vocabulary
@@ -99,7 +100,8 @@ def open_dataset(
     """Open a data set, telling its layout from what lies at ``path``.
 
     Args:
-        path: a folder or a list, in any layout of a registered reader (docs/data.md).
+        path: a folder or a list, in any layout of a registered reader (docs/data.md), here or at an address that
+            `kgclip.remote` reads; there no part annotations are looked for.
         annotations: a folder of frame annotations in the Kinetics-TPS format, ``[<class>/]<clip>/img_00001.json``;
             a Kinetics-TPS root brings its own.
         source_pattern: a regular expression whose group ``source``, or else its first, is the source in a clip's id.
@@ -108,7 +110,15 @@ def open_dataset(
     Raises:
         KgclipError: nothing usable lies there, a class has no clip, a name is not UTF-8, or two clips have one id.
     """
-    path = Path(path)
+    with library_at(Path(path)) as library:
+        dataset = _open(library.path, annotations, source_pattern, actions)
+        if library.address is None:
+            return dataset
+        clips = tuple(replace(clip, path=library.original(clip.path)) for clip in dataset.clips)
+        return replace(dataset, root=library.address, clips=clips)
+
+
+def _open(path: Path, annotations: Path | None, source_pattern: str | None, actions: Sequence[str]) -> DataSet:
     if annotations is not None and not annotations.is_dir():
         layout = foreign_format(annotations)
         raise KgclipError(
