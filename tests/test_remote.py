@@ -1,7 +1,13 @@
 """Libraries elsewhere give what they give here: an S3 server on loopback, with what can go wrong with one."""
 
 import json
+import pickle
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +17,11 @@ import pytest
 from kgclip import remote
 from kgclip.cli.main import run
 from kgclip.data.dataset import open_dataset
+from kgclip.data.listing import library_at
 from kgclip.errors import KgclipError
-from kgclip.remote import Stored, at, files_under, local_file
+from kgclip.remote import Listed, Stored, at, files_under, local_file
 from kgclip.search.index import SearchIndex
+from kgclip.video.cut import video_at
 from tests.s3_server import Buckets, serve
 
 SECRET = "do-not-print-this"
@@ -45,32 +53,41 @@ def s3(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Buckets]:
     remote._filesystem.cache_clear()
 
 
-def test_features_annotations_predictions_and_an_index_are_those_of_the_same_files_here(
-    s3: Buckets, root: Path, figures: Path, kg_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.slow
+def test_the_commands_of_the_page_give_what_they_give_of_the_same_files_here(
+    s3: Buckets,
+    root: Path,
+    figures: Path,
+    kg_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
-    places = {"here": str(root / "films/my lib"), "there": "s3://films/my lib"}
+    text = (Path(__file__).parents[1] / "docs/remote.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^kgclip (.*)$", text, flags=re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["data", "annotate", "predict", "index"]
     printed: dict[str, list[dict]] = {}
-    for name, place in places.items():
-        out = tmp_path / name
-        assert run(["data", "features", place, "--frames", "4", "--out", str(out / "features.safetensors")]) == 0
-        words = ["--pose", str(figures / "keypoints.parquet"), "--out", str(out / "parts")]
-        assert run(["annotate", place, *words]) == 2  # one clip has none
-        assert run(["index", place, "--model", str(kg_model), "--out", str(out / "index")]) == 0
-        capsys.readouterr()
-        assert run(["predict", str(kg_model), place, "--json"]) == 0
-        printed[name] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for name, place in {"here": str(root / "films/my lib"), "there": "s3://films/my lib"}.items():
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        Path("model").symlink_to(kg_model)
+        Path("keypoints.parquet").symlink_to(figures / "keypoints.parquet")
+        for line in lines:
+            words = [place if word == "s3://bucket/videos" else word for word in line.split()]
+            more = ["--workers", "1"] if words[0] == "annotate" else []
+            assert run([*words, *more]) == (2 if more else 0)  # one clip has no keypoints
+            if words[0] == "predict":
+                rows = capsys.readouterr().out.replace(json.dumps(place)[1:-1], "").splitlines()
+                printed[name] = [json.loads(row) for row in rows if row.startswith("{")]
+    assert len(printed["here"]) == 5
+    assert printed["here"] == printed["there"]
     for file in ("features.safetensors", "parts/keypoints.parquet"):
         assert (tmp_path / "here" / file).read_bytes() == (tmp_path / "there" / file).read_bytes(), file
-    for here, there in zip(printed["here"], printed["there"], strict=True):
-        assert there.pop("file") == here.pop("file").replace(places["here"], places["there"])
-        assert here == there
-    here, there = (SearchIndex(tmp_path / name / "index") for name in places)
-    assert [(file.file, file.size, file.clip) for file in here.files] == [
-        (file.file, file.size, file.clip) for file in there.files
-    ]
+    here, there = (SearchIndex(tmp_path / name / "index") for name in ("here", "there"))
+    assert str(there.library) == "s3://films/my lib"
+    for one, other in zip(here.files, there.files, strict=True):
+        assert (one.file, one.size, one.clip) == (other.file, other.size, other.clip)
     np.testing.assert_array_equal(here.vectors, there.vectors)
-    assert str(there.library) == places["there"]
-    assert not list(Path(remote._copies()._folder).glob("*.csv"))
 
 
 def test_an_index_is_renewed_by_what_has_changed_there(
@@ -91,6 +108,8 @@ def test_an_index_is_renewed_by_what_has_changed_there(
     assert run(words) == 0
     assert "1 clips read, 1 gone or changed" in capsys.readouterr().out
     assert {key for method, key in s3.asked if method == "GET" and key} == {"changing/1.mp4"}
+    words = ["predict", str(kg_model), "s3://films/changing/0.mp4#t=0,0.2"]
+    assert run([*words, "--html", str(tmp_path / "pages")]) == run([*words, "--untrusted"]) == 0
     shutil.rmtree(library)
 
 
@@ -172,6 +191,46 @@ def test_lists_name_files_of_their_library_alone(s3: Buckets, root: Path):
     with pytest.raises(KgclipError, match="does not lie in or below its folder; leave it out"):
         open_dataset(Path("s3://films/my lib/list.csv"))
     (root / "films/my lib/list.csv").unlink()
+
+
+def test_names_that_no_file_can_have_are_left_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    names = ["a/good.mp4", "../b.mp4", "a/../../c.mp4", "/d.mp4", "a//e.mp4", "a/good.mp4/f.mp4", f"a/{'g' * 300}.mp4"]
+    listed = {name: Listed(2**50, 7) for name in [*names, "a/h\0.mp4", "a/notes.pdf"]}
+    monkeypatch.setattr("kgclip.data.listing.files_under", lambda folder: listed)
+    with library_at(Stored("s3:", "films", "lib")) as library:
+        assert library.folder.parent.name.startswith("kgclip-")
+        (file,) = (path for path in library.folder.parent.rglob("*") if path.is_file())
+        assert (file.relative_to(library.folder).as_posix(), file.stat().st_size) == ("a/good.mp4", 2**34 + 1)
+        assert str(library.original(file)) == "s3://films/lib/a/good.mp4"
+    assert not library.folder.exists()
+    assert len([record for record in caplog.records if "as no file can be named so" in record.message]) == 7
+
+
+_KILLED = """
+import os, signal, sys
+import fsspec
+from kgclip import remote
+fsspec.filesystem("memory").pipe_file("/lib/a.mp4", b"a")
+with remote.local_file(remote.at("memory://lib/a.mp4")) as file:
+    print(file.parent, file.read_text(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_copies_go_also_where_the_process_is_killed():
+    done = subprocess.run([sys.executable, "-c", _KILLED], capture_output=True, text=True, timeout=60, check=False)
+    folder, content = done.stdout.split()
+    assert (done.returncode, content) == (-signal.SIGKILL, "a")
+    ends = time.monotonic() + 10
+    while Path(folder).exists() and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert not Path(folder).exists()
+
+
+def test_addresses_stay_themselves_on_the_way_to_other_processes():
+    place = Stored("s3:", "films") / "a" / "b.mp4"
+    assert pickle.loads(pickle.dumps(place)) == place.absolute() == place.resolve() == place
+    assert (str(place.parent), place.name, str(video_at(str(place)))) == ("s3://films/a", "b.mp4", "s3://films/a/b.mp4")
 
 
 def test_copies_are_bounded_and_those_in_use_stay(monkeypatch: pytest.MonkeyPatch):

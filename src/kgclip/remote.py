@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import os
 import re
-import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PosixPath
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from kgclip.errors import KgclipError
 from kgclip.reading import reason_of
@@ -136,7 +136,7 @@ class _Copies:
         self._lock, self._copies = threading.Lock(), OrderedDict[tuple[str, Listed], _Copy]()
         self._folder = Path(tempfile.mkdtemp(prefix=f"kgclip-{os.getpid()}-"))
         self._made = 0
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._end = weakref.finalize(self, _removed_at_the_end(self._folder).close)
 
     def take(self, path: Stored) -> _Copy:
         """A copy of a file as it is now, not taken away before it is given back."""
@@ -172,6 +172,19 @@ class _Copies:
                     kept -= each.key[1].size
                     each.file.unlink(missing_ok=True)
                     del self._copies[each.key]
+
+
+def _removed_at_the_end(folder: Path) -> IO[bytes]:
+    """A pipe; once it closes, and be it that this process is killed, as Ray does with its own, the folder goes.
+
+    Who waits for that is no child of this process, as Ray kills these, too.
+    """
+    script = 'exec 3<&0; { cat <&3; rm -rf -- "$0"; } &'
+    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    with subprocess.Popen(["sh", "-c", script, folder], stdin=subprocess.PIPE, **quiet) as shell:
+        pipe, shell.stdin = shell.stdin, None
+    assert pipe is not None
+    return pipe
 
 
 @cache

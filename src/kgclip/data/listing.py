@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from kgclip.data.clip import VIDEO_EXTENSIONS, is_video
 from kgclip.errors import KgclipError
-from kgclip.remote import Listed, Stored, at, files_under, local_file
+from kgclip.reading import reason_of
+from kgclip.remote import MOST_BYTES, Listed, Stored, at, files_under, local_file
 from kgclip.video.cut import Cut, VideoPath
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def _stand_for(address: Stored, folder: Path, name: str, listed: Listed) -> None
                 (folder / plain).write_bytes(file.read_bytes())
             return
         with (folder / plain).open("xb") as file:
-            file.truncate(listed.size)
+            file.truncate(min(listed.size, MOST_BYTES + 1))  # file systems have a limit, too
         os.utime(folder / plain, ns=(listed.version, listed.version))
     except (OSError, ValueError) as error:
-        logger.warning("%s: leaves out %r, as no file can be named so (%s)", address, name, error)
+        logger.warning("%s: leaves out %r, as no file can be named so (%s)", address, name, reason_of(error))
