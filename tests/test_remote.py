@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgclip import remote
+from kgclip import copies, remote
 from kgclip.cli.main import run
+from kgclip.copies import local_file
 from kgclip.data.dataset import open_dataset
 from kgclip.data.listing import library_at
 from kgclip.errors import KgclipError
-from kgclip.remote import Listed, Stored, at, files_under, local_file
+from kgclip.remote import Listed, Stored, at, files_under
 from kgclip.search.index import SearchIndex
 from kgclip.video.cut import video_at
 from tests.s3_server import Buckets, serve
@@ -44,7 +45,7 @@ def root(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def s3(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Buckets]:
     monkeypatch.setattr(remote, "WAITS_S", (0.01, 0.01))
     remote._filesystem.cache_clear()
-    remote._copies.cache_clear()
+    copies._copies.cache_clear()
     with serve(root) as buckets:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{buckets.port}")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", buckets.access_key)
@@ -65,7 +66,7 @@ def test_the_commands_of_the_page_give_what_they_give_of_the_same_files_here(
 ):
     text = (Path(__file__).parents[1] / "docs/remote.md").read_text(encoding="utf-8")
     lines = re.findall(r"^kgclip (.*)$", text, flags=re.MULTILINE)
-    assert [line.split()[0] for line in lines] == ["data", "annotate", "predict", "index"]
+    assert [line.split()[0] for line in lines] == ["data", "annotate", "predict", "index", "data", "data", "predict"]
     printed: dict[str, list[dict]] = {}
     for name, place in {"here": str(root / "films/my lib"), "there": "s3://films/my lib"}.items():
         (tmp_path / name).mkdir()
@@ -74,14 +75,15 @@ def test_the_commands_of_the_page_give_what_they_give_of_the_same_files_here(
         Path("keypoints.parquet").symlink_to(figures / "keypoints.parquet")
         for line in lines:
             words = [place if word == "s3://bucket/videos" else word for word in line.split()]
+            words = [word.replace("{0000..0009}", "{0000..0000}") for word in words]
             more = ["--workers", "1"] if words[0] == "annotate" else []
             assert run([*words, *more]) == (2 if more else 0)  # one clip has no keypoints
             if words[0] == "predict":
                 rows = capsys.readouterr().out.replace(json.dumps(place)[1:-1], "").splitlines()
-                printed[name] = [json.loads(row) for row in rows if row.startswith("{")]
-    assert len(printed["here"]) == 5
+                printed[name] = printed.get(name, []) + [json.loads(row) for row in rows if row.startswith("{")]
+    assert len(printed["here"]) == 10
     assert printed["here"] == printed["there"]
-    for file in ("features.safetensors", "parts/keypoints.parquet"):
+    for file in ("features.safetensors", "shards.safetensors", "parts/keypoints.parquet", "shards/data-0000.tar"):
         assert (tmp_path / "here" / file).read_bytes() == (tmp_path / "there" / file).read_bytes(), file
     here, there = (SearchIndex(tmp_path / name / "index") for name in ("here", "there"))
     assert str(there.library) == "s3://films/my lib"
@@ -90,6 +92,7 @@ def test_the_commands_of_the_page_give_what_they_give_of_the_same_files_here(
     np.testing.assert_array_equal(here.vectors, there.vectors)
 
 
+@pytest.mark.slow
 def test_an_index_is_renewed_by_what_has_changed_there(
     s3: Buckets, root: Path, kg_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -122,7 +125,7 @@ def test_a_server_that_breaks_off_is_asked_again_and_one_that_is_gone_sets_files
         assert copy.read_bytes() == (root / "films" / file.relative_to("s3:/films")).read_bytes()
     assert s3.broken == 0
     s3.broken = 3
-    monkeypatch.setattr(remote, "_copies", remote._Copies)
+    monkeypatch.setattr(copies, "_copies", copies._Copies)
     with pytest.raises(KgclipError, match=r"s3://films/my lib/.*: cannot be read from there, asked 3 times \("):
         local_file(file).__enter__()
     lists = remote.files_under
@@ -209,9 +212,9 @@ def test_names_that_no_file_can_have_are_left_out(monkeypatch: pytest.MonkeyPatc
 _KILLED = """
 import os, signal, sys
 import fsspec
-from kgclip import remote
+from kgclip import copies, remote
 fsspec.filesystem("memory").pipe_file("/lib/a.mp4", b"a")
-with remote.local_file(remote.at("memory://lib/a.mp4")) as file:
+with copies.local_file(remote.at("memory://lib/a.mp4")) as file:
     print(file.parent, file.read_text(), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -239,10 +242,10 @@ def test_copies_are_bounded_and_those_in_use_stay(monkeypatch: pytest.MonkeyPatc
     memory = fsspec.filesystem("memory")
     for name in "abc":
         memory.pipe_file(f"/copies/{name}.mp4", name.encode() * 10)
-    monkeypatch.setattr(remote, "KEPT_BYTES", 10)
-    monkeypatch.setattr(remote, "PIECE_BYTES", 3)
-    copies = remote._Copies()
-    monkeypatch.setattr(remote, "_copies", lambda: copies)
+    monkeypatch.setattr(copies, "KEPT_BYTES", 10)
+    monkeypatch.setattr(copies, "PIECE_BYTES", 3)
+    kept = copies._Copies()
+    monkeypatch.setattr(copies, "_copies", lambda: kept)
     place = at("memory://copies")
     assert isinstance(place, Stored)
     assert sorted(files_under(place)) == ["a.mp4", "b.mp4", "c.mp4"]
@@ -253,7 +256,7 @@ def test_copies_are_bounded_and_those_in_use_stay(monkeypatch: pytest.MonkeyPatc
         assert a.read_bytes() == b"a" * 10
         assert sorted(path.read_bytes()[:1] for path in a.parent.iterdir()) == [b"a", b"c"]
     assert [path.read_bytes()[:1] for path in a.parent.iterdir()] == [b"a"]
-    monkeypatch.setattr(remote, "MOST_BYTES", 9)
+    monkeypatch.setattr(copies, "MOST_BYTES", 9)
     with pytest.raises(KgclipError, match=r"memory://copies/b\.mp4: has 10 bytes, at most 9 are fetched"):
         local_file(place / "b.mp4").__enter__()
     memory.rm("/copies", recursive=True)
@@ -267,3 +270,18 @@ def test_what_is_here_stays_what_it_is(tmp_path: Path, monkeypatch: pytest.Monke
     assert at("s3://bucket") == Path("s3:/bucket")
     with local_file(Path("s3:/bucket")) as path:
         assert path == Path("s3:/bucket")
+
+
+def test_shards_are_read_where_they_lie(
+    s3: Buckets, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    out = root / "films/shards"
+    assert run(["data", "shard", "s3://films/my lib", "--out", str(out), "--size", "8KB"]) == 0
+    names = sorted(file.name for file in out.iterdir())
+    place = f"s3://films/shards/data-{{0000..{len(names) - 1:04}}}.tar"
+    monkeypatch.setattr("kgclip.data.shards.WINDOW_BYTES", 2048)
+    for name, data in {"shards": place, "folder": "s3://films/shards", "files": str(root / "films/my lib")}.items():
+        assert run(["data", "features", data, "--frames", "4", "--out", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).read_bytes() == (tmp_path / "shards").read_bytes()
+    assert ("GET", f"shards/{names[0]}") in s3.asked
+    shutil.rmtree(out)

@@ -1,32 +1,22 @@
-"""Files that lie elsewhere, at any address that fsspec reads: listed there, and each fetched only while it is read."""
+"""Files that lie elsewhere, at any address that fsspec reads."""
 
 import hashlib
 import importlib.util
 import os
 import re
-import subprocess
-import tempfile
-import threading
 import time
-import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PosixPath
-from typing import IO, Any, TypeVar
+from pathlib import Path, PosixPath, PurePosixPath
+from typing import Any, TypeVar
 
 from kgclip.errors import KgclipError
-from kgclip.reading import reason_of
+from kgclip.reading import open_regular, reason_of
 from kgclip.visible import visible
 
 T = TypeVar("T")
 
-# A file is fetched in pieces, and refused if it is larger than any that is read here.
-PIECE_BYTES, MOST_BYTES = 16 * 2**20, 16 * 2**30
-# Of files that are not being read, the last few stay: cuts of one film follow each other.
-KEPT_BYTES = 2**30
 # What fails is tried again after these times.
 WAITS_S = (0.5, 2.0)
 # What obstore reads; it takes the usual environment variables of each store.
@@ -38,11 +28,12 @@ _DENIED = ("PermissionError", "PermissionDeniedError", "UnauthenticatedError")
 class Stored(PosixPath):
     """A file or folder at an address, such as ``s3://bucket/folder``; made by `at`.
 
-    No library that opens paths can open it by mistake: `local_file` gives a path that can be opened.
+    No library that opens paths can open it by mistake: `kgclip.copies` gives a path that can be opened.
     """
 
     def __str__(self) -> str:
-        return super().__str__().replace(":/", "://", 1)
+        text = super().__str__()
+        return text.replace(":/", "://", 1) if _SCHEME.fullmatch(self.parts[0]) else text
 
     def absolute(self) -> "Stored":
         """Itself: an address is the same on all machines."""
@@ -53,6 +44,35 @@ class Stored(PosixPath):
         return self
 
 
+class Member(Stored):
+    """A file inside of a tar archive, here or elsewhere: the archive's place, and the file's name after it.
+
+    Attributes:
+        archive: the archive.
+        start, size: where the file's bytes lie in it.
+    """
+
+    archive: Path
+    start: int
+    size: int
+
+    @classmethod
+    def of(cls, archive: Path, name: str, start: int, size: int) -> "Member":
+        """The file of this name, whose bytes are these of the archive."""
+        member = cls(archive, name)
+        member.archive, member.start, member.size = archive, start, size
+        return member
+
+    def absolute(self) -> "Member":
+        """The same for processes that work in another folder."""
+        name = str(PurePosixPath(*self.parts[len(self.archive.parts) :]))
+        return Member.of(self.archive.absolute(), name, self.start, self.size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        name = str(PurePosixPath(*self.parts[len(self.archive.parts) :]))
+        return Member.of, (self.archive, name, self.start, self.size)
+
+
 @dataclass(frozen=True)
 class Listed:
     """What a listing says of a file: its size in bytes, and a number that changes with its content."""
@@ -61,14 +81,16 @@ class Listed:
     version: int
 
 
-def at(place: str | Path) -> Path:
+def at(place: str | os.PathLike[str]) -> Path:
     """What a person names: an address elsewhere, or a path of this machine as it is.
 
     Raises:
         KgclipError: an address holds a password, or is none that is read.
     """
+    if isinstance(place, Stored):
+        return place
     path = Path(place)
-    if isinstance(path, Stored) or len(path.parts) < 2 or not _SCHEME.fullmatch(path.parts[0]):
+    if len(path.parts) < 2 or not _SCHEME.fullmatch(path.parts[0]):
         return path
     from fsspec.registry import known_implementations
 
@@ -98,119 +120,40 @@ def files_under(folder: Stored) -> dict[str, Listed]:
     return inside
 
 
-@contextmanager
-def local_file(path: Path) -> Iterator[Path]:
-    """A path that can be opened while the block runs: the file itself, or a temporary copy of one that lies elsewhere.
-
-    An error in the block names the file, not its copy.
+def listed(path: Path) -> Listed:
+    """Length and version of one file, here or elsewhere.
 
     Raises:
-        KgclipError: it cannot be fetched, or is too large.
+        KgclipError: it is not there, or cannot be asked for.
+    """
+    if isinstance(path, Stored):
+        scheme, name = _split(path)
+        return _listed(_tried(path, lambda: _filesystem(scheme).info(name)))
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise KgclipError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return Listed(state.st_size, state.st_mtime_ns)
+
+
+def read_range(path: Path, start: int, end: int) -> bytes:
+    """The bytes of a file, here or elsewhere, from one on and before another.
+
+    Raises:
+        KgclipError: they cannot be read, or are not there.
     """
     if not isinstance(path, Stored):
-        yield path
-        return
-    copies = _copies()
-    copy = copies.take(path)
-    try:
-        yield copy.file
-    except KgclipError as error:
-        raise KgclipError(str(error).replace(str(copy.file), str(path))) from error
-    finally:
-        copies.give_back(copy)
-
-
-@dataclass(eq=False)
-class _Copy:
-    key: tuple[str, Listed]
-    file: Path
-    users: int = 0
-    is_whole: bool = False
-    fetching: Any = field(default_factory=threading.Lock)
-
-
-class _Copies:
-    """The copies of a process: those that are being read, and others up to KEPT_BYTES."""
-
-    def __init__(self) -> None:
-        self._lock, self._copies = threading.Lock(), OrderedDict[tuple[str, Listed], _Copy]()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"kgclip-{os.getpid()}-"))
-        self._made = 0
-        self._end = weakref.finalize(self, _removed_at_the_end(self._folder).close)
-
-    def take(self, path: Stored) -> _Copy:
-        """A copy of a file as it is now, not taken away before it is given back."""
-        scheme, name = _split(path)
-        listed = _listed(_tried(path, lambda: _filesystem(scheme).info(name)))
-        if listed.size > MOST_BYTES:
-            raise KgclipError(f"{path}: has {listed.size:,} bytes, at most {MOST_BYTES:,} are fetched; cut it in parts")
-        key = (str(path), listed)
-        with self._lock:
-            if key not in self._copies:
-                self._made += 1
-                self._copies[key] = _Copy(key, self._folder / f"{self._made}{path.suffix}")
-            copy = self._copies[key]
-            copy.users += 1
-        try:
-            with copy.fetching:
-                if not copy.is_whole:
-                    _fetch(path, 0, listed.size, copy.file)
-                    copy.is_whole = True
-        except BaseException:
-            self.give_back(copy)
-            raise
-        return copy
-
-    def give_back(self, copy: _Copy) -> None:
-        with self._lock:
-            copy.users -= 1
-            self._copies.move_to_end(copy.key)
-            idle = [each for each in self._copies.values() if not each.users]
-            kept = sum(each.key[1].size for each in idle)
-            for each in idle:
-                if kept > KEPT_BYTES or not each.is_whole:
-                    kept -= each.key[1].size
-                    each.file.unlink(missing_ok=True)
-                    del self._copies[each.key]
-
-
-def _removed_at_the_end(folder: Path) -> IO[bytes]:
-    """A pipe; once it closes, and be it that this process is killed, as Ray does with its own, the folder goes.
-
-    Who waits for that is no child of this process, as Ray kills these, too.
-    """
-    script = 'exec 3<&0; { cat <&3; rm -rf -- "$0"; } &'
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    with subprocess.Popen(["sh", "-c", script, folder], stdin=subprocess.PIPE, **quiet) as shell:
-        pipe, shell.stdin = shell.stdin, None
-    assert pipe is not None
-    return pipe
-
-
-@cache
-def _copies() -> _Copies:
-    return _Copies()
-
-
-def _fetch(path: Stored, start: int, end: int, target: Path) -> None:
+        with open_regular(path) as file:
+            file.seek(start)
+            return _all_of(file.read(end - start), end - start)
     scheme, name = _split(path)
+    return _tried(path, lambda: _all_of(_filesystem(scheme).cat_file(name, start=start, end=end), end - start))
 
-    def piece(first: int, last: int) -> bytes:
-        content = _filesystem(scheme).cat_file(name, start=first, end=last)
-        if len(content) != last - first:
-            raise EOFError(f"{len(content)} of {last - first} bytes came")
-        return content
 
-    try:
-        with target.open("wb") as file:
-            for first in range(start, end, PIECE_BYTES):
-                last = min(end, first + PIECE_BYTES)
-                file.write(_tried(path, lambda first=first, last=last: piece(first, last)))
-    except OSError as error:
-        raise KgclipError(
-            f"{path}: cannot be kept in {target.parent} while it is read ({error.strerror}); make room there, or name "
-            "another folder by TMPDIR"
-        ) from error
+def _all_of(content: bytes, size: int) -> bytes:
+    if len(content) != size:
+        raise EOFError(f"{len(content)} of {size} bytes came")
+    return content
 
 
 def _split(path: Stored) -> tuple[str, str]:
@@ -241,8 +184,9 @@ def _filesystem(scheme: str) -> Any:
     from obstore.fsspec import FsspecStore
 
     # Only an endpoint that a person names is without encryption.
-    options: Any = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
-    return FsspecStore(scheme, client_options=options, retry_config={"max_retries": 0}, skip_instance_cache=True)
+    client = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
+    options: Any = {"client_options": client, "retry_config": {"max_retries": 0}, "skip_instance_cache": True}
+    return FsspecStore(scheme, **options)
 
 
 def _tried(path: Stored, ask: Callable[[], T]) -> T:

@@ -33,7 +33,7 @@ class AnnotateCommand:
     """
 
     clips: Positional[Path]
-    """video file, folder of videos, folder of class folders, Kinetics-TPS root, or CSV file"""
+    """video file, folder of videos or of class folders, Kinetics-TPS root, CSV file, or an address (docs/remote.md)"""
     out: Path
     """folder to write or to go on with"""
     pose: str

@@ -43,8 +43,8 @@ class PredictCommand:
     """
 
     paths: Positional[tuple[Path, ...]]
-    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders; film.mp4#t=12,15 is a
-    part of a file, from 12 to 15 s"""
+    """the folder that `kgclip train` wrote (none with --backbone), then video files, folders or addresses
+    (docs/remote.md); film.mp4#t=12,15 is a part of a file, from 12 to 15 s"""
     actions: str | None = None
     """the actions to choose from: names with commas between, or a text file with one a line; default: the model's"""
     backbone: str | None = None
@@ -88,7 +88,7 @@ def predict(argv: Sequence[str]) -> int:
     options: dict[str, Any] = {"frames": command.frames}
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
-    from kgclip.engine.predict import find_videos
+    from kgclip.data.listing import find_videos
     from kgclip.files import free_output
     from kgclip.progress import progress_bar
 

@@ -34,7 +34,7 @@ class IndexCommand:
     """
 
     folder: Positional[Path]
-    """folder of videos, at any depth"""
+    """folder of videos, at any depth, or an address of one (docs/remote.md)"""
     model: Path
     """the folder that `kgclip train` wrote"""
     out: Path

@@ -3,20 +3,22 @@
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from kgclip.copies import MOST_BYTES, local_file
 from kgclip.data.clip import VIDEO_EXTENSIONS, is_video
+from kgclip.data.shards import SHARD, read_shards, shards_at
 from kgclip.errors import KgclipError
 from kgclip.reading import reason_of
-from kgclip.remote import MOST_BYTES, Listed, Stored, at, files_under, local_file
-from kgclip.video.cut import Cut, VideoPath
+from kgclip.remote import Listed, Stored, at, files_under
+from kgclip.video.cut import Cut, VideoPath, video_at
 
 logger = logging.getLogger(__name__)
 
-# Lists of clips and of words, which readers of layouts open; no larger ones are fetched.
+# Lists of clips and of words, which readers of layouts open.
 TABLES = (".csv", ".tsv", ".txt", ".lst")
 MOST_TABLE_BYTES = 256 * 2**20
 
@@ -41,7 +43,7 @@ class Library:
         Raises:
             KgclipError: it lies outside of a library elsewhere.
         """
-        if self.address is None:
+        if self.address is None or isinstance(video, Stored):
             return video
         if isinstance(video, Cut):
             file = self.original(video.file)
@@ -66,7 +68,7 @@ def library_at(path: Path) -> Iterator[Library]:
     if not isinstance(path, Stored):
         yield Library(path)
         return
-    is_file = path.suffix.lower() in (*TABLES, *VIDEO_EXTENSIONS)
+    is_file = path.suffix.lower() in (*TABLES, SHARD, *VIDEO_EXTENSIONS)
     address = path.parent if is_file else path
     with tempfile.TemporaryDirectory(prefix=f"kgclip-{os.getpid()}-") as temporary:
         # In a folder of its own: readers also look beside a list's folder.
@@ -80,6 +82,20 @@ def library_at(path: Path) -> Iterator[Library]:
             raise KgclipError(str(error).replace(str(folder), str(address))) from error
 
 
+def find_videos(files: Sequence[str | VideoPath]) -> Iterator[VideoPath]:
+    """Files and their cuts as they are, folders as the videos in them (recursively, sorted), or if empty themselves."""
+    for file in map(video_at, files):
+        if isinstance(file, Cut) or (isinstance(file, Stored) and file.suffix.lower() in VIDEO_EXTENSIONS):
+            yield file
+            continue
+        with library_at(file) as library:
+            shards = [library.original(shard) for shard in shards_at(library.path)]
+            inside = library.path.rglob("*") if library.path.is_dir() else ()
+            found = sorted(path for path in inside if path.suffix.lower() in VIDEO_EXTENSIONS)
+            videos = [*(entry.path for entry in read_shards(shards)), *(library.original(path) for path in found)]
+        yield from videos or [file]
+
+
 def _stand_for(address: Stored, folder: Path, name: str, listed: Listed) -> None:
     """Put a file in place of a video, or the content of a list."""
     plain = PurePosixPath(name)
@@ -87,7 +103,7 @@ def _stand_for(address: Stored, folder: Path, name: str, listed: Listed) -> None
         logger.warning("%s: leaves out %r, as no file can be named so", address, name)
         return
     is_list = plain.suffix.lower() in TABLES and plain.parent.as_posix() in (".", "list")
-    if not is_list and not is_video(plain.name):
+    if not is_list and not is_video(plain.name) and (plain.suffix.lower() != SHARD or name != plain.name):
         return
     try:
         (folder / plain).parent.mkdir(parents=True, exist_ok=True)

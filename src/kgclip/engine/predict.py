@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from kgclip.config import ModelConfig, PromptConfig, TrainConfig
-from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id
-from kgclip.data.listing import library_at
+from kgclip.data.clip import clip_id
+from kgclip.data.listing import find_videos
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
@@ -29,8 +29,7 @@ from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import embed_texts, unsolved_model
 from kgclip.pose.annotate import PoseSource, observe
 from kgclip.pose.keypoints import ClipPose
-from kgclip.remote import Stored
-from kgclip.video.cut import Cut, VideoPath, video_at
+from kgclip.video.cut import VideoPath, video_at
 from kgclip.video.decode import DEFAULT_FPS
 from kgclip.video.frames import ClipFrames, ReadClip, read_clip
 
@@ -273,19 +272,6 @@ class Recognizer:
                 yield self.predict(file, **options)
             except KgclipError as error:
                 yield {"file": str(file), "error": str(error)}
-
-
-def find_videos(files: Sequence[str | VideoPath]) -> Iterator[VideoPath]:
-    """Files and their cuts as they are, folders as the videos in them (recursively, sorted), or if empty themselves."""
-    for file in map(video_at, files):
-        if isinstance(file, Cut) or (isinstance(file, Stored) and file.suffix.lower() in VIDEO_EXTENSIONS):
-            yield file
-            continue
-        with library_at(file) as library:
-            inside = library.path.rglob("*") if library.path.is_dir() else ()
-            found = sorted(path for path in inside if path.suffix.lower() in VIDEO_EXTENSIONS)
-            videos = [library.original(path) for path in found]
-        yield from videos or [file]
 
 
 def _named_checkpoint(backbone: str, actions: Sequence[str]) -> Checkpoint:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kgclip.copies import local_file
 from kgclip.data.wording import printable
 from kgclip.engine.explanation import DECIMALS, SEEN, Explanation
 from kgclip.files import digest
-from kgclip.remote import local_file
 from kgclip.report.compose import compose, write_page
 from kgclip.report.pictures import data_address, resized, side_by_side, webp
 from kgclip.video.cut import Cut, VideoPath, file_of, name_of, video_at

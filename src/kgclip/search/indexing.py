@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from kgclip.cluster import map_on_ray
+from kgclip.copies import local_file
 from kgclip.data.clip import is_foreign, is_video
 from kgclip.data.listing import library_at
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, digest, lock, read_json, write_json
 from kgclip.progress import progress_bar
-from kgclip.remote import Stored, local_file
+from kgclip.remote import Stored
 from kgclip.search.index import IndexedFile, SearchIndex, write_index
 from kgclip.search.rows import Reader, Reading, Rows, joined
 

@@ -20,9 +20,9 @@ from typing import IO, BinaryIO
 import msgspec
 import numpy as np
 
+from kgclip.copies import local_file
 from kgclip.errors import KgclipError
 from kgclip.reading import parse_json
-from kgclip.remote import local_file
 from kgclip.video.cut import Cut, VideoPath, file_of
 from kgclip.video.decode import VideoInfo, probe
 from kgclip.video.frames import ClipFrames, read_clip

@@ -9,15 +9,15 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 from av.packet import Packet
 from av.video.frame import PictureType
 from jaxtyping import Float64, UInt8
 
+from kgclip.copies import local_file
 from kgclip.errors import KgclipError
-from kgclip.remote import at, local_file
+from kgclip.remote import at
 from kgclip.video.container import VideoFile, one_sentence, open_file
 from kgclip.video.cut import Cut, seconds
 from kgclip.video.index import FrameIndex, IndexFaultError, Run
@@ -83,7 +83,7 @@ def open_video(
     """
     cut = path if isinstance(path, Cut) else None
     with ExitStack() as stack:
-        here = stack.enter_context(local_file(at(path.file if isinstance(path, Cut) else Path(path))))
+        here = stack.enter_context(local_file(at(path.file if isinstance(path, Cut) else path)))
         with one_sentence(here):
             file = stack.enter_context(open_file(here))
             check_length(file)
