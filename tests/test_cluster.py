@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,16 +34,34 @@ def test_two_nodes_give_what_one_machine_gives_although_one_is_killed(figures: P
     def annotate(folder: Path) -> list[str]:
         return ["annotate", str(figures), "--pose", keypoints, "--out", str(folder / "parts")]
 
+    # An index of three clips that is renewed, with a copy of one and a file that is no video.
+    videos = tmp_path / "videos"
+    videos.mkdir()
+
+    def index(folder: Path) -> list[str]:
+        return ["index", str(videos), "--model", str(kg_model), "--out", str(folder / "index")]
+
+    for clip in clips[:3]:
+        shutil.copy(clip, videos)
+    assert run(index(local)) == run(index(ray)) == 0
+    for name, clip in {"new.mp4": clips[3], "copy.mp4": clips[0], "broken.mp4": str(broken)}.items():
+        shutil.copy(clip, videos / name)
+
     predict = ["predict", str(kg_model), *clips[:2], str(broken), *clips[2:], "--json"]
-    on_ray = [[*KGCLIP, *words, "--engine", "ray"] for words in (features(ray), annotate(ray), predict)]
+    on_ray = [[*KGCLIP, *words, "--engine", "ray"] for words in (features(ray), annotate(ray), index(ray), predict)]
     progress = ray / ".features.safetensors.kgclip-part" / "clips.jsonl"
     script = Path(__file__).parent / "two_nodes.py"
-    words = [sys.executable, str(script), str(progress), *on_ray[0], "--", *on_ray[1], "--", *on_ray[2]]
+    words = [sys.executable, str(script), str(progress)]
+    words += [word for command in on_ray for word in (*command, "--")]
     done = subprocess.run(words, env=QUIET, capture_output=True, text=True, timeout=400, check=False)
     *_, last = done.stdout.splitlines()
-    assert json.loads(last) == {"codes": [0, 0, 2], "killed": True}, done.stderr
-    assert run(features(local)) == run(annotate(local)) == 0
-    for name in ("features.safetensors", "parts/keypoints.parquet"):
+    assert json.loads(last) == {"codes": [0, 0, 2, 2], "killed": True}, done.stderr
+    assert (run(features(local)), run(annotate(local)), run(index(local))) == (0, 0, 2)
+    content = [str(file.relative_to(local)) for file in (local / "index").rglob("*") if file.is_file()]
+    assert sorted(map(os.path.basename, content)) == [
+        *("files.parquet", "index.json", "rows.parquet", "rows.safetensors", "spans.parquet")
+    ]
+    for name in ("features.safetensors", "parts/keypoints.parquet", *content):
         assert (ray / name).read_bytes() == (local / name).read_bytes(), name
     alone = subprocess.run([*KGCLIP, *predict], env=QUIET, capture_output=True, text=True, check=False)
     rows = [line for line in done.stdout.splitlines() if line.startswith("{") and '"codes"' not in line]

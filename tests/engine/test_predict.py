@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from kgclip.config import TrainConfig
+from kgclip.data.listing import find_videos
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, evaluate, open_evaluation
 from kgclip.engine.explanation import Explanation
 from kgclip.engine.metrics import area_under_risk_coverage, expected_calibration_error
-from kgclip.engine.predict import Recognizer, find_videos
+from kgclip.engine.predict import Recognizer
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.video.frames import read_clip

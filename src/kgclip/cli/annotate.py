@@ -33,7 +33,7 @@ class AnnotateCommand:
     """
 
     clips: Positional[Path]
-    """video file, folder of videos, folder of class folders, Kinetics-TPS root, or CSV file"""
+    """video file, folder of videos or of class folders, Kinetics-TPS root, CSV file, or an address (docs/remote.md)"""
     out: Path
     """folder to write or to go on with"""
     pose: str
@@ -97,10 +97,14 @@ def _clips(path: Path) -> "dict[str, VideoPath]":
     """Videos by clip id: one file, the files in a folder, or those of a data set in any layout."""
     from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in
     from kgclip.data.dataset import open_dataset
+    from kgclip.data.listing import library_at
+    from kgclip.remote import at
 
     if path.suffix.lower() in VIDEO_EXTENSIONS and not path.is_dir():
-        return {clip_id(path.name): path}
-    files = list(videos_in(path)) if path.is_dir() else []
+        return {clip_id(path.name): at(path)}
+    with library_at(path) as library:
+        here = videos_in(library.path) if library.path.is_dir() else []
+        files = [library.original(file) for file in here]
     if not files:
         return {clip.id: clip.path for clip in open_dataset(path).clips}
     clips: dict[str, VideoPath] = {}

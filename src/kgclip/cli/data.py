@@ -1,5 +1,6 @@
-"""`kgclip data synthetic | check | features`."""
+"""`kgclip data synthetic | check | features | shard`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -106,7 +107,7 @@ class FeaturesCommand:
     """
 
     data: Positional[Path]
-    """Kinetics-TPS root, folder of class folders, or CSV file"""
+    """Kinetics-TPS root, folder of class folders, CSV file or tar shards, or an address of one (docs/remote.md)"""
     out: Path
     """safetensors file to write; one that is there is never replaced"""
     backbone: str | None = None
@@ -166,6 +167,44 @@ def features(argv: Sequence[str]) -> int:
         for clip, reason in done.skipped.items():
             say(f"skipped  {clip:<24} {reason}")
         say(f"{command.out}: {done.clips} clips, {done.encoded} of them encoded now, {len(done.skipped)} skipped")
+    return 0
+
+
+@dataclass(frozen=True)
+class ShardCommand:
+    """Write the clips of a data set into tar files of about equal size, in the layout of WebDataset.
+
+    `data features` and `predict` read them where they lie, here or elsewhere (docs/remote.md).
+
+    Examples:
+
+      kgclip data shard clips/ --out shards
+
+      kgclip data shard s3://bucket/videos --out shards --size 500MB
+    """
+
+    data: Positional[Path]
+    """Kinetics-TPS root, folder of class folders, CSV file, or an address of one"""
+    out: Path
+    """folder to write; must not exist"""
+    size: str = "1GB"
+    """of a shard: bytes, or a number with KB, MB or GB"""
+
+
+def shard(argv: Sequence[str]) -> int:
+    """Run `kgclip data shard`."""
+    command = parse(ShardCommand, argv, "data shard")
+    match = re.fullmatch(r"(\d{1,15})\s*(B|KB|MB|GB)?", command.size, re.IGNORECASE)
+    if match is None or not int(match[1]):
+        raise KgclipError(f"--size {command.size}: is no size; give bytes, or a number with KB, MB or GB, such as 1GB")
+    most_bytes = int(match[1]) * 1000 ** ("B", "KB", "MB", "GB").index((match[2] or "B").upper())
+    from kgclip.data.dataset import open_dataset
+    from kgclip.data.shards import write_shards
+    from kgclip.files import free_output
+
+    free_output(command.out)
+    clips = open_dataset(command.data).clips
+    say(f"{command.out}: {len(clips)} clips in {write_shards(clips, command.out, most_bytes)} shards")
     return 0
 
 

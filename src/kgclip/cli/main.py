@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data synthetic": ("kgclip.cli.data", "synthetic", "generate a data set of articulated figures"),
     "data check": ("kgclip.cli.data", "check", "look for missing, broken and doubtful clips and annotations"),
     "data features": ("kgclip.cli.data", "features", "encode frames once, for training in minutes"),
+    "data shard": ("kgclip.cli.data", "shard", "write clips into tar files, for a data set that fits no disk"),
     "data import": ("kgclip.cli.bridges", "import_", "take intervals, part annotations or keypoints from other tools"),
     "data export": ("kgclip.cli.bridges", "export", "give intervals, part annotations or keypoints to other tools"),
     "data croissant": ("kgclip.cli.croissant", "croissant", "describe a data set for other tools (Croissant)"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tyro.conf import Positional
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kgclip.engine.predict import Recognizer
     from kgclip.video.cut import VideoPath
 
+Command = TypeVar("Command", bound=Any)
 # Movements that add less are not printed one by one.
 LEAST_SHOWN = 0.005
 
@@ -42,8 +43,8 @@ class PredictCommand:
     """
 
     paths: Positional[tuple[Path, ...]]
-    """the folder that `kgclip train` wrote (none with --backbone), then video files or folders; film.mp4#t=12,15 is a
-    part of a file, from 12 to 15 s"""
+    """the folder that `kgclip train` wrote (none with --backbone), then video files, folders or addresses
+    (docs/remote.md); film.mp4#t=12,15 is a part of a file, from 12 to 15 s"""
     actions: str | None = None
     """the actions to choose from: names with commas between, or a text file with one a line; default: the model's"""
     backbone: str | None = None
@@ -87,7 +88,7 @@ def predict(argv: Sequence[str]) -> int:
     options: dict[str, Any] = {"frames": command.frames}
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
-    from kgclip.engine.predict import find_videos
+    from kgclip.data.listing import find_videos
     from kgclip.files import free_output
     from kgclip.progress import progress_bar
 
@@ -120,7 +121,8 @@ def _results(
     from kgclip.cluster import map_on_ray
     from kgclip.video.cut import absolute
 
-    work = partial(_predict_file, command=_absolute(command), options=options)
+    given = replace(absolute_options(command), paths=tuple(path.absolute() for path in command.paths))
+    work = partial(_predict_file, command=given, options=options)
     found = map_on_ray(work, [absolute(video) for video in videos], place="--engine ray")
     for video, result in zip(videos, found, strict=True):
         if isinstance(result, KgclipError):
@@ -129,15 +131,15 @@ def _results(
             yield result | {"file": str(video)} if isinstance(result, dict) else replace(result, file=str(video))
 
 
-def _absolute(command: PredictCommand) -> PredictCommand:
-    """The same for processes that work in another folder."""
+def absolute_options(command: Command) -> Command:
+    """The same command for processes that work in another folder."""
     paths = {name: value.absolute() for name, value in vars(command).items() if isinstance(value, Path)}
     texts = {
         name: str(Path(value).absolute())
         for name in ("backbone", "encoder", "pose")
-        if (value := getattr(command, name)) is not None and Path(value.rpartition(".py:")[0] or value).exists()
+        if (value := getattr(command, name, None)) is not None and Path(value.rpartition(".py:")[0] or value).exists()
     }
-    return replace(command, paths=tuple(path.absolute() for path in command.paths), **paths, **texts)
+    return replace(command, **paths, **texts)
 
 
 def _predict_file(

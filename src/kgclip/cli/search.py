@@ -3,17 +3,20 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
 from kgclip.cli.output import Switch, parse, print_json, print_table
-from kgclip.cli.predict import trained_recognizer
+from kgclip.cli.predict import absolute_options, trained_recognizer
 from kgclip.errors import KgclipError
 
 if TYPE_CHECKING:
     from kgclip.search.duplicates import Stretch
+    from kgclip.search.reading import ClipReader
+    from kgclip.search.rows import Reading
     from kgclip.search.searching import Hit
 
 
@@ -31,7 +34,7 @@ class IndexCommand:
     """
 
     folder: Positional[Path]
-    """folder of videos, at any depth"""
+    """folder of videos, at any depth, or an address of one (docs/remote.md)"""
     model: Path
     """the folder that `kgclip train` wrote"""
     out: Path
@@ -44,6 +47,8 @@ class IndexCommand:
     """for a model that reads pose: its estimator, keypoints of the clips, or none; default: the one in its folder"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where the model runs"""
+    engine: Literal["local", "ray"] = "local"
+    """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
 
 
 @dataclass(frozen=True)
@@ -89,12 +94,9 @@ def index(argv: Sequence[str]) -> int:
     """Run `kgclip index`."""
     command = parse(IndexCommand, argv, "index")
     from kgclip.search.indexing import index_folder
-    from kgclip.search.reading import ClipReader
 
-    recognizer = trained_recognizer(
-        command.model, command.encoder, command.encoder_weights, command.pose, command.device
-    )
-    done = index_folder(ClipReader(recognizer), command.model, command.folder, command.out)
+    on_ray = partial(_read_clip, command=absolute_options(command)) if command.engine == "ray" else None
+    done = index_folder(_reader(command), command.model, command.folder, command.out, on_ray=on_ray)
     for reason in done.faults.values():
         print(f"kgclip: {reason}", file=sys.stderr)
     left_out = f", {len(done.faults)} left out" if done.faults else ""
@@ -103,6 +105,24 @@ def index(argv: Sequence[str]) -> int:
         f"changed{left_out}"
     )
     return 2 if done.faults else 0
+
+
+def _read_clip(path: Path, command: IndexCommand) -> "list[Reading]":
+    """What one process of a cluster does."""
+    return _reader_of_process(command).read(path)
+
+
+@lru_cache(maxsize=1)
+def _reader_of_process(command: IndexCommand) -> "ClipReader":
+    return _reader(command)
+
+
+def _reader(command: IndexCommand) -> "ClipReader":
+    from kgclip.search.reading import ClipReader
+
+    return ClipReader(
+        trained_recognizer(command.model, command.encoder, command.encoder_weights, command.pose, command.device)
+    )
 
 
 def search(argv: Sequence[str]) -> int:

@@ -5,13 +5,15 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from kgclip.data.annotation_files import clip_folders, foreign_format
 from kgclip.data.clip import PARTS_OF_A_DATA_SET, Clip, Entry, clip_id
+from kgclip.data.listing import Library, library_at
 from kgclip.data.readers.registry import layouts, reader_of
+from kgclip.data.shards import read_shards, shards_at
 from kgclip.data.sources import compile_pattern, find_sources, sources_in_table
 from kgclip.data.vocabulary import Vocabulary, find_vocabulary
 from kgclip.data.wording import count_of, examples_of, printable
@@ -99,7 +101,8 @@ def open_dataset(
     """Open a data set, telling its layout from what lies at ``path``.
 
     Args:
-        path: a folder or a list, in any layout of a registered reader (docs/data.md).
+        path: a folder or a list, in any layout of a registered reader (docs/data.md), here or at an address that
+            `kgclip.remote` reads; there no part annotations are looked for.
         annotations: a folder of frame annotations in the Kinetics-TPS format, ``[<class>/]<clip>/img_00001.json``;
             a Kinetics-TPS root brings its own.
         source_pattern: a regular expression whose group ``source``, or else its first, is the source in a clip's id.
@@ -108,17 +111,39 @@ def open_dataset(
     Raises:
         KgclipError: nothing usable lies there, a class has no clip, a name is not UTF-8, or two clips have one id.
     """
-    path = Path(path)
     if annotations is not None and not annotations.is_dir():
         layout = foreign_format(annotations)
         raise KgclipError(
             f"{annotations}: is {f'a file in the format of {layout}' if layout else 'no folder of annotations'}; "
             "give the folder that holds [<class>/]<clip>/img_00001.json"
         )
-    entries = list(reader_of(path).read(path, annotations))
+    with library_at(Path(path)) as library:
+        entries = _entries(library, annotations)
+        root = library.path if library.path.is_dir() else library.path.parent
+        dataset = _of_entries(root, library.path, entries, annotations, source_pattern, actions)
+        return dataset if library.address is None else replace(dataset, root=library.address)
+
+
+def _entries(library: Library, annotations: Path | None) -> list[Entry]:
+    """The clips of a library: of its shards, or as the reader of its layout finds them."""
+    if shards := shards_at(library.path):
+        found = read_shards(library.original(shard) for shard in shards)
+    else:
+        found = reader_of(library.path).read(library.path, annotations)
+    entries = [replace(entry, path=library.original(entry.path)) for entry in found]
     if not entries:
-        raise KgclipError(f"{path}: holds no clip; expected {layouts()}")
-    root = path if path.is_dir() else path.parent
+        raise KgclipError(f"{library.path}: holds no clip; expected {layouts()}, or tar shards")
+    return entries
+
+
+def _of_entries(
+    root: Path,
+    path: Path,
+    entries: list[Entry],
+    annotations: Path | None,
+    source_pattern: str | None,
+    actions: Sequence[str],
+) -> DataSet:
     _check_names(path, entries)
     own_annotations = root / "train_annotations"
     if annotations is None and (root / "train_videos").is_dir() and own_annotations.is_dir():

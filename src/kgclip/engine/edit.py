@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kgclip.data.clip import clip_id
+from kgclip.data.listing import find_videos
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.poses import numbers_of
-from kgclip.engine.predict import Recognizer, find_videos
+from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.names import did_you_mean, plain_name, spelling_key

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from kgclip.config import ModelConfig, PromptConfig, TrainConfig
-from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id
+from kgclip.data.clip import clip_id
+from kgclip.data.listing import find_videos
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, choose_device
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder, check_encoder
@@ -271,14 +272,6 @@ class Recognizer:
                 yield self.predict(file, **options)
             except KgclipError as error:
                 yield {"file": str(file), "error": str(error)}
-
-
-def find_videos(files: Sequence[str | VideoPath]) -> Iterator[VideoPath]:
-    """Files and their cuts as they are, folders as the videos in them (recursively, sorted), or if empty themselves."""
-    for file in map(video_at, files):
-        folder = file if isinstance(file, Path) and file.is_dir() else None
-        inside = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_EXTENSIONS) if folder else []
-        yield from inside or [file]
 
 
 def _named_checkpoint(backbone: str, actions: Sequence[str]) -> Checkpoint:

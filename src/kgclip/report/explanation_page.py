@@ -4,16 +4,17 @@ import math
 import re
 import string
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kgclip.copies import local_file
 from kgclip.data.wording import printable
 from kgclip.engine.explanation import DECIMALS, SEEN, Explanation
 from kgclip.files import digest
 from kgclip.report.compose import compose, write_page
 from kgclip.report.pictures import data_address, resized, side_by_side, webp
-from kgclip.video.cut import VideoPath, file_of, name_of, video_at
+from kgclip.video.cut import Cut, VideoPath, file_of, name_of, video_at
 from kgclip.video.frames import ClipFrames, read_clip
 from kgclip.video.preview import preview
 
@@ -61,7 +62,9 @@ class ClipMedia:
             KgclipError: the file cannot be read.
         """
         pictures = _pictures(read_clip(path, min(MOST_IN_STRIP, frames_read)))
-        return cls(path, data_address("video/mp4", preview(path)), **pictures, sha256=digest(file_of(path))[:16])
+        with local_file(file_of(path)) as file:
+            here = replace(path, file=file) if isinstance(path, Cut) else file
+            return cls(path, data_address("video/mp4", preview(here)), **pictures, sha256=digest(file)[:16])
 
 
 def explanation_page(

@@ -13,6 +13,7 @@ from jaxtyping import Float16, Float32, UInt8
 
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, read_json, read_table, write_json, write_table
+from kgclip.remote import at
 from kgclip.search import nearest
 from kgclip.search.nearest import Found, Graph, build_graph, nearest_exact
 from kgclip.search.query import Vocabulary
@@ -63,7 +64,7 @@ class SearchIndex:
             raise KgclipError(f"{folder / INDEX_FILE}: is not of an index of format {FORMAT}; make the index again")
         try:
             self.content = folder / str(int(stored["content"]))
-            self.library, self.model = Path(stored["library"]), Path(stored["model"])
+            self.library, self.model = at(stored["library"]), Path(stored["model"])
             self.identity: dict[str, Any] = dict(stored["identity"])
             self.vocabulary = Vocabulary(**stored["vocabulary"])
         except (KeyError, TypeError, ValueError) as error:

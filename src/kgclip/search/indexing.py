@@ -2,20 +2,28 @@
 
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kgclip.cluster import map_on_ray
+from kgclip.copies import local_file
 from kgclip.data.clip import is_foreign, is_video
+from kgclip.data.listing import library_at
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, digest, lock, read_json, write_json
 from kgclip.progress import progress_bar
+from kgclip.remote import Stored
 from kgclip.search.index import IndexedFile, SearchIndex, write_index
 from kgclip.search.rows import Reader, Reading, Rows, joined
 
 IDENTITY_FILE = "identity.json"
 # Readings are set aside after that time, so that a run that is broken off goes on from there.
 SAVE_EVERY_S = 60.0
+ReadFile = Callable[[Path], list[Reading]]
+"""What reads the stretches of a clip, a function of a module or a partial of one; raises KgclipError."""
 
 
 @dataclass(frozen=True)
@@ -36,39 +44,58 @@ class Indexed:
     faults: dict[str, str]
 
 
-def index_folder(reader: Reader, model: Path, library: Path, out: Path, *, progress: bool = True) -> Indexed:
+def index_folder(
+    reader: Reader, model: Path, library: Path, out: Path, *, on_ray: ReadFile | None = None, progress: bool = True
+) -> Indexed:
     """Make an index, or renew the one that is there.
 
     Args:
         reader: of clips, with the model.
         model: the model's folder, which the index names.
-        library: folder of videos, at any depth.
+        library: folder of videos, at any depth, here or at an address that `kgclip.remote` reads.
         out: folder of the index.
+        on_ray: what reads a clip as ``reader`` does in the processes of a Ray cluster, if they are to read.
 
     Raises:
         KgclipError: the folder holds no video, none can be read, or the index is of another model or folder.
     """
-    videos = _videos(library)
-    with lock(out):
-        index = _earlier(out, reader, library)
-        before = () if index is None else index.files
-        files, closed = _files(library, videos, before)
-        work = _Work(out, reader, None if index is None else index.rows())
-        faults = work.read({file.clip: library / file.file for file in reversed(files)}, progress)
-        whole = [file for file in files if file.clip in work.known]
-        if not whole:
-            first = next(iter((closed | faults).values()))
-            raise KgclipError(f"{library}: none of {len(videos)} videos can be read; the first: {first}")
-        kept = set(whole)
-        gone = len(set(before) - kept)
-        rows = work.rows({file.clip for file in whole})
-        if set(before) != kept:
-            header = {"library": str(library.resolve()), "model": str(model.resolve())}
-            header |= {"identity": reader.identity, "vocabulary": reader.vocabulary()}
-            write_index(out, header, whole, rows)
-        work.done()
-        reasons = closed | {str(library / file.file): faults[file.clip] for file in files if file.clip in faults}
-        return Indexed(len(whole), len(rows.vectors), work.num_read, gone, reasons)
+    with library_at(library) as listed:
+        found = _Library(_videos(listed.path), listed.address or library, listed.path)
+        with lock(out):
+            return _index(reader, model, found, out, on_ray, progress)
+
+
+@dataclass(frozen=True)
+class _Library:
+    """Videos by their paths in the library, the place that the index names, and the folder that was looked at."""
+
+    videos: list[Path]
+    place: Path
+    folder: Path
+
+
+def _index(
+    reader: Reader, model: Path, library: _Library, out: Path, on_ray: ReadFile | None, progress: bool
+) -> Indexed:
+    index = _earlier(out, reader, library.place)
+    before = () if index is None else index.files
+    found, faults = _found(library, before)
+    work = _Work(out, reader, None if index is None else index.rows())
+    found |= work.read({file: library.place / file.file for file, clip in found.items() if not clip}, on_ray, progress)
+    faults |= work.faults
+    whole = [replace(file, clip=clip) for file, clip in found.items() if clip in work.known]
+    if not whole:
+        first = next(iter(faults.values()))
+        raise KgclipError(f"{library.place}: none of {len(library.videos)} videos can be read; the first: {first}")
+    kept = set(whole)
+    gone = len(set(before) - kept)
+    rows = work.rows({file.clip for file in whole})
+    if set(before) != kept:
+        header = {"library": str(library.place.resolve()), "model": str(model.resolve())}
+        header |= {"identity": reader.identity, "vocabulary": reader.vocabulary()}
+        write_index(out, header, whole, rows)
+    work.done()
+    return Indexed(len(whole), len(rows.vectors), work.num_read, gone, faults)
 
 
 def _videos(library: Path) -> list[Path]:
@@ -87,36 +114,46 @@ def _earlier(out: Path, reader: Reader, library: Path) -> SearchIndex | None:
         return None
     index = SearchIndex(out)
     index.check(reader.identity)
-    if index.library != library.resolve() and index.library.is_dir():
+    is_there = isinstance(index.library, Stored) or index.library.is_dir()
+    if index.library != library.resolve() and is_there:
         raise KgclipError(f"{out}: is the index of {index.library}, not of {library}; give another --out")
     return index
 
 
-def _files(
-    library: Path, videos: list[Path], before: tuple[IndexedFile, ...]
-) -> tuple[list[IndexedFile], dict[str, str]]:
-    """The files with the SHA-256 of their bytes, which are read only where size or time have changed.
+def _found(library: _Library, before: tuple[IndexedFile, ...]) -> tuple[dict[IndexedFile, str], dict[str, str]]:
+    """The files with the SHA-256 of their bytes, which is "" where size or time have changed: they are to be read.
 
-    Beside them, why files may not be opened.
+    Beside them, why files may not be looked at.
     """
     known = {(file.file, file.size, file.mtime_ns): file.clip for file in before}
-    files, closed = [], {}
-    for video in videos:
-        path = library / video
+    found, faults = {}, {}
+    for video in library.videos:
+        path = library.place / video
         try:
-            state = path.stat()
+            state = (library.folder / video).stat()
             key = (video.as_posix(), state.st_size, state.st_mtime_ns)
-            files.append(IndexedFile(*key, known.get(key) or digest(path)))
+            found[IndexedFile(*key, "")] = known.get(key, "")
         except OSError as error:
-            closed[str(path)] = f"{path}: cannot be read ({error.strerror}); check its rights"
-    return files, closed
+            faults[str(path)] = f"{path}: cannot be read ({error.strerror}); check its rights"
+    return found, faults
+
+
+def _look(path: Path, read: ReadFile, known: Container[str]) -> tuple[str, list[Reading] | KgclipError]:
+    """The SHA-256 of a file's bytes, and what is read of it: nothing where they are known."""
+    clip = ""
+    try:
+        with local_file(path) as file:
+            clip = digest(file)
+        return clip, [] if clip in known else read(path)
+    except KgclipError as error:
+        return clip, error
 
 
 class _Work:
     """The readings at hand: of the index as it was, of runs that were broken off, and of this one."""
 
     def __init__(self, out: Path, reader: Reader, before: Rows | None):
-        self.num_read = 0
+        self.num_read, self.faults = 0, dict[str, str]()
         self._reader = reader
         self._folder = out.with_name(f".{out.name}.kgclip-part")
         self._parts = ([] if before is None else [before]) + self._continued(reader.identity)
@@ -132,41 +169,48 @@ class _Work:
         folders = [folder for folder in self._folder.iterdir() if folder.name.isdecimal()]
         return [Rows.load(folder) for folder in sorted(folders, key=lambda folder: int(folder.name))]
 
-    def read(self, clips: dict[str, Path], progress: bool) -> dict[str, str]:
-        """Read the clips that are not known, and give what is wrong with those that cannot be read."""
-        faults: dict[str, str] = {}
-        todo = {clip: path for clip, path in clips.items() if clip not in self.known}
-        fresh: list[tuple[str, Reading]] = []
+    def read(self, paths: dict[IndexedFile, Path], on_ray: ReadFile | None, progress: bool) -> dict[IndexedFile, str]:
+        """Read the files whose bytes are not known, and give the SHA-256 of all; ``faults`` has what is wrong."""
+        clips: dict[IndexedFile, str] = {}
+        fresh: dict[str, list[Reading]] = {}
         saved = time.monotonic()
+        look = partial(_look, read=on_ray or self._reader.read, known=self.known)
+        looks = (
+            map(look, paths.values())
+            if on_ray is None
+            else map_on_ray(look, [path.absolute() for path in paths.values()], place="--engine ray")
+        )
         try:
-            with progress_bar("reading clips", len(todo), "clips", show=progress) as advance:
-                for clip, path in sorted(todo.items(), key=lambda item: item[1]):
-                    try:
-                        fresh += [(clip, reading) for reading in self._reader.read(path)]
-                    except KgclipError as error:
-                        faults[clip] = str(error)
+            with progress_bar("reading clips", len(paths), "clips", show=progress) as advance:
+                for (file, path), seen in zip(paths.items(), looks, strict=True):
+                    clips[file], result = ("", seen) if isinstance(seen, KgclipError) else seen
+                    if isinstance(result, KgclipError):
+                        self.faults[str(path)] = str(result)
+                    elif clips[file] not in self.known:
+                        fresh[clips[file]] = result
+                        self.known.add(clips[file])
                     if time.monotonic() - saved > SAVE_EVERY_S:
                         self._set_aside(fresh)
-                        fresh, saved = [], time.monotonic()
+                        saved = time.monotonic()
                     advance(1)
         finally:
             self._set_aside(fresh)
-        return faults
+        return clips
 
-    def _set_aside(self, readings: list[tuple[str, Reading]]) -> None:
-        if not readings:
+    def _set_aside(self, fresh: dict[str, list[Reading]]) -> None:
+        """Write down what was read."""
+        if not fresh:
             return
         self._folder.mkdir(exist_ok=True, parents=True)
         if not (self._folder / IDENTITY_FILE).is_file():
             write_json(self._folder / IDENTITY_FILE, self._reader.identity)
-        rows = Rows.of(readings)
+        rows = Rows.of([(clip, reading) for clip, readings in fresh.items() for reading in readings])
         number = len([folder for folder in self._folder.iterdir() if folder.name.isdecimal()]) + 1
         with atomic_folder(self._folder / str(number)) as temporary:
             rows.save(temporary)
         self._parts.append(rows)
-        read = set(rows.places.clips)
-        self.known |= read
-        self.num_read += len(read)
+        self.num_read += len(fresh)
+        fresh.clear()
 
     def rows(self, clips: set[str]) -> Rows:
         """The rows of these clips; those of the index as it was keep their ids."""

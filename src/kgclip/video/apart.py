@@ -13,13 +13,14 @@ import sys
 import threading
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO
 
 import msgspec
 import numpy as np
 
+from kgclip.copies import local_file
 from kgclip.errors import KgclipError
 from kgclip.reading import parse_json
 from kgclip.video.cut import Cut, VideoPath, file_of
@@ -103,6 +104,10 @@ class Apart:
         self._end()
 
     def _ask(self, path: VideoPath, num_frames: int | None) -> tuple[_Answer, np.ndarray]:
+        with local_file(file_of(path)) as file:
+            return self._ask_of(replace(path, file=file) if isinstance(path, Cut) else file, num_frames)
+
+    def _ask_of(self, path: VideoPath, num_frames: int | None) -> tuple[_Answer, np.ndarray]:
         try:
             process = self._idle.get_nowait()
         except queue.Empty:

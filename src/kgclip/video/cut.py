@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgclip.errors import KgclipError
+from kgclip.remote import at
 
 # Temporal dimension of a media fragment (W3C Media Fragments URI 1.0): "film.mp4#t=12.5,15".
 _FRAGMENT = re.compile(r"(?P<file>.+)#t=(?P<start>\d+(?:\.\d+)?),(?P<end>\d+(?:\.\d+)?)")
@@ -85,14 +86,14 @@ def interval_of(clip_id: str) -> tuple[str, float, float]:
 
 
 def video_at(place: str | VideoPath) -> VideoPath:
-    """The video that a person names: a file, or a cut of one as ``film.mp4#t=12.5,15``.
+    """The video that a person names: a file, here or elsewhere, or a cut of one as ``film.mp4#t=12.5,15``.
 
     Raises:
-        KgclipError: the end is not after the start.
+        KgclipError: the end is not after the start, or it is an address that is not read.
     """
     if isinstance(place, Cut):
         return place
     match = _FRAGMENT.fullmatch(str(place))
     if match is None or Path(place).exists():
-        return Path(place)
-    return Cut(Path(match["file"]), float(match["start"]), float(match["end"]))
+        return at(place)
+    return Cut(at(match["file"]), float(match["start"]), float(match["end"]))

@@ -9,14 +9,15 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 from av.packet import Packet
 from av.video.frame import PictureType
 from jaxtyping import Float64, UInt8
 
+from kgclip.copies import local_file
 from kgclip.errors import KgclipError
+from kgclip.remote import at
 from kgclip.video.container import VideoFile, one_sentence, open_file
 from kgclip.video.cut import Cut, seconds
 from kgclip.video.index import FrameIndex, IndexFaultError, Run
@@ -81,10 +82,10 @@ def open_video(
         KgclipError: if the file is missing, empty, unreadable, damaged, holds no video, or shows nothing in the cut.
     """
     cut = path if isinstance(path, Cut) else None
-    file_path = Path(path.file if isinstance(path, Cut) else path)
     with ExitStack() as stack:
-        with one_sentence(file_path):
-            file = stack.enter_context(open_file(file_path))
+        here = stack.enter_context(local_file(at(path.file if isinstance(path, Cut) else path)))
+        with one_sentence(here):
+            file = stack.enter_context(open_file(here))
             check_length(file)
             video = Video(file, threads, most_pixels=most_pixels)
             if cut is not None:
