@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kgclip.engine import apart_process
 from kgclip.serve import server
 from kgclip.serve.job import safe_name
 from kgclip.serve.service import Sizes
@@ -178,6 +180,21 @@ def test_heads_that_take_long(start: Starter, monkeypatch: pytest.MonkeyPatch):
     with running.connection() as connection:
         connection.sendall(b"GET /health HTT")
         assert connection.recv(100) == b""
+
+
+def test_a_service_outlives_its_readers(start: Starter, clips: list[Path], monkeypatch: pytest.MonkeyPatch):
+    running = start()
+    client = running.client()
+    with monkeypatch.context() as patch:
+        ends = "import os, sys; print('{}', flush=True); sys.stdin.readline(); os._exit(1)"
+        patch.setattr(apart_process, "COMMAND", (sys.executable, "-c", ends))
+        running.service.videos.close()
+        *_, (last, view) = client.events(client.send("evil.mp4", b"evil").json())
+    assert last == "failed"
+    assert view["error"] == "evil.mp4: ended its reader (exit code 1); convert it or leave it out"
+    *_, (last, _) = client.events(client.send("good.mp4", clips[0].read_bytes()).json())
+    assert last == "done"
+    assert "kgclip_readers_replaced_total 1.0" in client.ask("GET", "/metrics").body.decode()
 
 
 def test_a_full_queue(start: Starter, clips: list[Path]):

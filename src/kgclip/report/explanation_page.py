@@ -10,12 +10,12 @@ from typing import Any
 
 from kgclip.data.wording import printable
 from kgclip.engine.explanation import DECIMALS, SEEN, Explanation
+from kgclip.engine.videos import Videos
 from kgclip.files import digest
 from kgclip.report.compose import compose, write_page
 from kgclip.report.pictures import data_address, resized, side_by_side, webp
 from kgclip.video.cut import VideoPath, file_of, name_of, video_at
-from kgclip.video.frames import ClipFrames, read_clip
-from kgclip.video.preview import preview
+from kgclip.video.frames import ClipFrames
 
 POSTER_WIDTH, STRIP_WIDTH = 160, 64
 # Of a clip that was read at more frames, so many are shown.
@@ -54,14 +54,16 @@ class ClipMedia:
     sha256: str
 
     @classmethod
-    def of(cls, path: VideoPath, frames_read: int) -> "ClipMedia":
-        """Take it from a file.
+    def of(cls, path: VideoPath, frames_read: int, videos: Videos | None = None) -> "ClipMedia":
+        """Take it from a file, which ``videos`` opens, or this process.
 
         Raises:
             KgclipError: the file cannot be read.
         """
-        pictures = _pictures(read_clip(path, min(MOST_IN_STRIP, frames_read)))
-        return cls(path, data_address("video/mp4", preview(path)), **pictures, sha256=digest(file_of(path))[:16])
+        videos = videos or Videos()
+        pictures = _pictures(videos.read_clip(path, min(MOST_IN_STRIP, frames_read)))
+        video = data_address("video/mp4", videos.preview(path))
+        return cls(path, video, **pictures, sha256=digest(file_of(path))[:16])
 
 
 def explanation_page(
@@ -166,13 +168,14 @@ def _first_shown(explanation: Explanation) -> float:
     return round(spans[0].start_s, 3) if spans else 0.0
 
 
-def write_explanation(folder: Path, explanation: Explanation, taken: set[str]) -> Path:
+def write_explanation(folder: Path, explanation: Explanation, taken: set[str], videos: Videos | None = None) -> Path:
     """Write the page of a clip into a folder, named after the clip; clips of one name are numbered.
 
     Args:
         folder: which may be there already.
         explanation: of the clip.
         taken: names in use, to which this one is added.
+        videos: opens the clip; None for this process.
 
     Returns:
         The page's path.
@@ -182,5 +185,6 @@ def write_explanation(folder: Path, explanation: Explanation, taken: set[str]) -
     name = next(name for name in names if name not in taken)
     taken.add(name)
     file = folder / f"{name}.html"
-    write_page(file, explanation_page(explanation))
+    media = ClipMedia.of(video_at(explanation.file), len(explanation.clip.times_s), videos)
+    write_page(file, explanation_page(explanation, media=media))
     return file
