@@ -48,7 +48,7 @@ def test_the_report_and_its_page():
     assert "| 8 | 100 | 3 | 1 TimeoutError | 0.100 | 0.100 | 0.109 | 10.0 | 0.50 |" in text
     assert "One process that calls `predict` in a loop: 20.0 clips a second." in text
     assert "| service | 90 | +0.00 |\n| reader 1 | 10 | +0.00 |\n| together | 100 | +0.00 |" in text
-    assert "asked for 10 minutes" in page(Options(seconds=600), text, "a model")
+    assert "asked for 600 s" in page(Options(seconds=600), text, "a model")
     with pytest.raises(KgclipError, match=r"^8 clients: no clip was answered, {}; give more --seconds"):
         report(20.0, [Tally(8)], samples)
 
