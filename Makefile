@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench bench-check fuzz results audit sbom clean
+.PHONY: demo test lint docs bench bench-check fuzz load results audit sbom clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -33,6 +33,11 @@ SECONDS_OF_FUZZ ?= 600
 fuzz: .venv/installed-dev
 	$(PIP) --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_OF_FUZZ) --write
+
+# Asks the service for so many seconds (docs/reliability.md) and writes docs/generated/load.md; run nothing else meanwhile.
+SECONDS_OF_LOAD ?= 600
+load: .venv/installed-dev
+	$(BIN)/python -m tools.load --seconds $(SECONDS_OF_LOAD) --write
 
 # Runs every experiment and writes the tables of docs/results.md; docs/experiments.md says what the four files are.
 RESULTS := results

@@ -1,35 +1,45 @@
 """How `kgclip serve` bears load: clients that ask on this machine for a while, and one process that just predicts.
 
+    python -m tools.load --clients 1 10 50 --seconds 600
     python -m tools.load MODEL clips/*.mp4 --clients 8 --seconds 30
 
-The service is started on loopback and stopped again; everything is bounded. Memory is that of the service with the
-processes that read files, and its slope that of a line through the second half of the time.
+The service is started on loopback and stopped again; everything is bounded. Without a model, one of synthetic figures
+is trained, which takes a minute. Exit code 1 says that a client saw an error other than 429.
 """
 
 import http.client
-import json
 import os
+import platform
 import signal
-import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
 
 import numpy as np
 import tyro
-from tyro.conf import Positional
+from tyro.conf import FlagCreatePairsOff, Positional
 
+from kgclip.config import OptimConfig, TrainConfig
 from kgclip.engine.predict import Recognizer
+from kgclip.engine.train import train
 from kgclip.errors import KgclipError
+from kgclip.files import atomic_path
+from kgclip.synthetic.dataset import SyntheticOptions, generate
+from tools.client import ANSWER_S, Client
 
-START_S, ANSWER_S, EVERY_S = 120.0, 120.0, 0.5
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "generated" / "load.md"
+EVERY_S = 1.0
+FIRST = 0.1
+"""Numbers of clients before the last, and the one process, have this share of the time."""
+WARM_UP = 0.25
+"""Share of the time after which memory counts."""
 MIB = 2**20
 
 
@@ -37,94 +47,45 @@ MIB = 2**20
 class Options:
     """The options of the command line."""
 
-    model: Positional[Path]
-    """the folder that `kgclip train` wrote"""
-    clips: Positional[tuple[Path, ...]]
-    """videos that are sent, in turn"""
-    clients: int = 8
-    """who ask at the same time"""
+    paths: Positional[tuple[Path, ...]] = ()
+    """the folder that `kgclip train` wrote, and videos that are sent, in turn"""
+    clients: tuple[int, ...] = (1, 10, 50)
+    """who ask at the same time; of several numbers one after the other, of one service"""
     seconds: float = 30.0
-    """how long they do, and how long the one process before them predicts"""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a service answered: status, headers in lower case, body."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
-
-
-class Client:
-    """One who asks a service, over one connection.
-
-    Args:
-        address: of the service, such as "http://127.0.0.1:8000".
-        token: where it wants one.
-    """
-
-    def __init__(self, address: str, token: str | None = None):
-        place = urlsplit(address)
-        self._connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=ANSWER_S)
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """One request; names of headers are given with _ for -."""
-        with self.asked(method, path, body, **headers) as response:
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-
-    def asked(self, method: str, path: str, body: Any = None, **headers: str) -> http.client.HTTPResponse:
-        """The response to one request, its body not yet read."""
-        given = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
-        try:
-            self._connection.request(method, path, body, given, encode_chunked=False)
-            return self._connection.getresponse()
-        except (ConnectionError, http.client.HTTPException):
-            self._connection.close()
-            raise
-
-    def send(self, name: str, content: Any, *, page: bool = False) -> Answer:
-        """Send a clip: bytes, or pieces of them."""
-        place = f"/v1/jobs?name={quote(name, safe='')}" + "&page=true" * page
-        return self.ask("POST", place, content, Content_Type="application/octet-stream")
-
-    def events(self, job: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The events of a job until the last: their names and data."""
-        with self.asked("GET", job["events"]) as response:
-            name = ""
-            for line in response:
-                key, _, value = line.decode().rstrip("\n").partition(": ")
-                if key == "event":
-                    name = value
-                elif key == "data":
-                    yield name, json.loads(value)
-
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
+    """how long the last number of clients does; those before, and the one process, a tenth of that"""
+    write: FlagCreatePairsOff[bool] = False
+    """write docs/generated/load.md"""
 
 
 @dataclass
 class Tally:
-    """What the clients saw.
+    """What some clients saw.
 
     Attributes:
+        clients: their number.
         seconds: from sending a clip to its explanation, of those that were answered.
         refused: answers 429.
         errors: any other failure, by what it was.
+        took_s: from the first clip to the last answer.
     """
 
+    clients: int = 1
     seconds: list[float] = field(default_factory=list)
     refused: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    took_s: float = 0.0
+
+    @property
+    def a_second(self) -> float:
+        """Clips that were answered."""
+        return len(self.seconds) / self.took_s
 
 
-def ask_until(end: float, address: str, contents: list[bytes], tally: Tally) -> None:
+Sample = tuple[float, dict[str, int]]
+"""Seconds, and bytes by process."""
+
+
+def ask_until(end: float, address: str, contents: Sequence[bytes], tally: Tally) -> None:
     """Send clips, each when the one before is answered, until a time of the monotonic clock."""
     client, number = Client(address), 0
     while time.monotonic() < end:
@@ -133,7 +94,8 @@ def ask_until(end: float, address: str, contents: list[bytes], tally: Tally) -> 
             sent = client.send("clip.mp4", contents[number % len(contents)])
             if sent.status == 429:
                 tally.refused += 1
-                time.sleep(min(int(sent.headers["retry-after"]), max(0.0, end - time.monotonic())))
+                client.close()  # as the service does, where nothing is asked for some seconds
+                time.sleep(max(0.0, min(int(sent.headers["retry-after"]), end - time.monotonic())))
                 continue
             job = sent.json()
             *_, (last, _) = client.events(job)
@@ -149,85 +111,165 @@ def ask_until(end: float, address: str, contents: list[bytes], tally: Tally) -> 
     client.close()
 
 
-def memory_of(process: int) -> int:
-    """Bytes that a process and those it started have in memory."""
-    children = [int(n) for file in Path(f"/proc/{process}/task").glob("*/children") for n in file.read_text().split()]
-    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in (process, *children))
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def memory_of(process: int) -> dict[str, int]:
+    """Bytes that the service and each process it started hold for themselves, which no file could give back."""
+    children = {int(n) for file in Path(f"/proc/{process}/task").glob("*/children") for n in file.read_text().split()}
+    names = {"service": process} | {f"reader {n}": pid for n, pid in enumerate(sorted(children), 1)}
+    return {name: _anonymous(pid) for name, pid in names.items()}
 
 
-def slope(samples: list[tuple[float, int]]) -> float:
-    """MiB a minute, of a line through the second half of samples of time in seconds and bytes."""
-    half = np.array(samples[len(samples) // 2 :])
-    return float(np.polyfit(half[:, 0], half[:, 1], 1)[0]) * 60 / MIB
+def _anonymous(process: int) -> int:
+    for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            return int(line.split()[1]) * 1024
+    raise KgclipError(f"process {process}: its memory is not to be seen here; run this on Linux")
 
 
-def loop(options: Options) -> float:
+def slope(samples: Sequence[Sample], process: str | None = None) -> float:
+    """MiB a minute of a process, or of all together: of the least squares' line through samples after the warm-up."""
+    first = samples[0][0] + WARM_UP * (samples[-1][0] - samples[0][0])
+    warm = [
+        (at, sum(held.values()) if process is None else held[process])
+        for at, held in samples
+        if at >= first and (process is None or process in held)
+    ]
+    times_s, held = np.array(warm, np.float64).T
+    return round(float(np.polyfit(times_s, held, 1)[0]) * 60 / MIB, 2) + 0.0  # no "-0.00"
+
+
+def loop(model: Path, clips: Sequence[Path], seconds: float) -> float:
     """Clips a second that this process predicts, one after the other."""
-    recognizer, count = Recognizer.from_pretrained(options.model), 0
-    recognizer.predict(options.clips[0])
+    recognizer, count = Recognizer.from_pretrained(model), 0
+    recognizer.predict(clips[0])
     begun = time.monotonic()
-    while time.monotonic() < begun + options.seconds:
-        recognizer.predict(options.clips[count % len(options.clips)]).to_json()
+    while time.monotonic() < begun + seconds:
+        recognizer.predict(clips[count % len(clips)]).to_json()
         count += 1
     return count / (time.monotonic() - begun)
 
 
-def load(options: Options) -> tuple[Tally, list[tuple[float, int]]]:
-    """What clients see of a service that is started for them, and its memory over time."""
-    words = [sys.executable, "-m", "kgclip", "serve", str(options.model), "--port", "0"]
-    contents = [clip.read_bytes() for clip in options.clips]
+@contextmanager
+def service(model: Path) -> Iterator[tuple[str, int]]:
+    """The address and the process of a service that runs so long."""
+    words = [sys.executable, "-m", "kgclip", "serve", str(model), "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
             assert server.stdout is not None
             address = server.stdout.readline().split(" ")[0].strip()
             if not address:
-                raise KgclipError(f"{options.model}: the service does not start; try kgclip serve {options.model}")
-            tally, begun, samples = Tally(), time.monotonic(), []
-            end = begun + options.seconds
-            clients = [
-                threading.Thread(target=ask_until, args=(end, address, contents, tally)) for _ in range(options.clients)
-            ]
-            for client in clients:
-                client.start()
-            while time.monotonic() < end:
-                samples.append((time.monotonic() - begun, memory_of(server.pid)))
-                time.sleep(EVERY_S)
-            for client in clients:
-                client.join()
+                raise KgclipError(f"{model}: the service does not start; try kgclip serve {model}")
+            yield address, server.pid
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(ANSWER_S)
+
+
+def load(
+    address: str, process: int, contents: Sequence[bytes], clients: int, seconds: float
+) -> tuple[Tally, list[Sample]]:
+    """What so many clients see of a service, and its memory over the time."""
+    tally, begun, samples = Tally(clients), time.monotonic(), []
+    end = begun + seconds
+    threads = [threading.Thread(target=ask_until, args=(end, address, contents, tally)) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    while time.monotonic() < end:
+        with suppress(OSError):  # a reader was replaced in this moment
+            samples.append((time.monotonic() - begun, memory_of(process)))
+        time.sleep(EVERY_S)
+    for thread in threads:
+        thread.join()
+    tally.took_s = time.monotonic() - begun
     return tally, samples
 
 
-def report(options: Options, alone: float, tally: Tally, samples: list[tuple[float, int]]) -> str:
-    """All of it in a few lines."""
-    errors = dict(tally.errors) or "none"
-    if len(tally.seconds) < 2:
-        raise KgclipError(f"{len(tally.seconds)} clips were answered, errors: {errors}; give more --seconds")
-    parts = statistics.quantiles(tally.seconds, n=100, method="inclusive")
-    together = len(tally.seconds) / options.seconds
-    return "\n".join(
-        (
-            f"{options.clients} clients for {options.seconds:g} s: {len(tally.seconds)} clips answered, "
-            f"{tally.refused} refused (429), errors: {errors}",
-            f"seconds a clip: p50 {parts[49]:.3f}, p95 {parts[94]:.3f}, p99 {parts[98]:.3f}",
-            f"clips a second: {together:.1f}, one process that predicts: {alone:.1f}, ratio {together / alone:.2f}",
-            f"memory: {samples[-1][1] / MIB:.0f} MiB, slope {slope(samples):+.1f} MiB a minute",
+def report(alone: float, tallies: Sequence[Tally], samples: Sequence[Sample]) -> str:
+    """All of it in two tables."""
+    lines = [
+        "| clients | answered | refused (429) | other errors | p50 s | p95 s | p99 s | clips/s | of one process |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for tally in tallies:
+        if not tally.seconds:
+            raise KgclipError(
+                f"{tally.clients} clients: no clip was answered, {dict(tally.errors)}; give more --seconds"
+            )
+        errors = ", ".join(f"{count} {what}" for what, count in tally.errors.items()) or "0"
+        parts = " | ".join(f"{part:.3f}" for part in np.percentile(tally.seconds, (50, 95, 99)))
+        lines.append(
+            f"| {tally.clients} | {len(tally.seconds)} | {tally.refused} | {errors} | {parts} | {tally.a_second:.1f} | "
+            f"{tally.a_second / alone:.2f} |"
         )
+    lines += ["", f"One process that calls `predict` in a loop: {alone:.1f} clips a second.", ""]
+    lines += ["| process | MiB at the end | MiB a minute |", "|---|---|---|"]
+    last = samples[-1][1]
+    for name in last:
+        lines.append(f"| {name} | {last[name] / MIB:.0f} | {slope(samples, name):+.2f} |")
+    lines.append(f"| together | {sum(last.values()) / MIB:.0f} | {slope(samples):+.2f} |")
+    return "\n".join(lines)
+
+
+def page(options: Options, text: str, what: str) -> str:
+    """docs/generated/load.md."""
+    return (
+        "# Load on the service\n\n"
+        f"Made by `make load` on {os.cpu_count()} cores ({platform.machine()}), the clients on the same machine, with {what}. "
+        f"The last row's clients asked for {options.seconds:g} s, those before and the one process for a tenth of that. "
+        "Times are from sending a clip to its explanation, of clips that were not refused; who is refused comes again "
+        "after `Retry-After`. Memory is that of the last row, anonymous pages; its slope is that of least squares "
+        f"after the first {WARM_UP:.0%} of the time.\n\n{text}\n"
     )
+
+
+@contextmanager
+def figures() -> Iterator[tuple[Path, ...]]:
+    """A model of synthetic figures, and clips."""
+    with tempfile.TemporaryDirectory(prefix="kgclip-load-") as folder:
+        data, model = Path(folder) / "data", Path(folder) / "model"
+        generate(data, SyntheticOptions(train_per_action=4, test_per_action=1), progress=False)
+        train(TrainConfig(data, model, workers=0, device="cpu", optim=OptimConfig(epochs=3)), show_progress=False)
+        yield model, *sorted(data.glob("test_videos/*/*.mp4"))
+
+
+@contextmanager
+def given(options: Options) -> Iterator[tuple[Path, ...]]:
+    """The model and the clips."""
+    if not options.paths:
+        with figures() as made:
+            yield made
+    elif len(options.paths) == 1:
+        raise KgclipError(f"{options.paths[0]}: no clips are named to send; name some after the model, or no model")
+    else:
+        yield options.paths
+
+
+def measure(options: Options) -> tuple[str, bool]:
+    """The report, and whether all went well."""
+    with given(options) as (model, *clips):
+        alone = loop(model, clips, FIRST * options.seconds)
+        contents, tallies, samples = [clip.read_bytes() for clip in clips], [], []
+        with service(model) as (address, process):
+            for number, clients in enumerate(options.clients, 1):
+                share = 1.0 if number == len(options.clients) else FIRST
+                tally, samples = load(address, process, contents, clients, share * options.seconds)
+                tallies.append(tally)
+    return report(alone, tallies, samples), not any(tally.errors for tally in tallies)
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
     options = tyro.cli(Options, args=argv, prog="python -m tools.load", description=__doc__)
     try:
-        print(report(options, loop(options), *load(options)))
+        text, well = measure(options)
     except KgclipError as error:
         print(f"load: {error}", file=sys.stderr)
         return 2
-    return 0
+    print(text)
+    if options.write:
+        what = "a model of synthetic figures" if not options.paths else "another model"
+        with atomic_path(PAGE) as file:
+            file.write_text(page(options, text, what), encoding="utf-8")
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
 from kgclip.report.explanation_page import explanation_page
 from kgclip.serving import Limits
+from kgclip.video import container
 
 
 @pytest.fixture
@@ -56,6 +57,12 @@ def test_a_clip_is_explained_and_its_file_is_gone(desk: Desk, sent: Path, clips:
     assert answer.page == explanation_page(expected).replace(clips[0].name, sent.name).replace(
         str(clips[0].parent) + "/", ""
     ).replace(f'"id":"{clips[0].stem}"', '"id":"my clip"')
+
+
+def test_files_are_opened_by_a_process_apart(desk: Desk, clips: list[Path], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(container.av, "open", lambda *_, **__: pytest.fail("opened in this process"))
+    assert opened(desk, Session(), clips[0]).clip is not None
+    assert not isinstance(recognized(desk, Session(), clips[1], 0).result, KgclipError)
 
 
 def test_files_that_were_not_sent_stay(desk: Desk, clips: list[Path], tmp_path: Path):

@@ -8,7 +8,6 @@ import pytest
 
 from kgclip.cli.main import run
 from kgclip.data.features import FeatureFile
-from kgclip.pose.annotate import PoseSource
 from kgclip.video import container
 
 
@@ -56,19 +55,25 @@ def test_predictions_are_the_same(
     assert json.loads(here.splitlines()[0])["file"]
 
 
-@pytest.mark.parametrize("option", [["--html", "pages"], ["--engine", "ray"], ["--keypoints", "k.parquet"]])
-def test_what_opens_files_itself_is_refused(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["predict", "model", "clip.mp4", "--untrusted", *option]) == 2
-    assert "--untrusted: goes with no --engine, --html or --keypoints" in capsys.readouterr().err
-
-
-def test_an_estimator_of_poses_is_refused(
+def test_pages_and_poses_are_the_same(
     pose_model: Path,
     figures: Path,
     clips: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    monkeypatch.setattr("kgclip.engine.predict.pose_source", lambda *_: PoseSource(str(figures / "keypoints.parquet")))
-    assert run(["predict", str(pose_model), str(clips), "--untrusted"]) == 2
-    assert "leave it out by --pose none" in capsys.readouterr().err
+    keypoints = ["--keypoints", str(figures / "keypoints.parquet")]
+    command = ["predict", str(pose_model), str(next(clips.rglob("*.mp4"))), "--json", *keypoints, "--html"]
+    assert run([*command, str(tmp_path / "here")]) == 0
+    here = capsys.readouterr().out
+    request.getfixturevalue("nothing_opened_here")
+    assert run([*command, str(tmp_path / "apart"), "--untrusted"]) == 0
+    assert capsys.readouterr().out == here
+    (page,) = (tmp_path / "here").iterdir()
+    assert (tmp_path / "apart" / page.name).read_bytes() == page.read_bytes()
+
+
+def test_a_cluster_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", "model", "clip.mp4", "--untrusted", "--engine", "ray"]) == 2
+    assert "--untrusted: is for this machine; leave it out, or --engine" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from kgclip.engine.predict import Recognizer
 from kgclip.serve.server import Server
 from kgclip.serve.service import Service, Sizes
 from kgclip.serving import Limits, listen
-from tools.load import Client
+from tools.client import Client
 
 WAIT_S = 60.0
 
@@ -30,10 +30,15 @@ class Running:
         self.clients.append(Client(self.address, token))
         return self.clients[-1]
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self.address.removeprefix("http://").split(":")
+        return host, int(port)
+
     def connection(self) -> socket.socket:
         """One on which anything may be said."""
-        host, port = self.address.removeprefix("http://").split(":")
-        return socket.create_connection((host, int(port)), WAIT_S)
+        return socket.create_connection(self.place, WAIT_S)
 
     def uploads(self) -> list[Path]:
         return list(self.service.uploads.iterdir())

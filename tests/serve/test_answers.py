@@ -1,6 +1,7 @@
 """A clip that is sent is answered as the recognizer answers it, and nothing of the server is told."""
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +17,10 @@ from kgclip.engine.predict import Recognizer
 from kgclip.engine.together import encode_together
 from kgclip.errors import KgclipError
 from kgclip.identity import Identity
+from kgclip.serve import service
+from kgclip.video import container
 from kgclip.video.frames import ClipFrames
-from tests.serve.conftest import Running
+from tests.serve.conftest import WAIT_S, Running, Starter
 
 
 def expected(recognizer: Recognizer, clip: Path) -> Any:
@@ -75,6 +78,32 @@ def test_clips_of_many_clients(served: Running, recognizer: Recognizer, clips: l
             assert got["answer"]["action"] == want["answer"]["action"]
             for row, other in zip(got["actions"], want["actions"], strict=True):
                 assert row["probability"] == pytest.approx(other["probability"], abs=2e-4)
+
+
+@pytest.mark.parametrize("limit", ["KEPT", "KEPT_BYTES"])
+def test_few_answers_are_kept(served: Running, clips: list[Path], limit: str, monkeypatch: pytest.MonkeyPatch):
+    client, content = served.client(), clips[0].read_bytes()
+    monkeypatch.setattr(service, limit, 1)
+    jobs = []
+    for _ in range(3):
+        jobs.append(client.send("clip.mp4", content).json())
+        list(client.events(jobs[-1]))
+    assert [client.ask("GET", job["explanation"]).status for job in jobs] == [404, 404, 200]
+
+
+def test_freed_memory_is_given_back_between_batches(start: Starter, monkeypatch: pytest.MonkeyPatch):
+    given = threading.Event()
+    monkeypatch.setattr(service, "TIDY_S", 0.01)
+    monkeypatch.setattr(service, "give_back_freed_memory", given.set)
+    start()
+    assert given.wait(WAIT_S)
+
+
+def test_files_are_opened_by_processes_apart(served: Running, clips: list[Path], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(container.av, "open", lambda *_, **__: pytest.fail("opened in this process"))
+    client = served.client()
+    job = client.send(clips[0].name, clips[0].read_bytes(), page=True).json()
+    assert [name for name, _ in client.events(job)][-1] == "done"
 
 
 def test_metrics_count(served: Running, clips: list[Path]):

@@ -14,7 +14,7 @@ import pytest
 from kgclip.cli.main import run
 from tests.serve.conftest import Running
 from tests.test_docs import blocks
-from tools.load import Client
+from tools.client import Client
 
 WAIT_S = 60
 TOKEN = "0123456789abcdef"

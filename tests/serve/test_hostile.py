@@ -2,6 +2,9 @@
 
 import errno
 import json
+import socket
+import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kgclip.engine import apart_process
 from kgclip.serve import server
 from kgclip.serve.job import safe_name
 from kgclip.serve.service import Sizes
@@ -140,6 +144,17 @@ def said(running: Running, text: bytes) -> bytes:
         (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", b"400"),
         (HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", b"400"),
         (HEAD + b"Content-Length: 99999999999999999999\r\nConnection: close\r\n\r\n", b"413"),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X: a\r\n" * 200 + b"Connection: close\r\n\r\n", b"400"),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", b"400"),
+        (b"GET /health HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n", b"400"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+        (b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"404"),
+        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"404"),
+        (b"GET /v1/jobs/..%2f..%2fetc/page HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"404"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFFFFFFFFF\r\n", b"400"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nno size\r\n", b"400"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5;" + b"x" * 200_000, b"400"),
     ],
 )
 def test_heads_of_requests(served: Running, text: bytes, status: bytes):
@@ -150,22 +165,47 @@ def test_heads_of_requests(served: Running, text: bytes, status: bytes):
     assert served.service.unfinished == 0
 
 
-def test_uploads_that_end_early(served: Running):
+@pytest.mark.parametrize("how", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nff\r\n"])
+@pytest.mark.parametrize("reset", [False, True])
+def test_uploads_that_end_early(served: Running, how: bytes, reset: bool):
     with served.connection() as connection:
-        connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\nhalf of it")
+        connection.sendall(HEAD + how + b"half of it")
         until(lambda: served.service.unfinished == 1)
         assert len(served.uploads()) == 1
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     until(lambda: served.service.unfinished == 0)
     assert served.uploads() == []
+
+
+def test_who_goes_away_holds_up_nobody(served: Running, clips: list[Path]):
+    job = served.client().send("left.mp4", clips[0].read_bytes()).json()
+    with served.connection() as connection:
+        connection.sendall(f"GET {job['events']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    until(lambda: served.service.unfinished == 0)
+    assert served.client().ask("GET", job["explanation"]).status == 200
+
+
+def drip(connection: socket.socket) -> bytes:
+    """What is answered while bytes come now and then."""
+    connection.settimeout(0.05)
+    answer, end = b"", time.monotonic() + SLOW_S
+    while time.monotonic() < end:
+        with suppress(TimeoutError):
+            part = connection.recv(65536)
+            answer += part
+            if not part or answer.endswith(b"}"):
+                return answer
+        with suppress(BrokenPipeError):
+            connection.sendall(b"x")
+    raise AssertionError("no end")
 
 
 def test_uploads_that_take_long(start: Starter):
     slow = start(Limits(wait_s=0.5))
     with slow.connection() as connection:
         connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\nhalf of it")
-        answer = b""
-        while not answer.endswith(b"}"):
-            answer += connection.recv(65536)
+        answer = drip(connection)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"clip: was not sent within 0.5 s; send a smaller file" in answer
     assert slow.uploads() == []
@@ -177,7 +217,37 @@ def test_heads_that_take_long(start: Starter, monkeypatch: pytest.MonkeyPatch):
     running = start()
     with running.connection() as connection:
         connection.sendall(b"GET /health HTT")
-        assert connection.recv(100) == b""
+        assert drip(connection) == b""
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_answers_that_nobody_takes(start: Starter, count: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
+    monkeypatch.setattr(server, "TAKE_S", 0.5)
+    running = start()
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.connect(running.place)
+    with connection:
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * count)
+        until(lambda: len(running.server.server_state.connections) == 1)
+        until(lambda: not running.server.server_state.connections)
+    assert running.client().ask("GET", "/health").status == 200
+
+
+def test_a_service_outlives_its_readers(start: Starter, clips: list[Path], monkeypatch: pytest.MonkeyPatch):
+    running = start()
+    client = running.client()
+    with monkeypatch.context() as patch:
+        ends = "import os, sys; print('{}', flush=True); sys.stdin.readline(); os._exit(1)"
+        patch.setattr(apart_process, "COMMAND", (sys.executable, "-c", ends))
+        running.service.videos.close()
+        *_, (last, view) = client.events(client.send("evil.mp4", b"evil").json())
+    assert last == "failed"
+    assert view["error"] == "evil.mp4: ended its reader (exit code 1); convert it or leave it out"
+    *_, (last, _) = client.events(client.send("good.mp4", clips[0].read_bytes()).json())
+    assert last == "done"
+    assert "kgclip_readers_replaced_total 1.0" in client.ask("GET", "/metrics").body.decode()
 
 
 def test_a_full_queue(start: Starter, clips: list[Path]):

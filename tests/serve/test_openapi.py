@@ -6,11 +6,13 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+import schemathesis
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from schemathesis import GenerationMode, checks
 
-from tests.serve.conftest import Running
-from tools.load import Answer, Client
+from tests.serve.conftest import WAIT_S, Running
+from tools.client import Answer, Client
 
 ROUTES = {
     ("GET", "/health"),
@@ -29,6 +31,7 @@ IDS = st.sampled_from(["none", "%2e%2e", "a%2Fb", "%00", "%C3%28", "x" * 300]) |
 QUERIES = st.sampled_from(["", "?name=a.mp4", "?name=%00", "?name=%FF&name=b", "?page=maybe", "?page=true", "?x[]=1"])
 NAMES = st.sampled_from(["?name=" + "x" * 1001, "?name=..%2F..%2Fa", "?page=1&page=0", "?name"])
 KINDS = st.sampled_from(["video/mp4", "VIDEO/x", "application/octet-stream", "text/html", "application/json", "video"])
+EXAMPLES = 25
 BODIES = st.none() | st.binary(max_size=64)
 
 
@@ -95,3 +98,26 @@ def test_what_is_no_route(asking: Client):
         answer = asking.ask(method, path)
         assert answer.status == status
         assert answer.json()["error"].endswith("; see /openapi.json")
+
+
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+# The service runs in a thread, whose random numbers are taken for those of a strategy.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+@pytest.mark.parametrize(("method", "path"), sorted(ROUTES))
+def test_schemathesis_finds_nothing_but_documented_answers(served: Running, schema: Any, method: str, path: str):
+    operation = schemathesis.openapi.from_dict(schema)[path][method]
+
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    @given(operation.as_strategy(GenerationMode.POSITIVE) | operation.as_strategy(GenerationMode.NEGATIVE))
+    def ask(case: schemathesis.Case) -> None:
+        case.call_and_validate(base_url=served.address, checks=CHECKS, timeout=WAIT_S)
+
+    ask()

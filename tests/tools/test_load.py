@@ -1,38 +1,59 @@
 """The load on a service: one short run, and the figures by hand."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from kgclip.errors import KgclipError
-from tools.load import MIB, Options, Tally, load, main, report, slope
+from tools import load as tool
+from tools.load import MIB, Options, Tally, main, memory_of, page, report, slope
 
 
-def test_a_short_run(kg_model: Path, figures: Path):
-    clips = tuple(sorted(figures.glob("test_videos/*/*.mp4"))[:2])
-    tally, samples = load(Options(kg_model, clips, clients=2, seconds=2.0))
-    assert len(tally.seconds) >= 2
-    assert tally.errors == Counter()
-    assert min(memory for _, memory in samples) > 50 * MIB
+def test_a_short_run(
+    kg_model: Path, figures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(tool, "PAGE", tmp_path / "load.md")
+    monkeypatch.setattr(tool, "EVERY_S", 0.1)
+    monkeypatch.setattr(tool, "FIRST", 1.0)
+    clips = [str(clip) for clip in sorted(figures.glob("test_videos/*/*.mp4"))[:2]]
+    assert main([str(kg_model), *clips, "--clients", "1", "2", "--seconds", "2", "--write"]) == 0
+    text = capsys.readouterr().out
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith(("| 1 ", "| 2 "))]
+    assert [(row[0], int(row[1]) > 1, row[3]) for row in rows] == [("| 1", True, "0"), ("| 2", True, "0")]
+    for name in ("service", "reader 1", "reader 2", "together"):
+        assert f"| {name} | " in text
+    assert text in (tmp_path / "load.md").read_text()
 
 
-def test_the_slope_is_that_of_the_second_half():
-    samples = [(0.0, 0), (1.0, 900 * MIB), (2.0, 1000 * MIB), (3.0, 1001 * MIB), (4.0, 1002 * MIB), (5.0, 1003 * MIB)]
-    assert slope(samples) == pytest.approx(60.0)
+def test_memory_is_of_this_process_and_its_children():
+    held = memory_of(os.getpid())
+    assert held["service"] > 20 * MIB
 
 
-def test_the_report():
-    tally = Tally([0.1] * 99 + [1.0], 3, Counter({"TimeoutError": 1}))
-    lines = report(Options(Path("m"), (), 8, 10.0), 20.0, tally, [(float(n), 100 * MIB) for n in range(6)]).splitlines()
-    assert lines[0] == "8 clients for 10 s: 100 clips answered, 3 refused (429), errors: {'TimeoutError': 1}"
-    assert lines[1].startswith("seconds a clip: p50 0.100, p95 0.100, p99 0.1")
-    assert lines[2] == "clips a second: 10.0, one process that predicts: 20.0, ratio 0.50"
-    assert lines[3] == "memory: 100 MiB, slope +0.0 MiB a minute"
-    with pytest.raises(KgclipError, match=r"^0 clips were answered, errors: none; give more --seconds"):
-        report(Options(Path("m"), ()), 20.0, Tally(), [])
+def test_the_slope_is_that_after_the_warm_up():
+    samples = [(60.0 * n, {"a": (900 if n < 2 else 1000 + n) * MIB, "b": (10 - 2 * n) * MIB}) for n in range(5)]
+    assert slope(samples[1:], "b") == pytest.approx(-2.0)
+    assert slope(samples[2:], "a") == pytest.approx(1.0)
+    assert slope(samples[2:]) == pytest.approx(-1.0)
+    first = [(60.0 * n, {"a": (0 if n < 2 else n) * MIB}) for n in range(9)]
+    assert slope(first, "a") == pytest.approx(1.0)
 
 
-def test_a_model_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main([str(tmp_path), "clip.mp4"]) == 2
-    assert capsys.readouterr().err.startswith("load: ")
+def test_the_report_and_its_page():
+    tally = Tally(8, [0.1] * 99 + [1.0], 3, Counter({"TimeoutError": 1}), 10.0)
+    samples = [(float(n), {"service": 90 * MIB, "reader 1": 10 * MIB}) for n in range(6)]
+    text = report(20.0, [tally], samples)
+    assert "| 8 | 100 | 3 | 1 TimeoutError | 0.100 | 0.100 | 0.109 | 10.0 | 0.50 |" in text
+    assert "One process that calls `predict` in a loop: 20.0 clips a second." in text
+    assert "| service | 90 | +0.00 |\n| reader 1 | 10 | +0.00 |\n| together | 100 | +0.00 |" in text
+    assert "asked for 600 s" in page(Options(seconds=600), text, "a model")
+    with pytest.raises(KgclipError, match=r"^8 clients: no clip was answered, {}; give more --seconds"):
+        report(20.0, [Tally(8)], samples)
+
+
+@pytest.mark.parametrize("words", [["{}", "clip.mp4"], ["{}"]])
+def test_a_model_that_is_none(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([word.format(tmp_path) for word in words]) == 2
+    assert capsys.readouterr().err.startswith(f"load: {tmp_path}")

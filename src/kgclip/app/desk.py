@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from kgclip.engine.apart import Apart
 from kgclip.engine.predict import Recognizer
-from kgclip.errors import KgclipError
+from kgclip.sent import SentClip, read_sent
 from kgclip.serving import Limits
-from kgclip.video.decode import probe
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ class Desk:
 
     def __init__(self, recognizer: Recognizer, limits: Limits, uploads: Path):
         self.recognizer, self.limits, self.uploads = recognizer, limits, uploads
+        self.videos = Apart(recognizer.pose)
         self._worker = ThreadPoolExecutor(1, "kgclip-model")
 
     def ask(self, question: Callable[[], T]) -> T:
@@ -41,26 +42,21 @@ class Desk:
             future.cancel()
             raise self.limits.too_late() from error
 
-    def check(self, path: Path) -> None:
-        """Refuse a file that is too large or too long.
+    def read(self, path: Path, *, page: bool) -> SentClip:
+        """What is needed of a file, which a process apart opens.
 
         Raises:
-            KgclipError: it is, or no video can be read from it.
+            KgclipError: it is too large or too long, or cannot be read, or not in time.
         """
         self.limits.check_size(path.name, path.stat().st_size)
-        self.limits.check_length(path.name, probe(path).duration_s)
+        videos, num_frames = self.videos.within(self.limits.wait_s), self.recognizer.checkpoint.config.frames
+        return read_sent(videos, path, path.name, num_frames, self.limits, page=page)
 
     @contextmanager
     def borrowed(self, path: Path) -> Iterator[Path]:
-        """A file that a person has sent: deleted after use, with the folder that was made for it.
-
-        Raises:
-            KgclipError: what is wrong with the file, named as the person named it.
-        """
+        """A file that a person has sent: deleted after use, with the folder that was made for it."""
         try:
             yield path
-        except KgclipError as error:
-            raise KgclipError(str(error).replace(str(path), path.name)) from error
         finally:
             self.discard(path)
 
@@ -72,4 +68,5 @@ class Desk:
 
     def close(self) -> None:
         """Answer no more."""
+        self.videos.close()
         self._worker.shutdown(wait=False, cancel_futures=True)

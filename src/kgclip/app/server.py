@@ -38,7 +38,7 @@ def serve(recognizer: Recognizer, limits: Limits, host: str, port: int, ready: C
         ready: is told the page's address as soon as it answers.
 
     Raises:
-        KgclipError: the address cannot be listened at.
+        KgclipError: the address cannot be listened at, or the process that opens videos does not start.
     """
     listener = listen(host, port)
     # Uploads lie here, and nowhere else; what is left of them goes with the server.
@@ -52,6 +52,7 @@ def serve(recognizer: Recognizer, limits: Limits, host: str, port: int, ready: C
         # A server that is told to end cleans up as after Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            desk.videos.start()
             with suppress(KeyboardInterrupt):
                 _run(desk, examples, listener, ready)
         finally:

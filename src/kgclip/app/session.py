@@ -17,6 +17,7 @@ from kgclip.engine.reasons import SHOWS
 from kgclip.errors import KgclipError
 from kgclip.kg.names import spelling_key
 from kgclip.report.explanation_page import ClipMedia, explanation_page
+from kgclip.sent import SentClip
 
 # An action more costs time and memory of everybody.
 MOST_NEW_ACTIONS = 20
@@ -106,17 +107,20 @@ def opened(desk: Desk, session: Session, path: Path) -> Session:
 
 
 def _seen(desk: Desk, path: Path) -> SeenClip:
-    desk.check(path)
-    reading = desk.recognizer.read(path)
-    return SeenClip(replace(reading, file=path.name), ClipMedia.of(path, len(reading.facts.times_s)))
+    sent = desk.read(path, page=True)
+    assert sent.media is not None
+    return SeenClip(_encoded(desk, sent), sent.media)
+
+
+def _encoded(desk: Desk, sent: SentClip) -> Reading:
+    return desk.recognizer.encoded(sent.file, sent.frames, sent.pose)
 
 
 def recognized(desk: Desk, session: Session, path: Path, number: int) -> Row:
     """One of several files, the number-th from 0, by the session's definitions; it is deleted if it was sent."""
 
     def ask() -> Explanation:
-        desk.check(path)
-        return session.recognizer(desk).explain(desk.recognizer.read(path))
+        return session.recognizer(desk).explain(_encoded(desk, desk.read(path, page=False)))
 
     try:
         with desk.borrowed(path):

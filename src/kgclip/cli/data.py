@@ -74,8 +74,8 @@ def check(argv: Sequence[str]) -> int:
     from kgclip.data.annotations import read_observations, without_movements
     from kgclip.data.check import check_dataset
     from kgclip.data.dataset import open_dataset
+    from kgclip.engine.apart import Apart
     from kgclip.kg.inspect import Finding
-    from kgclip.video.apart import Apart
     from kgclip.video.decode import probe
 
     dataset = open_dataset(command.data, command.annotations, command.source_pattern)
@@ -142,10 +142,10 @@ def features(argv: Sequence[str]) -> int:
     if command.untrusted and command.engine != "local":
         raise KgclipError("--untrusted: is for this machine; leave it out, or --engine")
     from kgclip.data.dataset import open_dataset
+    from kgclip.engine.apart import Apart
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.encoder import EncoderSource, open_encoder
     from kgclip.engine.extract import extract_features
-    from kgclip.video.apart import Apart
     from kgclip.video.frames import read_clip
 
     dataset = open_dataset(command.data)

@@ -16,6 +16,7 @@ from kgclip.visible import visible
 if TYPE_CHECKING:
     from kgclip.engine.explanation import Explanation, MovementReading
     from kgclip.engine.predict import Recognizer
+    from kgclip.engine.videos import Videos
     from kgclip.video.cut import VideoPath
 
 Command = TypeVar("Command", bound=Any)
@@ -83,8 +84,8 @@ def predict(argv: Sequence[str]) -> int:
     if not files:
         what = "" if command.backbone is not None else "the model's folder and "
         raise KgclipError(f"predict: no file given; name {what}at least one video file or folder")
-    if command.untrusted and (command.engine != "local" or command.html is not None or command.keypoints is not None):
-        raise KgclipError("--untrusted: goes with no --engine, --html or --keypoints, which open the files themselves")
+    if command.untrusted and command.engine != "local":
+        raise KgclipError("--untrusted: is for this machine; leave it out, or --engine")
     options: dict[str, Any] = {"frames": command.frames}
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
@@ -106,7 +107,7 @@ def predict(argv: Sequence[str]) -> int:
             else:
                 print(describe(result, command.top), flush=True)
             if command.html is not None and not isinstance(result, dict):
-                _write_page(command.html, result, pages)
+                _write_page(command.html, result, pages, recognizer.videos)
             advance(1)
     return 2 if failed else 0
 
@@ -150,10 +151,10 @@ def _predict_file(
     return next(recognizer.predict_many([path], **options))
 
 
-def _write_page(folder: Path, explanation: "Explanation", taken: set[str]) -> None:
+def _write_page(folder: Path, explanation: "Explanation", taken: set[str], videos: "Videos") -> None:
     from kgclip.report.explanation_page import write_explanation
 
-    say(f"  {write_explanation(folder, explanation, taken)}", error=True)
+    say(f"  {write_explanation(folder, explanation, taken, videos)}", error=True)
     say("", error=True)
 
 
@@ -179,31 +180,28 @@ def _recognizer_of_process(command: PredictCommand, actions: tuple[str, ...]) ->
 
 
 def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> "Recognizer":
+    from kgclip.engine.apart import Apart
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.predict import Recognizer
-    from kgclip.video.apart import Apart
-    from kgclip.video.frames import read_clip
+    from kgclip.engine.videos import Videos
 
-    read = Apart().read_clip if command.untrusted else read_clip
+    videos = Apart if command.untrusted else Videos
     if command.pose is not None and command.keypoints is not None:
         raise KgclipError("--keypoints: stand in place of an estimator; leave out --pose or --keypoints")
     if command.keypoints is not None and not command.keypoints.exists():
         raise KgclipError(f"--keypoints {command.keypoints}: no such file or folder; expected keypoints (docs/pose.md)")
     if command.backbone is None:
         pose = command.pose if command.keypoints is None else str(command.keypoints)
-        found = trained_recognizer(
-            command.paths[0], command.encoder, command.encoder_weights, pose, command.device, read_clip=read
+        return trained_recognizer(
+            command.paths[0], command.encoder, command.encoder_weights, pose, command.device, videos=videos
         )
-        if command.untrusted and found.pose is not None:
-            raise KgclipError("--untrusted: an estimator of poses opens the files itself; leave it out by --pose none")
-        return found
     if not actions:
         raise KgclipError(f"--backbone {command.backbone}: knows no actions; name them with --actions")
     if command.pose is not None or command.keypoints is not None:
         raise KgclipError("--pose, --keypoints: are for a trained model; leave them out, or --backbone")
     if command.encoder is not None:
         raise KgclipError("--encoder: makes features for a trained model; leave out --backbone or --encoder")
-    return Recognizer.from_names(command.backbone, actions, device=choose_device(command.device), read_clip=read)
+    return Recognizer.from_names(command.backbone, actions, device=choose_device(command.device), videos=videos)
 
 
 def trained_recognizer(

@@ -65,7 +65,7 @@ def extract_features(
         workers: threads that decode.
         keep_going: leave out clips that cannot be encoded.
         on_ray: where the processes of a Ray cluster find the same encoder, if they are to encode.
-        read_clip: reads the frames of a file here; that of `kgclip.video.apart` keeps files of strangers apart.
+        read_clip: reads the frames of a file here; that of `kgclip.engine.apart` keeps files of strangers apart.
 
     Raises:
         KgclipError: a clip cannot be encoded (unless ``keep_going``), no clip can, another process writes the file, or

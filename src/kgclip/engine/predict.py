@@ -1,7 +1,7 @@
 """Prediction on video files, with what supports it."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,18 @@ from kgclip.engine.explain import explain, read_windows
 from kgclip.engine.explanation import ClipFacts, Explanation
 from kgclip.engine.hub import model_folder, push_folder, save_model
 from kgclip.engine.poses import numbers_of, pose_source
+from kgclip.engine.videos import Videos
 from kgclip.errors import KgclipError
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.names import did_you_mean, spelling_key
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import embed_texts, unsolved_model
-from kgclip.pose.annotate import PoseSource, observe
+from kgclip.pose.annotate import PoseSource
 from kgclip.pose.keypoints import ClipPose
 from kgclip.video.cut import VideoPath, video_at
 from kgclip.video.decode import DEFAULT_FPS
-from kgclip.video.frames import ClipFrames, ReadClip, read_clip
+from kgclip.video.frames import ClipFrames
 
 # Backbones whose texts and frames were learned together, so that a text says what frames show.
 TEXT_KINDS = ("clip", "siglip")
@@ -62,7 +63,7 @@ class Recognizer:
         encoder: the encoder of a model that takes features; models with an image tower bring their own.
         pose: where poses come from; None leaves pose out.
         device: where the model runs.
-        read_clip: reads the frames of a file; that of `kgclip.video.apart` keeps files of strangers apart.
+        videos: makes what opens files, by where poses come from; `kgclip.engine.apart.Apart` is for strangers' files.
 
     Attributes:
         folder: that the model was loaded from; None where it was made otherwise.
@@ -75,9 +76,9 @@ class Recognizer:
         encoder: FrameEncoder | None = None,
         pose: PoseSource | None = None,
         device: str = "cpu",
-        read_clip: ReadClip = read_clip,
+        videos: Callable[[PoseSource | None], Videos] = Videos,
     ):
-        self.checkpoint, self.pose, self._read_clip, self.device = checkpoint, pose, read_clip, choose_device(device)
+        self.checkpoint, self.pose, self.videos, self.device = checkpoint, pose, videos(pose), choose_device(device)
         self.model = checkpoint.model.to(self.device).eval()
         if encoder is not None:
             check_encoder(encoder, self.model.backbone)
@@ -186,10 +187,10 @@ class Recognizer:
         """Decode and encode a video file, and find its pose if the recognizer knows from where; as :meth:`predict`."""
         num_frames = self.checkpoint.config.frames if frames is None else frames
         path = video_at(file)
-        clip = self._read_clip(path, num_frames, threads=torch.get_num_threads())
+        clip = self.videos.read_clip(path, num_frames, threads=torch.get_num_threads())
         if pose is None and self.pose is not None:
-            pose = observe(clip_id(path.name), path, self.pose)
-        return self._reading(str(file), clip, pose)
+            pose = self.videos.observe(clip_id(path.name), path)
+        return self.encoded(str(file), clip, pose)
 
     def predict_frames(
         self,
@@ -205,13 +206,13 @@ class Recognizer:
         They stand for the clip: its length and rate are theirs.
         """
         times_s, count = np.asarray(times, dtype=np.float64), len(images)
-        step_s = float(times_s[-1] - times_s[0]) / (count - 1) if count > 1 else 0.0
-        step_s = step_s or 1 / DEFAULT_FPS
+        step_s = (float(times_s[-1] - times_s[0]) / (count - 1) if count > 1 else 0.0) or 1 / DEFAULT_FPS
         clip = ClipFrames(images, np.arange(count), times_s, float(times_s[-1]) + step_s, 1 / step_s, count)
-        return self.explain(self._reading(file, clip, pose), actions=actions)
+        return self.explain(self.encoded(file, clip, pose), actions=actions)
 
     @torch.no_grad()
-    def _reading(self, file: str, clip: ClipFrames, pose: ClipPose | None) -> Reading:
+    def encoded(self, file: str, clip: ClipFrames, pose: ClipPose | None) -> Reading:
+        """As :meth:`read`, of a clip that is decoded already."""
         return Reading(file, ClipFacts.of(clip), self.encoder.encode(clip.images), pose)
 
     def explain(self, reading: Reading, *, actions: Sequence[str] = ()) -> Explanation:

@@ -141,6 +141,14 @@ def observe(clip: str, path: VideoPath, source: PoseSource) -> ClipPose:
     return ClipPose(indices.astype(np.int32), time_s, info.width, info.height, link_tracks(people, time_s))
 
 
+def prepare(source: PoseSource) -> None:
+    """Load what `observe` needs, which it else does with the first clip; raises KgclipError where it cannot."""
+    if is_keypoints(source.pose):
+        _brought(source.pose)
+    else:
+        _estimator(source.pose, source.detector)
+
+
 def _look(task: tuple[str, VideoPath], source: PoseSource, alone: bool) -> ClipPose | str:
     """The people of one clip, or why it cannot be read."""
     if not alone:

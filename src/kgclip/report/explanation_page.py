@@ -4,19 +4,19 @@ import math
 import re
 import string
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kgclip.copies import local_file
 from kgclip.data.wording import printable
 from kgclip.engine.explanation import DECIMALS, SEEN, Explanation
+from kgclip.engine.videos import Videos
 from kgclip.files import digest
 from kgclip.report.compose import compose, write_page
 from kgclip.report.pictures import data_address, resized, side_by_side, webp
-from kgclip.video.cut import Cut, VideoPath, file_of, name_of, video_at
-from kgclip.video.frames import ClipFrames, read_clip
-from kgclip.video.preview import preview
+from kgclip.video.cut import VideoPath, file_of, name_of, video_at
+from kgclip.video.frames import ClipFrames
 
 POSTER_WIDTH, STRIP_WIDTH = 160, 64
 # Of a clip that was read at more frames, so many are shown.
@@ -55,16 +55,17 @@ class ClipMedia:
     sha256: str
 
     @classmethod
-    def of(cls, path: VideoPath, frames_read: int) -> "ClipMedia":
-        """Take it from a file.
+    def of(cls, path: VideoPath, frames_read: int, videos: Videos | None = None) -> "ClipMedia":
+        """Take it from a file, which ``videos`` opens, or this process.
 
         Raises:
             KgclipError: the file cannot be read.
         """
-        pictures = _pictures(read_clip(path, min(MOST_IN_STRIP, frames_read)))
+        videos = videos or Videos()
+        pictures = _pictures(videos.read_clip(path, min(MOST_IN_STRIP, frames_read)))
+        video = data_address("video/mp4", videos.preview(path))
         with local_file(file_of(path)) as file:
-            here = replace(path, file=file) if isinstance(path, Cut) else file
-            return cls(path, data_address("video/mp4", preview(here)), **pictures, sha256=digest(file)[:16])
+            return cls(path, video, **pictures, sha256=digest(file)[:16])
 
 
 def explanation_page(
@@ -169,13 +170,14 @@ def _first_shown(explanation: Explanation) -> float:
     return round(spans[0].start_s, 3) if spans else 0.0
 
 
-def write_explanation(folder: Path, explanation: Explanation, taken: set[str]) -> Path:
+def write_explanation(folder: Path, explanation: Explanation, taken: set[str], videos: Videos | None = None) -> Path:
     """Write the page of a clip into a folder, named after the clip; clips of one name are numbered.
 
     Args:
         folder: which may be there already.
         explanation: of the clip.
         taken: names in use, to which this one is added.
+        videos: opens the clip; None for this process.
 
     Returns:
         The page's path.
@@ -185,5 +187,6 @@ def write_explanation(folder: Path, explanation: Explanation, taken: set[str]) -
     name = next(name for name in names if name not in taken)
     taken.add(name)
     file = folder / f"{name}.html"
-    write_page(file, explanation_page(explanation))
+    media = ClipMedia.of(video_at(explanation.file), len(explanation.clip.times_s), videos)
+    write_page(file, explanation_page(explanation, media=media))
     return file

@@ -13,11 +13,11 @@ from kgclip.engine.predict import Reading, Recognizer
 from kgclip.engine.together import encode_together
 from kgclip.errors import KgclipError
 from kgclip.report.explanation_page import explanation_page
+from kgclip.sent import SentClip
 from kgclip.serve.job import Answer
-from kgclip.serve.reader import ReadClip
 
 
-def answer_together(recognizer: Recognizer, clips: Sequence[ReadClip]) -> list[Answer | KgclipError]:
+def answer_together(recognizer: Recognizer, clips: Sequence[SentClip]) -> list[Answer | KgclipError]:
     """The answer to each clip, the frames of all encoded together; or what is wrong with it."""
     features = encode_together(recognizer.encoder, [clip.frames for clip in clips])
     return [
@@ -26,7 +26,7 @@ def answer_together(recognizer: Recognizer, clips: Sequence[ReadClip]) -> list[A
     ]
 
 
-def _answer(recognizer: Recognizer, clip: ReadClip, features: Float[Tensor, "T F"]) -> Answer | KgclipError:
+def _answer(recognizer: Recognizer, clip: SentClip, features: Float[Tensor, "T F"]) -> Answer | KgclipError:
     reading = Reading(clip.file, ClipFacts.of(clip.frames), features, clip.pose)
     try:
         explanation = without_places(recognizer.explain(reading))

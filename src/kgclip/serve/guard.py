@@ -21,6 +21,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 OPEN = ("/health", "/ready")
 """Answered without a token, as those who watch over the service have none."""
+MOST_HEADERS = 100
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
 HEADERS = {
@@ -65,7 +66,7 @@ class Guard:
             await send(message)
 
         try:
-            refused = self._refusal(scope["path"], headers)
+            refused = self._refusal(scope["path"], headers, len(scope["headers"]))
             if refused is not None:
                 await _refuse(sent, *refused, request)
             else:
@@ -73,7 +74,9 @@ class Guard:
         finally:
             self._count(scope, status, time.monotonic() - began, request)
 
-    def _refusal(self, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    def _refusal(self, path: str, headers: dict[bytes, bytes], num_headers: int) -> tuple[int, str] | None:
+        if num_headers > MOST_HEADERS:
+            return 400, f"the request has {num_headers} headers, at most {MOST_HEADERS} are taken; send fewer"
         host = re.sub(rb":\d+$", b"", headers.get(b"host", b"")).decode("latin-1").lower()
         if self._hosts is not None and host not in self._hosts:
             return 400, "the service does not go by this name; call it by its address"

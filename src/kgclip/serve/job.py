@@ -27,6 +27,11 @@ class Answer:
     explanation: bytes
     page: bytes | None
 
+    @property
+    def num_bytes(self) -> int:
+        """Of both."""
+        return len(self.explanation) + len(self.page or b"")
+
 
 @dataclass(eq=False)
 class Job:

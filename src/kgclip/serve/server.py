@@ -20,6 +20,8 @@ from kgclip.serving import Limits, address_of, listen
 
 HEAD_S = 15.0
 """Time for the head of a request, and for what remains of one that was refused."""
+TAKE_S = 60.0
+"""Time for taking an answer."""
 MOST_CONNECTIONS = 1000
 _GRACE_S = 2
 _MOST_HEAD = 16_384
@@ -115,9 +117,10 @@ class Server(uvicorn.Server):
 
 
 class Protocol(H11Protocol):
-    """HTTP in which a connection on which nothing is being answered ends after a while, whatever it sends."""
+    """HTTP in which a connection ends on which nothing is being answered, whatever it sends, or no answer is taken."""
 
     _clock: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:  # noqa: D102 (of asyncio)
         super().connection_made(transport)
@@ -133,12 +136,27 @@ class Protocol(H11Protocol):
         super().on_response_complete()
         self._wind()
 
+    def pause_writing(self) -> None:  # noqa: D102 (of asyncio)
+        super().pause_writing()
+        self._stuck = self.loop.call_later(TAKE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:  # noqa: D102 (of asyncio)
+        super().resume_writing()
+        if self._stuck is not None:
+            self._stuck.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 (of asyncio)
         super().connection_lost(exc)
-        if self._clock is not None:
-            self._clock.cancel()
+        for clock in (self._clock, self._stuck):
+            if clock is not None:
+                clock.cancel()
 
     def _wind(self) -> None:
         if self._clock is not None:
             self._clock.cancel()
-        self._clock = self.loop.call_later(HEAD_S, self.transport.close)
+        self._clock = self.loop.call_later(HEAD_S, self._end)
+
+    def _end(self) -> None:
+        # Which waits for the last bytes to be taken.
+        self.transport.close()
+        self._clock = self.loop.call_later(TAKE_S, self.transport.abort)

@@ -7,17 +7,18 @@ import secrets
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from kgclip.data.clip import clip_id
+from kgclip.engine.apart import Apart
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
+from kgclip.memory import give_back_freed_memory
+from kgclip.sent import SentClip, read_sent
 from kgclip.serve.answers import answer_together
-from kgclip.serve.child import Request
 from kgclip.serve.job import Job
 from kgclip.serve.metrics import Metrics
-from kgclip.serve.reader import ReadClip, Reader
 from kgclip.serving import Limits
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,9 @@ TOGETHER, TOGETHER_BYTES = 8, 2**28
 """Most clips that are encoded at once, and most bytes of their frames, but one clip at least."""
 READ_S = 30.0
 """Most time for reading a file: one that is made to take long must not hold up the others."""
-KEPT, KEPT_S = 256, 600.0
-"""Most answers that wait to be fetched, and how long they do."""
+KEPT, KEPT_BYTES, KEPT_S = 256, 2**26, 600.0
+"""Most answers that wait to be fetched, their bytes, but the last one at least, and how long they do."""
+TIDY_S = 10.0
 LAST_S = 5.0
 """At the end, answers that are not fetched yet wait so long."""
 _WEIGHT = 0.2  # of the newest job in the mean time of a job
@@ -77,10 +79,10 @@ class Service:
         self.unfinished = 0
         self._jobs: dict[str, Job] = {}
         self._mean_s = 1.0
-        self._readers = [Reader(self.metrics.replaced.inc) for _ in range(sizes.readers)]
+        self.videos = Apart(recognizer.pose, died=self.metrics.replaced.inc)
         # Admission bounds the first queue; the second is short, as frames are large.
         self._waiting: asyncio.Queue[Job] = asyncio.Queue()
-        self._read: asyncio.Queue[tuple[Job, ReadClip]] = asyncio.Queue(TOGETHER)
+        self._read: asyncio.Queue[tuple[Job, SentClip]] = asyncio.Queue(TOGETHER)
         self._threads = ThreadPoolExecutor(sizes.readers, "kgclip-reader")
         self._model = ThreadPoolExecutor(1, "kgclip-model")
 
@@ -90,21 +92,21 @@ class Service:
         Raises:
             KgclipError: one does not start.
         """
-        list(self._threads.map(Reader.start, self._readers))
+        self.videos.start(self.sizes.readers)
 
     def close(self) -> None:
         """End them."""
-        for reader in self._readers:
-            reader.close()
+        self.videos.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._model.shutdown(wait=False, cancel_futures=True)
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for reader in self._readers:
-                tasks.create_task(self._read_files(reader))
+            for _ in range(self.sizes.readers):
+                tasks.create_task(self._read_files())
             tasks.create_task(self._recognize())
+            tasks.create_task(self._tidy())
             self.ready = True
 
     async def stop(self) -> None:
@@ -161,9 +163,10 @@ class Service:
     def _forget(self) -> None:
         """Let go of the oldest answers."""
         over = [job for job in self._jobs.values() if job.is_over]
-        old = time.monotonic() - KEPT_S - self.limits.wait_s
-        for number, job in enumerate(over):
-            if job.began_s < old or len(over) - number > KEPT:
+        old, held = time.monotonic() - KEPT_S - self.limits.wait_s, 0
+        for number, job in enumerate(reversed(over)):
+            held += 0 if job.answer is None else job.answer.num_bytes
+            if job.began_s < old or number >= KEPT or (number and held > KEPT_BYTES):
                 del self._jobs[job.id]
 
     def _expire(self, job: Job) -> None:
@@ -180,25 +183,18 @@ class Service:
         shutil.rmtree(job.folder, ignore_errors=True)
         log.info("request %s: %s in %.3f s%s", job.request, job.state, took_s, f": {job.error}" if job.error else "")
 
-    async def _read_files(self, reader: Reader) -> None:
-        loop, pose = asyncio.get_running_loop(), self.recognizer.pose
+    async def _read_files(self) -> None:
+        loop, num_frames = asyncio.get_running_loop(), self.recognizer.checkpoint.config.frames
         while True:
             job = await self._waiting.get()
             if job.is_over:
                 continue
             job.move("reading")
             left_s = self.limits.wait_s - (time.monotonic() - job.began_s)
-            request = Request(
-                path=str(job.path),
-                file=job.file,
-                clip=clip_id(job.file),
-                frames=self.recognizer.checkpoint.config.frames,
-                length_s=self.limits.length_s,
-                media=job.page,
-                pose=None if pose is None else asdict(pose),
-            )
+            videos = self.videos.within(min(READ_S, max(left_s, 0.1)))
+            work = partial(read_sent, videos, job.path, job.file, num_frames, self.limits, page=job.page)
             try:
-                clip = await loop.run_in_executor(self._threads, reader.read, request, min(READ_S, max(left_s, 0.1)))
+                clip = await loop.run_in_executor(self._threads, work)
             except KgclipError as error:
                 job.fail(422, str(error))
             except Exception:
@@ -207,6 +203,7 @@ class Service:
             else:
                 shutil.rmtree(job.folder, ignore_errors=True)
                 await self._read.put((job, clip))
+                del clip
 
     async def _recognize(self) -> None:
         loop = asyncio.get_running_loop()
@@ -235,3 +232,9 @@ class Service:
                 else:
                     job.finish(answer)
             del batch, answers
+
+    async def _tidy(self) -> None:
+        """Between two batches, when little is in use, give freed memory back."""
+        while True:
+            await asyncio.sleep(TIDY_S)
+            await asyncio.get_running_loop().run_in_executor(self._model, give_back_freed_memory)

@@ -63,7 +63,7 @@ def read_clip(
 
 
 ReadClip = Callable[..., ClipFrames]
-"""Reads a clip as `read_clip` does: in this process, or apart (`kgclip.video.apart`)."""
+"""Reads a clip as `read_clip` does: in this process, or apart (`kgclip.engine.apart`)."""
 
 
 def typical_duration_s(paths: Sequence[VideoPath]) -> float | None:
