@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, load_tensors, read_json, save_tensors, write_json
+from kgclip.reading import one_sentence
 
 STATE_FILE = "state.json"
 RUN_FILE = "run.json"
@@ -56,6 +57,8 @@ class TrainingState:
             write_json(file, self.identity)
             return
         found = read_json(file)
+        if not isinstance(found, dict):
+            raise KgclipError(f"{file}: is not as training wrote it; delete the folder to start anew")
         if found != self.identity:
             differing = sorted(k for k in self.identity if found.get(k) != self.identity[k])
             raise KgclipError(
@@ -94,12 +97,13 @@ class TrainingState:
         newest = self.newest()
         if newest is None:
             return {"epoch": 0}, {}
-        state = read_json(newest / STATE_FILE)
-        restore_tensors(model, load_tensors(newest / "weights.safetensors"))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in load_tensors(newest / "optimizer.safetensors").items():
-            index, name = key.split(".", 1)
-            moments.setdefault(int(index), {})[name] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        return state, load_tensors(newest / "best.safetensors")
+        with one_sentence(newest, "the state of this training"):
+            state = dict(read_json(newest / STATE_FILE))
+            restore_tensors(model, load_tensors(newest / "weights.safetensors"))
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in load_tensors(newest / "optimizer.safetensors").items():
+                index, name = key.split(".", 1)
+                moments.setdefault(int(index), {})[name] = value
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            return state, load_tensors(newest / "best.safetensors")

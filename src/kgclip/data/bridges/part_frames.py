@@ -13,11 +13,14 @@ from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder
 from kgclip.kg.movement import PARTS
 from kgclip.kg.names import plain_name
+from kgclip.reading import read_bytes
+
+_MOST_BYTES = 2**24  # of one frame
 
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartState:
     """What a part of a person does in one frame.
 
@@ -97,14 +100,14 @@ def _humans(states: Iterable[PartState]) -> list[dict[str, Any]]:
 
 def _states(path: Path) -> list[PartState]:
     try:
-        humans = orjson.loads(path.read_bytes())["humans"] or []
+        humans = orjson.loads(read_bytes(path, _MOST_BYTES))["humans"] or []
         return [
             state
             for position, human in enumerate(humans, start=1)
             for name, part in _parts(human.get("parts") or {})
             for state in _states_of(human.get("number", position), name, part)
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, OverflowError, TypeError, AttributeError) as error:
         raise KgclipError(f"{path}: is no frame annotation ({error!r}); see docs/data.md for its format") from None
 
 

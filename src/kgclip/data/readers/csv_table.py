@@ -13,7 +13,7 @@ from kgclip.video.cut import Cut, cut_id
 
 _HEADER = "video,label[,start,end][,split][,source]"
 # Hours and minutes may stand before seconds.
-_TIME = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d+)?)")
+_TIME = re.compile(r"(?:(?:(\d{1,9}):)?([0-5]?\d):)?(\d{1,12}(?:\.\d{1,12})?)", re.ASCII)
 
 
 def recognizes(path: Path) -> bool:

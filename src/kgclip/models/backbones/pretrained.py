@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from kgclip.errors import KgclipError
 from kgclip.files import load_tensors
-from kgclip.reading import parse_json, read_bytes
+from kgclip.reading import one_sentence, parse_json, read_bytes
 
 IMAGE_TEXT = ("clip", "siglip")
 TEXT = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
@@ -195,6 +196,13 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise KgclipError(f"{path}: is no JSON object; download it again")
     return value
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Return a tokenizer of a model's folder; raise KgclipError if its file is missing, damaged or something else."""
+    read_object(path)
+    with one_sentence(path, "a tokenizer"):
+        return Tokenizer.from_file(str(path))
 
 
 def first_line(error: Exception) -> str:
