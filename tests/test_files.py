@@ -94,9 +94,7 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path):
                 read(tmp_path / name)
     (tmp_path / "large").touch()
     os.truncate(tmp_path / "large", 2**40)  # takes no room
-    with pytest.raises(
-        KgclipError, match=r"large: has 1,099,511,627,776 bytes, expected at most 67,108,864; split it"
-    ):
+    with pytest.raises(KgclipError, match=r"large: has 1,099,511,627,776 bytes, expected at most 67,108,864; split it"):
         read_text(tmp_path / "large")
 
 

@@ -25,18 +25,22 @@ SOUND, COUNT = "sound", "count"
 def problem_of(reader: Reader, file: Path, content: bytes) -> str | None:
     """What is wrong with how a reader takes this content of its file; None if it is read or refused in one sentence."""
     file.write_bytes(content)
+    return problem_with(reader, file)[2]
+
+
+def problem_with(reader: Reader, file: Path) -> tuple[str, str, str | None]:
+    """How a reader ends with a file ("read", "refused", "failed"), what it gives or says, and what is wrong with it."""
     try:
-        reader.read(file)
+        return "read", repr(reader.read(file)), None
     except KgclipError as error:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, MemoryError):
-                return f"took more than {MOST_BYTES:,} bytes: {error}"
+                return "refused", str(error), f"took more than {MOST_BYTES:,} bytes: {error}"
             cause = cause.__cause__
-        return f"several lines: {error}" if "\n" in str(error) else None
-    except Exception:  # noqa: BLE001 (whatever it is)
-        return traceback.format_exc()
-    return None
+        return "refused", str(error), f"several lines: {error}" if "\n" in str(error) else None
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        return "failed", str(error), traceback.format_exc()
 
 
 def kind_of(problem: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.fuzz.child import CASE_S, COUNT, MOST_BYTES, SOUND, write_finding
 from tests.fuzz.readers import READERS, Reader
-from tests.fuzz.seeds import write_model, write_seeds
+from tests.fuzz.seeds import write_model, write_seeds, write_sentences
 
 MOST_STARTS = 20
 START_S = 120.0
@@ -68,6 +68,8 @@ def fuzz(
         write_seeds(seeds)
         if any(READERS[name].file.startswith("model/") for name in names):
             write_model(seeds, model)
+        if any(READERS[name].file.startswith("sentences/") for name in names):
+            write_sentences(seeds)
         for name in names:
             folder = Path(temporary) / "run"
             shutil.copytree(seeds, folder)

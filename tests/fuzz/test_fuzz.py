@@ -17,7 +17,7 @@ from tests.fuzz import parent
 from tests.fuzz.child import problem_of
 from tests.fuzz.parent import Outcome, page
 from tests.fuzz.readers import READERS, Reader
-from tests.fuzz.seeds import write_model, write_seeds
+from tests.fuzz.seeds import write_model, write_seeds, write_sentences
 
 CASES, CASES_OF_A_MODEL = 25, 6
 
@@ -27,6 +27,7 @@ def seeds(kg_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("seeds")
     write_seeds(folder)
     write_model(folder, kg_model)
+    write_sentences(folder)
     return folder
 
 

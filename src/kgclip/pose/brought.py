@@ -168,7 +168,8 @@ def _number(name: str, path: Path) -> int:
 
 def _parsed(path: Path, parse: Callable[[Any], Any]) -> Any:
     content = read_bytes(path, _MOST_BYTES)
-    with one_sentence(path, "a layout of keypoints of docs/pose.md"):
+    # Numbers that are too large become infinite, and are refused when the clip is asked for.
+    with one_sentence(path, "a layout of keypoints of docs/pose.md"), np.errstate(over="ignore"):
         check_unpacked(content, max(MOST_UNPACKED, _MOST_GROWTH * len(content)))
         return parse(orjson.loads(content))
 

@@ -170,7 +170,10 @@ def _along(shapes: Sequence[_Shape], numbers: range) -> Iterator[tuple[int, Part
             if to is None or to == shape.box:
                 yield number, shape.state
             else:
-                yield number, replace(shape.state, box=_between(shape.box, to, (number - shape.frame) / (end - shape.frame)))
+                yield (
+                    number,
+                    replace(shape.state, box=_between(shape.box, to, (number - shape.frame) / (end - shape.frame))),
+                )
 
 
 def _between(one: Box, other: Box, share: float) -> Box:

@@ -30,8 +30,8 @@ def read_xml(path: Path, root: str, what: str) -> Element:
         raise KgclipError(f"{path}: has a tag of more than 100,000 characters, which {what} has not; check the file")
     if content.count(b"<") > MOST_TAGS or content.count(b"=") > MOST_ATTRIBUTES:
         raise KgclipError(
-            f"{path}: has more than {MOST_TAGS:,} tags or {MOST_ATTRIBUTES:,} attributes; expected {what}, export it in "
-            "several files"
+            f"{path}: has more than {MOST_TAGS:,} tags or {MOST_ATTRIBUTES:,} attributes; expected {what}, export it "
+            "in several files"
         )
     builder, parser, depth = TreeBuilder(), expat.ParserCreate(), 0
 

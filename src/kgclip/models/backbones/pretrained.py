@@ -107,6 +107,9 @@ def load_model(config: Mapping[str, Any], folder: Path) -> Any:
     missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
     if missing:
         raise KgclipError(f"{folder}: {len(missing)} weights are missing, e.g. {missing[0]}; download it again")
+    if info["mismatched_keys"]:  # transformers would have put random weights in their place
+        odd = sorted(str(key[0]) for key in info["mismatched_keys"])
+        raise KgclipError(f"{folder}: {len(odd)} weights are of other sizes, e.g. {odd[0]}; download it again")
     return model
 
 
@@ -120,14 +123,16 @@ def _one_sentence(where: str) -> Iterator[None]:
 
 @contextmanager
 def no_progress_bar() -> Iterator[None]:
-    """Keep transformers from drawing its bar while it loads weights: it would stand amid our own lines."""
+    """Keep transformers from drawing its bar while it loads weights, and from its report, amid our own lines."""
     from transformers.utils import logging
 
-    drawn = logging.is_progress_bar_enabled()
+    drawn, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if drawn:
             logging.enable_progress_bar()
 

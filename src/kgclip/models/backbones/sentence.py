@@ -10,7 +10,15 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.models.backbones.pretrained import TEXT, allowed, load_model, new_model, read_json, read_object, read_tokenizer
+from kgclip.models.backbones.pretrained import (
+    TEXT,
+    allowed,
+    load_model,
+    new_model,
+    read_json,
+    read_object,
+    read_tokenizer,
+)
 from kgclip.reading import one_sentence
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
