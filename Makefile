@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench bench-check fuzz results audit sbom clean
+.PHONY: demo test lint docs bench bench-check fuzz hostile results audit sbom clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -33,6 +33,10 @@ SECONDS_OF_FUZZ ?= 600
 fuzz: .venv/installed-dev
 	$(PIP) --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_OF_FUZZ) --write
+
+# Gives every reader the files of tests/hostile, and writes docs/generated/hostile.md.
+hostile: .venv/installed-dev
+	$(BIN)/python -m tests.hostile --write
 
 # Runs every experiment and writes the tables of docs/results.md; docs/experiments.md says what the four files are.
 RESULTS := results

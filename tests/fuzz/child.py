@@ -17,7 +17,8 @@ from kgclip.errors import KgclipError
 from tests.fuzz.readers import READERS, Reader
 
 MOST_BYTES = 2**30
-CASE_S = 10.0
+CASE_S, WAIT_S = 10.0, 60.0
+"""Of the processor, however busy the machine is; and of waiting for anything at all."""
 SOUND, COUNT = "sound", "count"
 """Files of the parent: the sound content of the file that is damaged, and the number of cases that were run."""
 
@@ -49,6 +50,19 @@ def kind_of(problem: str) -> str:
     return lines[-1] if lines else problem[:20]
 
 
+@contextmanager
+def limited() -> Iterator[None]:
+    """Kill this process where the block takes `CASE_S` of the processor or `WAIT_S` altogether."""
+    timers = {signal.ITIMER_PROF: CASE_S, signal.ITIMER_REAL: WAIT_S}
+    for timer, seconds in timers.items():
+        signal.setitimer(timer, seconds)
+    try:
+        yield
+    finally:
+        for timer in timers:
+            signal.setitimer(timer, 0)
+
+
 class Cases:
     """The cases of one process: counted in a file, so that the count outlives it, each timed by a signal that kills."""
 
@@ -60,9 +74,8 @@ class Cases:
 
     def run(self, content: bytes) -> None:
         """Run one case."""
-        signal.setitimer(signal.ITIMER_REAL, CASE_S)
-        problem = problem_of(self.reader, self.file, content)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        with limited():
+            problem = problem_of(self.reader, self.file, content)
         done = struct.unpack("q", self._count[:])[0] + 1
         self._count[:] = struct.pack("q", done)
         if problem is not None and kind_of(problem) not in self._kinds:

@@ -1,4 +1,7 @@
-"""The table of readers of foreign files: what each reads, and how its file is damaged."""
+"""The table of readers of foreign files: what each reads, and how its file is damaged.
+
+Nothing of the project is imported before a reader reads, so that atheris sees which of its code runs.
+"""
 
 import json
 import random
@@ -9,10 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from tests.fuzz.seeds import CONTAINERS
 from tests.mutations import damaged_bytes, damaged_json
 
 WORDS = (
@@ -29,6 +28,18 @@ WORDS = (
     b"\t",
     b",",
 )
+
+CONTAINERS = {
+    "mp4": "libx264",
+    "mkv": "libx264",
+    "avi": "mpeg4",
+    "ts": "mpeg2video",
+    "mpg": "mpeg1video",
+    "gif": "gif",
+    "webm": "libvpx-vp9",
+    "flv": "flv1",
+}
+"""Codecs of the clips, by the suffix of the container."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,9 @@ def of_json(content: bytes, rng: random.Random) -> bytes:
 
 def of_parquet(content: bytes, rng: random.Random) -> bytes:
     """Bytes, or a value of the header in its metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if rng.random() < 0.5:
         return damaged_bytes(content, rng)
     try:

@@ -21,6 +21,7 @@ from kgclip.search.index import IndexedFile, write_index
 from kgclip.search.rows import Reading, Rows, Seen
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 from tests.data.bridges.examples import OLDER, TABULAR, write_examples
+from tests.fuzz.readers import CONTAINERS
 from tests.pose.figures import figure
 
 EDGES = [
@@ -31,17 +32,6 @@ EDGES = [
 DEFINITIONS = "jump: {left leg bend: 0.5, hip rise: 1}\npush up: [left arm bend, right arm bend]\n"
 PARTS = {"left_leg": {"verb": "bend", "box": [1, 2, 3, 4]}, "head": {"verb": ["look", "turn"], "obj_class": "ball"}}
 HUMANS = [{"number": 1, "parts": PARTS}, {"number": 2, "parts": [{"name": "hip", "verb": "rise"}]}]
-CONTAINERS = {
-    "mp4": "libx264",
-    "mkv": "libx264",
-    "avi": "mpeg4",
-    "ts": "mpeg2video",
-    "mpg": "mpeg1video",
-    "gif": "gif",
-    "webm": "libvpx-vp9",
-    "flv": "flv1",
-}
-"""Codecs of the clips, by the suffix of the container."""
 
 
 def write_seeds(folder: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_problem_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_case_that_kills_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = iter((-signal.SIGALRM, 0))
+    ends = iter((-signal.SIGPROF, 0))
     left: list[float] = []
 
     def run(command: list[str], most_s: float, log: object) -> int:

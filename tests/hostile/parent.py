@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fuzz.child import CASE_S, MOST_BYTES
+from tests.fuzz.parent import ended
 from tests.hostile.case import READ, REFUSED
 from tests.hostile.catalog import CASES
 
@@ -68,14 +68,8 @@ def _run(seeds: Path, folder: Path, noise: Path, numbers: Sequence[int]) -> list
         said = noise.read_text(errors="replace")[-2000:]
         if not answers or "end" in answers[-1]:
             raise RuntimeError(f"a reader does not read its sound file: {said}")
-        endings.append(Ending(answers[-1]["number"], _ended(done.returncode), "", f"{_ended(done.returncode)}: {said}", 0))
+        endings.append(Ending(answers[-1]["number"], ended(done.returncode), "", f"{ended(done.returncode)}: {said}", 0))
     return endings
-
-
-def _ended(code: int) -> str:
-    if code == -signal.SIGALRM:
-        return f"took longer than {CASE_S:g} s"
-    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def page(endings: Sequence[Ending]) -> str:

@@ -49,7 +49,7 @@ class FeatureFile:
         try:
             self._file = safe_open(path, framework="pt")
             metadata = self._file.metadata() or {}
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, MemoryError) as error:
             raise KgclipError(f"{path}: is no whole safetensors file ({error}); write the features again") from None
         if metadata.get("kgclip_features") != VERSION:
             raise KgclipError(
