@@ -17,7 +17,7 @@ from kgclip.errors import KgclipError
 from tests.fuzz.readers import READERS, Reader
 
 MOST_BYTES = 2**30
-CASE_S, WAIT_S = 10.0, 60.0
+CASE_S, WAIT_S = 10.0, 300.0
 """Of the processor, however busy the machine is; and of waiting for anything at all."""
 SOUND, COUNT = "sound", "count"
 """Files of the parent: the sound content of the file that is damaged, and the number of cases that were run."""

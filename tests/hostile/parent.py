@@ -68,7 +68,9 @@ def _run(seeds: Path, folder: Path, noise: Path, numbers: Sequence[int]) -> list
         said = noise.read_text(errors="replace")[-2000:]
         if not answers or "end" in answers[-1]:
             raise RuntimeError(f"a reader does not read its sound file: {said}")
-        endings.append(Ending(answers[-1]["number"], ended(done.returncode), "", f"{ended(done.returncode)}: {said}", 0))
+        endings.append(
+            Ending(answers[-1]["number"], ended(done.returncode), "", f"{ended(done.returncode)}: {said}", 0)
+        )
     return endings
 
 

@@ -22,7 +22,7 @@ def _of_every_text(reader: str) -> dict[str, tuple]:
         "64 MiB and a byte": (lambda sound: sound + b"#" * (2**26 + 1 - len(sound)), REFUSED, "expected at most"),
         "a line of 10 MiB": (lambda sound: sound + b"a" * 10 * 2**20, EITHER),
         "two million lines": (lambda sound: sound + b"\n" * 2_000_001, EITHER),
-        "text of wide characters": (lambda sound: "\U0001f600".encode() * 2**22, REFUSED),
+        "text of wide characters": (lambda sound: "\U0001f600".encode() * 2**22, EITHER),
         "escape sequences": (lambda sound: sound + ESCAPE.encode(), EITHER),
         "turned around": (lambda sound: sound + "\u202egpj.\u2066exe".encode(), EITHER),
         "nothing but ends of lines": (b"\n" * 1000, EITHER),
@@ -138,7 +138,8 @@ DEFINITIONS = cases(
         "an action in two spellings": ("push up: [hip rise]\nPush_Up: [hip bend]\n", REFUSED, "are one action"),
         "an anchor and an alias": ("a: &x [hip rise]\nb: *x\n", REFUSED, "aliases are not read"),
         "a billion laughs": (
-            "a: &a [x]\n" + "".join(f"{n}: &{n} [{', '.join([f'*{p}'] * 9)}]\n" for p, n in zip("abcdefgh", "bcdefghi")),
+            "a: &a [x]\n"
+            + "".join(f"{n}: &{n} [{', '.join([f'*{p}'] * 9)}]\n" for p, n in zip("abcdefgh", "bcdefghi")),
             REFUSED,
             "aliases are not read",
         ),
@@ -209,7 +210,11 @@ BORIS_TABLES = [
             "two films": (f'{TABLE}gym,"a.mp4;b.mp4",jump,STATE,0,1\n', REFUSED, "has 2 films in a row"),
             "no film": (f"{TABLE}gym,,jump,STATE,0,1\n", REFUSED, "has 0 films in a row"),
             "a film of 300 characters": (f"{TABLE}gym,{'a' * 300}.mp4,jump,STATE,0,1\n", READ),
-            "an offset": ("Media file name,Behavior,Start (s),Stop (s),Time offset (s)\na,b,0,1,5\n", REFUSED, "offset"),
+            "an offset": (
+                "Media file name,Behavior,Start (s),Stop (s),Time offset (s)\na,b,0,1,5\n",
+                REFUSED,
+                "offset",
+            ),
             "an offset that is none": (
                 "Media file name,Behavior,Start (s),Stop (s),Time offset (s)\na,b,0,1,nan\n",
                 REFUSED,

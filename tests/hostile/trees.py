@@ -77,7 +77,15 @@ def of_observation(**values: Any) -> Make:
     return changed(change)
 
 
-ODD = {"a null": None, "true": True, "a negative number": -1, "a word": "x", "2**62": 2**62, "a list": [1], "an object": {"a": 1}}
+ODD = {
+    "a null": None,
+    "true": True,
+    "a negative number": -1,
+    "a word": "x",
+    "2**62": 2**62,
+    "a list": [1],
+    "an object": {"a": 1},
+}
 _CONFIG = [
     *(
         Case("model, configuration", f"{what} for {key}", put(key, value=value))
@@ -85,7 +93,13 @@ _CONFIG = [
         for what, value in ODD.items()
         if not (key == "identity" and value is None)
     ),
-    Case("model, configuration", "actions with escapes", put("actions", 0, value="a\x1b[2J"), REFUSED, "it has the action"),
+    Case(
+        "model, configuration",
+        "actions with escapes",
+        put("actions", 0, value="a\x1b[2J"),
+        REFUSED,
+        "it has the action",
+    ),
     Case("model, configuration", "an action of half a pair", put("actions", 0, value="\ud800"), REFUSED, "the action"),
     Case("model, configuration", "an action twice", changed(lambda v: v["actions"].append(v["actions"][0]))),
     Case("model, configuration", "one action more", changed(lambda v: v["actions"].append("zzz"))),
@@ -98,7 +112,13 @@ _CONFIG = [
     Case("model, configuration", "a number of frames in words", put("landmarks", value={"eight": 4})),
     Case("model, configuration", "an option that is none", changed(lambda v: v["config"].update(nothing=1))),
     Case("model, configuration", "an unknown probability of 7", put("unknown", value={"probability": 7})),
-    Case("model, configuration", "a graph of another hash", put("graph_hash", value="0" * 64), REFUSED, "its graph is not"),
+    Case(
+        "model, configuration",
+        "a graph of another hash",
+        put("graph_hash", value="0" * 64),
+        REFUSED,
+        "its graph is not",
+    ),
 ]
 _BY_JSON: dict[str, dict[str, tuple]] = {
     "annotations": {
@@ -110,7 +130,11 @@ _BY_JSON: dict[str, dict[str, tuple]] = {
             REFUSED,
             "numbers of verbs and objects differ",
         ),
-        "a verb that is a number": ('{"humans": [{"parts": {"head": {"verb": 5}}}]}', REFUSED, "without a verb in words"),
+        "a verb that is a number": (
+            '{"humans": [{"parts": {"head": {"verb": 5}}}]}',
+            REFUSED,
+            "without a verb in words",
+        ),
         "COCO in its place": ('{"images": [], "annotations": []}', REFUSED, "in the format of COCO"),
         "a part of escapes": ('{"humans": [{"parts": {"\\u001b[2J": {"verb": "look"}}}]}', REFUSED),
         "a verb of half a pair": ('{"humans": [{"parts": {"head": {"verb": "\\ud800"}}}]}', REFUSED),
@@ -124,7 +148,7 @@ _BY_JSON: dict[str, dict[str, tuple]] = {
         "parts that are a word": ('{"humans": [{"parts": "head"}]}', REFUSED),
     },
     "split": {
-        "a clip in two parts": ('{"train": ["a"], "test": ["a"]}', REFUSED, "'a'"),
+        "a clip in two parts": ('{"train": ["a"], "test": ["a"]}', REFUSED, "1 clip twice"),
         "a clip that is a number": ('{"train": [1]}', REFUSED, "no list of clip ids"),
         "a part that is a word": ('{"train": "a"}', REFUSED, "no list of clip ids"),
         "a hash of another": ('{"train": ["a"], "hash": "00"}', REFUSED, "was changed after it was saved"),
@@ -241,7 +265,10 @@ _BY_JSON: dict[str, dict[str, tuple]] = {
         "words of numbers": (put("model", "vocab", value={"a": "b"}), REFUSED),
         "a word beyond the weights": (put("model", "vocab", "up", value=10**6), EITHER),
         "a regular expression without end": (
-            put("pre_tokenizer", value={"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": False}),
+            put(
+                "pre_tokenizer",
+                value={"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": False},
+            ),
             REFUSED,
         ),
     },
@@ -267,7 +294,7 @@ def _of_every_xml(root: str) -> dict[str, tuple]:
     return {
         "a billion laughs": (laughs(root), REFUSED, "has a document type"),
         "one entity a million times": (
-            typed('<!ENTITY x "' + "ha" * 50_000 + '">').replace("&x;", "&x;" * 50_000),
+            typed('<!ENTITY x "' + "ha" * 40_000 + '">').replace("&x;", "&x;" * 50_000),
             REFUSED,
             "has a document type",
         ),
@@ -286,7 +313,7 @@ def _of_every_xml(root: str) -> dict[str, tuple]:
             REFUSED,
         ),
         "an attribute twice": (f"<{root} a='1' a='2'/>", REFUSED, "is no whole XML"),
-        "64 MiB and a byte": (f"<{root}>" + " " * 2**26, REFUSED, "expected at most"),
+        "64 MiB and a byte": (f"<{root}>" + " " * 2**26, REFUSED, "64 MiB"),
         "another root": ("<html><body/></html>", REFUSED, "has the root <html>"),
         "an encoding that is none": (f"<?xml version='1.0' encoding='klingon'?><{root}/>", REFUSED, "is no whole XML"),
         "UTF-7": (f"<?xml version='1.0' encoding='utf-7'?><{root}/>", REFUSED),
@@ -298,7 +325,10 @@ def _of_every_xml(root: str) -> dict[str, tuple]:
         "nothing in it": (f"<{root}/>", REFUSED),
         "a namespace": (f"<{root} xmlns='urn:x'/>", REFUSED),
         "JSON": ("{}", REFUSED, "is no whole XML"),
-        "a style sheet elsewhere": (lambda sound: b"<?xml-stylesheet href='http://127.0.0.1:9/'?>" + sound.partition(b"?>")[2], READ),
+        "a style sheet elsewhere": (
+            lambda sound: b"<?xml-stylesheet href='http://127.0.0.1:9/'?>" + sound.partition(b"?>")[2],
+            READ,
+        ),
     }
 
 
@@ -322,11 +352,16 @@ CVAT = cases(
         "frames the wrong way round": (task(SOUND_BOX, 9, 3), REFUSED, "has frames 9 to 3"),
         "steps of nothing": (task(SOUND_BOX, more="<frame_filter>step=0</frame_filter>"), REFUSED, "in steps of 0"),
         "many tracks of many frames": (
-            task(SOUND_BOX, 0, 99_999).replace("</annotations>", f'<track label="hip">{SOUND_BOX}</track>' * 30 + "</annotations>"),
+            task(SOUND_BOX, 0, 99_999).replace(
+                "</annotations>", f'<track label="hip">{SOUND_BOX}</track>' * 30 + "</annotations>"
+            ),
             REFUSED,
             "has more than 1,000,000 states",
         ),
-        "100,000 boxes in 100,000 frames": (task("".join(BOX.format(n, 0, "look") for n in range(50_000)), 0, 49_999), EITHER),
+        "20,000 boxes in as many frames": (
+            task("".join(BOX.format(n, 0, "look") for n in range(20_000)), 0, 19_999),
+            READ,
+        ),
         "a box of no numbers": (task(BOX.format(0, "a", "look")), REFUSED, "CVAT would not write"),
         "a box that is none": (task(BOX.format(0, "nan", "look")), EITHER),
         "a box in frame 1e5": (task(BOX.format("1e5", 0, "look")), REFUSED, "CVAT would not write"),
@@ -355,10 +390,18 @@ ELAN = cases(
         "no film": (lambda sound: sound.replace(b"MEDIA_DESCRIPTOR", b"X"), REFUSED, "names no film"),
         "times in frames": (replacing("milliseconds", "PAL-frames"), REFUSED, "expected milliseconds"),
         "a time in words": (replacing('TIME_VALUE="1200"', 'TIME_VALUE="soon"'), REFUSED, "not tied to the time line"),
-        "a time without end": (replacing('TIME_VALUE="3450"', 'TIME_VALUE="1e999"'), REFUSED, "expected seconds from 0"),
+        "a time without end": (
+            replacing('TIME_VALUE="3450"', 'TIME_VALUE="1e999"'),
+            REFUSED,
+            "expected seconds from 0",
+        ),
         "a time that is none": (replacing('TIME_VALUE="3450"', 'TIME_VALUE="nan"'), REFUSED, "expected seconds from 0"),
         "a time below zero": (replacing('TIME_VALUE="1200"', 'TIME_VALUE="-1200"'), REFUSED, "expected seconds from 0"),
-        "an end before the start": (replacing('TIME_VALUE="1200"', 'TIME_VALUE="9999"'), REFUSED, "end after the start"),
+        "an end before the start": (
+            replacing('TIME_VALUE="1200"', 'TIME_VALUE="9999"'),
+            REFUSED,
+            "end after the start",
+        ),
         "a slot that is not there": (replacing('REF1="ts1"', 'REF1="ts99"'), REFUSED, "not tied to the time line"),
         "a film of 300 characters": (replacing("./gym.mp4", f"./{'a' * 300}.mp4"), READ),
         "a film above the folder": (replacing("./gym.mp4", "../../../../etc/passwd"), READ),

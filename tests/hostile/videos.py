@@ -15,7 +15,10 @@ _OF_EVERY_VIDEO: dict[str, tuple] = {
     "nothing but zeros": (lambda sound: bytes(len(sound)), REFUSED),
     "its head and zeros": (lambda sound: sound[:200] + bytes(len(sound) - 200), EITHER),
     "itself twice": (lambda sound: sound * 2, EITHER),
-    "every fourth byte turned": (lambda sound: bytes(b ^ 255 if n % 4 == 3 else b for n, b in enumerate(sound)), REFUSED),
+    "every fourth byte turned": (
+        lambda sound: bytes(b ^ 255 if n % 4 == 3 else b for n, b in enumerate(sound)),
+        REFUSED,
+    ),
     "text": ("plain text\n" * 100, REFUSED),
     "a picture": (PNG, REFUSED),
     "a picture of 2**31 by 2**31": (LARGE_PNG, REFUSED),
@@ -101,7 +104,10 @@ OTHERS = [
         {
             "frames of 2**31 bytes": (lambda sound: sound.replace(b"00dc", b"00dc\xff\xff\xff\x7f"), EITHER),
             "a RIFF of 2**31": (lambda sound: sound[:4] + b"\xff\xff\xff\x7f" + sound[8:], REFUSED, "is truncated"),
-            "an index of nonsense": (lambda sound: sound.partition(b"idx1")[0] + b"idx1\xf0\xff\xff\x0f" + b"\xff" * 4096, EITHER),
+            "an index of nonsense": (
+                lambda sound: sound.partition(b"idx1")[0] + b"idx1\xf0\xff\xff\x0f" + b"\xff" * 4096,
+                EITHER,
+            ),
             "a rate of 0": (lambda sound: _after(sound, b"strh", 24, bytes(8)), EITHER),
             "four billion frames": (lambda sound: _after(sound, b"avih", 20, b"\xff" * 4), EITHER),
         },
@@ -111,7 +117,10 @@ OTHERS = [
         {
             "a segment of 2**50": (lambda sound: _sized(sound, 2**50), REFUSED, "is truncated"),
             "a segment without size": (lambda sound: _sized(sound, 2**56 - 1), EITHER),
-            "a scale of 0": (lambda sound: sound.replace(b"\x2a\xd7\xb1\x83\x0f\x42\x40", b"\x2a\xd7\xb1\x83\0\0\0"), EITHER),
+            "a scale of 0": (
+                lambda sound: sound.replace(b"\x2a\xd7\xb1\x83\x0f\x42\x40", b"\x2a\xd7\xb1\x83\0\0\0"),
+                EITHER,
+            ),
             "elements of no size": (lambda sound: sound[:60] + b"\xec\x80" * 100_000 + sound[60:], EITHER),
         },
     ),

@@ -92,7 +92,8 @@ class BroughtKeypoints:
         if file.is_file():
             return pose_of(_read_document(file), file.stem) or {}
         frames: Frames = {}
-        for frame in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        names = folder.glob("[!.]*.json") if folder.is_dir() else ()  # hidden ones are of an operating system
+        for frame in sorted(names):
             frames[_number(frame.stem, frame)] = _parsed(frame, lambda value: [_pose(p) for p in _instances(value)])
         return frames
 

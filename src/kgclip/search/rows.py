@@ -221,7 +221,7 @@ def load_column(folder: Path, name: str) -> np.ndarray:
     try:
         with safe_open(file, framework="np") as tensors:
             column = tensors.get_tensor(name)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, MemoryError) as error:
         raise KgclipError(
             f"{file}: cannot be read ({error}); if `kgclip index` renews it now, ask again, else make it again"
         ) from None

@@ -74,7 +74,7 @@ def locate(video: str, base: Path, videos: Path | None) -> Path | None:
     folders = [ListedFiles(base if videos is None else videos)]
     places = [] if videos is not None else [base / named]
     places += [files.find(found) for files in folders for found in (name, _UPLOAD.sub("", name, count=1)) if found]
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113 (raises for long names)
 
 
 def write_list(found: Iterable[tuple[Path, Interval]], out: Path, videos: Path | None) -> list[str]:
@@ -180,6 +180,7 @@ def _span(line: str, where: str, video: str) -> Interval:
     try:
         span = parse_json(line)
         start_s, end_s, action = float(span["start_s"]), float(span["end_s"]), str(span["action"])
+        action.encode()  # JSON can hold halves of characters, which no file takes
     except (ValueError, KeyError, TypeError, OverflowError):
         raise KgclipError(f"{where} is no span; expected start_s, end_s and action, as kgclip watch writes") from None
     return interval(where, video, start_s, end_s, action)
