@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 _METADATA_KEY = b"kgclip"
 _MOST_UNPACKED, _ROWS_OF_A_BATCH = 2**29, 2**16
 _MOST_TEXT = 2**26
-# Of what Parquet lists: columns (we write seven at most) and groups of a million rows. Many thousands take minutes.
-_MOST_LISTED = 1000
-_MOST_HEADER = 2**24
+# Of what Parquet lists, columns and groups of a million rows: many thousands take minutes. Bytes of safetensors' header.
+_MOST_LISTED, _MOST_HEADER = 1000, 2**24
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -233,12 +232,8 @@ def read_table(
     try:
         with pq.ParquetFile(path, thrift_container_size_limit=_MOST_LISTED) as file:
             strings = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
-        with pq.ParquetFile(
-            path,
-            read_dictionary=strings,
-            page_checksum_verification=True,
-            thrift_container_size_limit=_MOST_LISTED,
-        ) as file:
+        options = {"thrift_container_size_limit": _MOST_LISTED, "page_checksum_verification": True}
+        with pq.ParquetFile(path, read_dictionary=strings, **options) as file:
             table = _read_batches(path, file, content, most_rows)
     except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

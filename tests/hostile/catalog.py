@@ -3,6 +3,7 @@
 from tests.fuzz.readers import READERS
 from tests.hostile.binary import BINARY_CASES
 from tests.hostile.case import Case
+from tests.hostile.markup import MARKUP_CASES
 from tests.hostile.places import PLACES, UNLIKE
 from tests.hostile.text import TEXT_CASES
 from tests.hostile.trees import TREE_CASES
@@ -16,6 +17,7 @@ CASES: tuple[Case, ...] = (
     ),
     *TEXT_CASES,
     *TREE_CASES,
+    *MARKUP_CASES,
     *BINARY_CASES,
     *VIDEO_CASES,
 )

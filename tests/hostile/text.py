@@ -1,6 +1,6 @@
 """Hostile tables, lists and definitions."""
 
-from tests.hostile.case import EITHER, READ, REFUSED, Case, cases, replacing
+from tests.hostile.case import EITHER, READ, REFUSED, cases, replacing
 
 TEXTS = ("list, own columns", "list, Kinetics", "list, labels", "list, names", "list, HMDB", "list, sources", "words")
 TEXTS += ("definitions", "graph, TSV", "BORIS, aggregated", "BORIS, older", "BORIS, events")
@@ -139,7 +139,7 @@ DEFINITIONS = cases(
         "an anchor and an alias": ("a: &x [hip rise]\nb: *x\n", REFUSED, "aliases are not read"),
         "a billion laughs": (
             "a: &a [x]\n"
-            + "".join(f"{n}: &{n} [{', '.join([f'*{p}'] * 9)}]\n" for p, n in zip("abcdefgh", "bcdefghi")),
+            + "".join(f"{n}: &{n} [{', '.join([f'*{p}'] * 9)}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)),
             REFUSED,
             "aliases are not read",
         ),
