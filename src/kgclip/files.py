@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _METADATA_KEY = b"kgclip"
 _MOST_UNPACKED, _ROWS_OF_A_BATCH = 2**29, 2**16
 _MOST_TEXT = 2**26
-# Of what Parquet lists, columns and groups of a million rows: many thousands take minutes. Bytes of safetensors' header.
+# Columns, or groups of a million rows, of Parquet (many thousands take minutes); bytes of the header of safetensors.
 _MOST_LISTED, _MOST_HEADER = 1000, 2**24
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -1,5 +1,6 @@
 """Part annotations by frame, as bridges read and write them: the JSON files of docs/data.md."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kgclip.kg.names import plain_name
 from kgclip.reading import read_bytes
 
 _MOST_BYTES = 2**24  # of one frame
+_LONGEST_NAME = 255
 
 Box = tuple[float, float, float, float]
 
@@ -56,7 +58,10 @@ def write_clips(out: Path, clips: Mapping[str, Frames]) -> None:
     """
     with atomic_folder(out) as folder:
         for clip, frames in clips.items():
-            inside = folder.joinpath(*(word for word in Path(clip).parts if word not in ("..", "/")))
+            words = [word for word in Path(clip).parts if word not in ("..", "/")]
+            if any(len(os.fsencode(word)) > _LONGEST_NAME for word in words):
+                raise KgclipError(f"{out}: the name of the clip {clip[:40]!r} is longer than folders' are; shorten it")
+            inside = folder.joinpath(*words)
             inside.mkdir(parents=True)
             for number, states in frames.items():
                 content = orjson.dumps({"humans": _humans(states)})
