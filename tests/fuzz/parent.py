@@ -16,7 +16,7 @@ from tests.fuzz.child import CASE_S, COUNT, MOST_BYTES, SOUND, WAIT_S, write_fin
 from tests.fuzz.readers import READERS, Reader
 
 MOST_STARTS = 20
-START_S = 120.0
+START_S = 600.0
 """For imports, above the time that was asked for."""
 ROOT = Path(__file__).resolve().parents[2]
 

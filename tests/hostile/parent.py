@@ -17,7 +17,7 @@ from tests.hostile.case import READ, REFUSED
 from tests.hostile.catalog import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_S = 600.0
+MOST_S = 3600.0
 
 
 @dataclass(frozen=True)
