@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench bench-check fuzz load results audit sbom clean
+.PHONY: demo test lint docs bench bench-check fuzz hostile load results audit sbom clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -38,6 +38,10 @@ fuzz: .venv/installed-dev
 SECONDS_OF_LOAD ?= 600
 load: .venv/installed-dev
 	$(BIN)/python -m tools.load --seconds $(SECONDS_OF_LOAD) --write
+
+# Gives every reader the files of tests/hostile, and writes docs/generated/hostile.md.
+hostile: .venv/installed-dev
+	$(BIN)/python -m tests.hostile --write
 
 # Runs every experiment and writes the tables of docs/results.md; docs/experiments.md says what the four files are.
 RESULTS := results

@@ -26,6 +26,7 @@ from kgclip.files import (
     write_json,
     write_table,
 )
+from kgclip.reading import check_unpacked
 
 TABLE = pa.table({"x": [1, 2, 3]})
 
@@ -94,9 +95,7 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path):
                 read(tmp_path / name)
     (tmp_path / "large").touch()
     os.truncate(tmp_path / "large", 2**40)  # takes no room
-    with pytest.raises(
-        KgclipError, match=r"large: has 1,099,511,627,776 bytes, expected at most 268,435,456; split it"
-    ):
+    with pytest.raises(KgclipError, match=r"large: has 1,099,511,627,776 bytes, expected at most 67,108,864; split it"):
         read_text(tmp_path / "large")
 
 
@@ -228,3 +227,18 @@ def test_texts_digests_and_json(tmp_path: Path):
     file.write_text("[" * 100_000)
     with pytest.raises(KgclipError, match="t: cannot be read as JSON"):
         read_json(file)
+
+
+@pytest.mark.parametrize("content", [b"[" + b'{"":0},' * 2_500_000 + b"0]", b"[" + b"[]," * 6_000_000 + b"0]"])
+def test_json_that_would_fill_the_memory_is_refused(content: bytes):
+    for given in (content, content.decode()):
+        with pytest.raises(ValueError, match="more values than memory is given for"):
+            check_unpacked(given)
+    check_unpacked(content, 2**30)
+
+
+def test_a_header_of_tensors_is_bounded(tmp_path: Path):
+    file = tmp_path / "a.safetensors"
+    file.write_bytes((2**24 + 1).to_bytes(8, "little") + b"{}")
+    with pytest.raises(KgclipError, match=r"a\.safetensors: is no safetensors file, its header would have 16,777,217"):
+        load_tensors(file)

@@ -8,7 +8,6 @@ import json
 import reprlib
 import sys
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from kgclip.data.annotation_files import clip_folders, frame_number
 from kgclip.data.tables import read_table
 from kgclip.errors import KgclipError
 from kgclip.kg.names import plain_name
-from kgclip.reading import open_regular, read_bytes
+from kgclip.reading import check_unpacked, open_regular, read_bytes, reason_of
 from kgclip.visible import visible
 
 HUMAN_IOU, PART_IOU, STEPS, MAX_HUMANS, MAX_PROPOSALS = 0.5, 0.3, 10_000, 10, 5
@@ -194,8 +193,11 @@ def read_submission(path: Path) -> Videos:
     try:
         with open_regular(path, MAX_BYTES) as file, zipfile.ZipFile(file) as archive:
             actions, parts = (_member(archive, name, path) for name in (VIDEO_FILE, PART_FILE))
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
-        raise KgclipError(f"{path}: cannot be read as a zip file ({error}); pack the submission again") from error
+    except KgclipError:
+        raise
+    except Exception as error:  # zipfile has those of four ways to pack
+        reason = reason_of(error)
+        raise KgclipError(f"{path}: cannot be read as a zip file ({reason}); pack the submission again") from error
     broken = next((video for video, action in actions.items() if not isinstance(action, str)), None)
     if broken is not None:
         raise KgclipError(f"{path}: {VIDEO_FILE} gives {broken!r} no action in words; expected {{video: action}}")
@@ -239,8 +241,9 @@ def _predicted(content: Any, place: str) -> Frames:
 
 def _parsed(content: bytes, place: str) -> Any:
     try:
+        check_unpacked(content)
         return orjson.loads(content)
-    except orjson.JSONDecodeError as error:
+    except ValueError as error:
         raise KgclipError(f"{place}: malformed JSON ({error}); write it again") from None
 
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _METADATA_KEY, _PARQUET = b"kgclip", {"compression": "zstd", "write_page_checksum": True}
-_MOST_UNPACKED, _ROWS_OF_A_BATCH = 2**30, 2**16
+_MOST_UNPACKED, _ROWS_OF_A_BATCH = 2**29, 2**16
+_MOST_TEXT = 2**26
+# Columns, or groups of a million rows, of Parquet (many thousands take minutes); bytes of the header of safetensors.
+_MOST_LISTED, _MOST_HEADER = 1000, 2**24
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -134,17 +137,17 @@ def digest(path: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8 text, with or without a byte order mark.
+    """Read UTF-8 text, with or without a byte order mark; its lines end in line feeds.
 
     Raises:
         KgclipError: the file cannot be read, is too large, or is not UTF-8.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, _MOST_TEXT)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise KgclipError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -193,9 +196,24 @@ def load_tensors(path: Path) -> "dict[str, Tensor]":
     """
     from safetensors.torch import load_file
 
-    check_file(path)
+    check_safetensors(path)
     with one_sentence(path, "tensors in a safetensors file"):
         return load_file(path)
+
+
+def check_safetensors(path: Path, most_header: int = _MOST_HEADER) -> None:
+    """Refuse, before a library opens it, what is no regular file or has so long a header that it fills the memory.
+
+    Raises:
+        KgclipError: it is; the message names the file.
+    """
+    with open_regular(path) as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > most_header:
+        raise KgclipError(
+            f"{path}: is no safetensors file, its header would have {size:,} bytes, expected at most {most_header:,}; "
+            "restore it or write it again"
+        )
 
 
 def write_table(table: pa.Table, path: Path, header: dict[str, Any]) -> None:
@@ -232,9 +250,10 @@ def read_table(
         raise KgclipError(f"{path}: no such file; expected a kgclip {content} in Parquet")
     check_file(path)
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, thrift_container_size_limit=_MOST_LISTED) as file:
             strings = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
-        with pq.ParquetFile(path, read_dictionary=strings, page_checksum_verification=True) as file:
+        options = {"thrift_container_size_limit": _MOST_LISTED, "page_checksum_verification": True}
+        with pq.ParquetFile(path, read_dictionary=strings, **options) as file:
             table, metadata = _read_batches(path, file, content, most_rows), file.metadata.metadata or {}
     except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -12,8 +12,12 @@ from typing import Any
 from kgclip.errors import KgclipError
 from kgclip.visible import visible
 
-MOST_BYTES = 256 * 2**20
-"""Of a file that is read into memory: ten times the largest that is known, the tokenizer of many languages."""
+MOST_BYTES = 2**27
+"""Of a file that is read into memory: five times the largest that is known, the tokenizer of many languages."""
+MOST_UNPACKED = 2**29
+"""Bytes of memory that a JSON file may become."""
+# What a mark of JSON brings into memory at most, in bytes: a list, an object, a value beside others, an end of a text.
+_BYTES_OF_MARKS = {"[": 80, "{": 256, ",": 40, '"': 32}
 MOST_DEPTH = 64
 _MOST_DIGITS = 19  # of 64 bits
 _KINDS = {
@@ -100,8 +104,10 @@ def parse_json(content: bytes | str) -> Any:
     """JSON whose depth and whole numbers are bounded, so that whatever is made of it may recurse and count.
 
     Raises:
-        ValueError: it is no JSON, nested deeper than `MOST_DEPTH`, or holds a whole number of more than 64 bits.
+        ValueError: it is no JSON, nested deeper than `MOST_DEPTH`, holds a whole number of more than 64 bits, or would
+            fill the memory.
     """
+    check_unpacked(content)
     try:
         value = json.loads(content, parse_int=_whole)
     except RecursionError:
@@ -112,6 +118,22 @@ def parse_json(content: bytes | str) -> Any:
         if not level:
             return value
     raise ValueError("nested too deeply")
+
+
+def check_unpacked(content: bytes | str, most_bytes: int = MOST_UNPACKED) -> None:
+    """Refuse JSON that would fill the memory, before anything is made of it: ``[{},{},…]`` grows thirtyfold.
+
+    Raises:
+        ValueError: it may become more than ``most_bytes``.
+    """
+    if isinstance(content, str):
+        size = len(content) * (1 if content.isascii() else 4)
+        size += sum(cost * content.count(mark) for mark, cost in _BYTES_OF_MARKS.items())
+    else:
+        size = len(content) * (1 if content.isascii() else 4)
+        size += sum(cost * content.count(mark.encode()) for mark, cost in _BYTES_OF_MARKS.items())
+    if size > most_bytes:
+        raise ValueError(f"more values than memory is given for, {size // 2**20:,} MiB")
 
 
 def _children(value: Any) -> Any:

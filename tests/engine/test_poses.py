@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kgclip.engine.poses import Poses, pose_source, width
+from kgclip.engine.poses import Poses, own_files, pose_source, width
 from kgclip.errors import KgclipError
 from kgclip.files import digest
 from kgclip.pose.annotate import PoseSource
@@ -90,3 +90,14 @@ def test_another_estimator_or_none_is_refused_with_what_to_do(tmp_path: Path):
     refused(r"this model reads no pose; leave the option out", None, "net.tflite")
     # Keypoints that people brought for training cannot be made again here.
     refused(r"reads pose by openpose_output, which is not in its folder", {"pose": "openpose_output"}, None)
+
+
+@pytest.mark.parametrize("name", ["../secret.tflite", "/etc/passwd", "..", ""])
+def test_a_model_names_files_of_its_folder_only(name: str, tmp_path: Path):
+    """What it names goes where the model goes, to a hub too."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "secret.tflite").touch()
+    (tmp_path / "model" / "own.tflite").touch()
+    assert own_files({"pose": name}, tmp_path / "model") == ()
+    assert own_files({}, tmp_path / "model") == ()
+    assert own_files({"pose": "own.tflite"}, tmp_path / "model") == (tmp_path / "model" / "own.tflite",)

@@ -17,7 +17,8 @@ from kgclip.errors import KgclipError
 from tests.fuzz.readers import READERS, Reader
 
 MOST_BYTES = 2**30
-CASE_S = 10.0
+CASE_S, WAIT_S = 10.0, 300.0
+"""Of the processor, however busy the machine is; and of waiting for anything at all."""
 SOUND, COUNT = "sound", "count"
 """Files of the parent: the sound content of the file that is damaged, and the number of cases that were run."""
 
@@ -25,24 +26,41 @@ SOUND, COUNT = "sound", "count"
 def problem_of(reader: Reader, file: Path, content: bytes) -> str | None:
     """What is wrong with how a reader takes this content of its file; None if it is read or refused in one sentence."""
     file.write_bytes(content)
+    return problem_with(reader, file)[2]
+
+
+def problem_with(reader: Reader, file: Path) -> tuple[str, str, str | None]:
+    """How a reader ends with a file ("read", "refused", "failed"), what it gives or says, and what is wrong with it."""
     try:
-        reader.read(file)
+        return "read", repr(reader.read(file)), None
     except KgclipError as error:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, MemoryError):
-                return f"took more than {MOST_BYTES:,} bytes: {error}"
+                return "refused", str(error), f"took more than {MOST_BYTES:,} bytes: {error}"
             cause = cause.__cause__
-        return f"several lines: {error}" if "\n" in str(error) else None
-    except Exception:  # noqa: BLE001 (whatever it is)
-        return traceback.format_exc()
-    return None
+        return "refused", str(error), f"several lines: {error}" if "\n" in str(error) else None
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        return "failed", str(error), traceback.format_exc()
 
 
 def kind_of(problem: str) -> str:
     """What problems of one origin have in common: the last line of code of a traceback, else the first words."""
     lines = [line for line in problem.splitlines() if line.startswith('  File "')]
     return lines[-1] if lines else problem[:20]
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Kill this process where the block takes `CASE_S` of the processor or `WAIT_S` altogether."""
+    timers = {signal.ITIMER_PROF: CASE_S, signal.ITIMER_REAL: WAIT_S}
+    for timer, seconds in timers.items():
+        signal.setitimer(timer, seconds)
+    try:
+        yield
+    finally:
+        for timer in timers:
+            signal.setitimer(timer, 0)
 
 
 class Cases:
@@ -56,9 +74,8 @@ class Cases:
 
     def run(self, content: bytes) -> None:
         """Run one case."""
-        signal.setitimer(signal.ITIMER_REAL, CASE_S)
-        problem = problem_of(self.reader, self.file, content)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        with limited():
+            problem = problem_of(self.reader, self.file, content)
         done = struct.unpack("q", self._count[:])[0] + 1
         self._count[:] = struct.pack("q", done)
         if problem is not None and kind_of(problem) not in self._kinds:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.fuzz.child import CASE_S, COUNT, MOST_BYTES, SOUND, write_finding
+from tests.fuzz.child import CASE_S, COUNT, MOST_BYTES, SOUND, WAIT_S, write_finding
 from tests.fuzz.readers import READERS, Reader
-from tests.fuzz.seeds import write_model, write_seeds
 
 MOST_STARTS = 20
-START_S = 120.0
+START_S = 600.0
 """For imports, above the time that was asked for."""
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +57,8 @@ def fuzz(
         seed: of the damage.
         model: folder of the model whose files are damaged; None trains one.
     """
+    from tests.fuzz.seeds import write_model, write_seeds, write_sentences
+
     outcomes = []
     shared_memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(
@@ -68,6 +69,8 @@ def fuzz(
         write_seeds(seeds)
         if any(READERS[name].file.startswith("model/") for name in names):
             write_model(seeds, model)
+        if any(READERS[name].file.startswith("sentences/") for name in names):
+            write_sentences(seeds)
         for name in names:
             folder = Path(temporary) / "run"
             shutil.copytree(seeds, folder)
@@ -91,7 +94,7 @@ def _fuzz_one(reader: Reader, folder: Path, seconds: float, findings: Path, cove
         if code:
             content = (folder / reader.file).read_bytes()
             said = (folder / "log").read_text(errors="replace")[-2000:]
-            write_finding(reader, findings, content, f"{_ended(code)}\n{said}")
+            write_finding(reader, findings, content, f"{ended(code)}\n{said}")
             if content == (folder / SOUND).read_bytes():
                 break  # it did not get as far as the first case
     done = struct.unpack("q", (folder / COUNT).read_bytes())[0]
@@ -108,9 +111,10 @@ def _run(command: Sequence[str], most_s: float, log) -> int:
             return -signal.SIGKILL
 
 
-def _ended(code: int) -> str:
-    if code == -signal.SIGALRM:
-        return f"took longer than {CASE_S:g} s"
+def ended(code: int) -> str:
+    """How a process ended, for the one who looks for the fault."""
+    if code in (-signal.SIGPROF, -signal.SIGALRM):
+        return f"took longer than {CASE_S if code == -signal.SIGPROF else WAIT_S:g} s"
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 

@@ -1,4 +1,7 @@
-"""The table of readers of foreign files: what each reads, and how its file is damaged."""
+"""The table of readers of foreign files: what each reads, and how its file is damaged.
+
+Nothing of the project is imported before a reader reads, so that atheris sees which of its code runs.
+"""
 
 import json
 import random
@@ -9,10 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from tests.fuzz.seeds import CONTAINERS
 from tests.mutations import damaged_bytes, damaged_json
 
 WORDS = (
@@ -29,6 +28,18 @@ WORDS = (
     b"\t",
     b",",
 )
+
+CONTAINERS = {
+    "mp4": "libx264",
+    "mkv": "libx264",
+    "avi": "mpeg4",
+    "ts": "mpeg2video",
+    "mpg": "mpeg1video",
+    "gif": "gif",
+    "webm": "libvpx-vp9",
+    "flv": "flv1",
+}
+"""Codecs of the clips, by the suffix of the container."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +83,14 @@ def of_json(content: bytes, rng: random.Random) -> bytes:
 
 def of_parquet(content: bytes, rng: random.Random) -> bytes:
     """Bytes, or a value of the header in its metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if rng.random() < 0.5:
         return damaged_bytes(content, rng)
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        file = pq.ParquetFile(pa.BufferReader(content), thrift_container_size_limit=1000)
+        table = file.read(use_threads=False)
         header = damaged_json(json.loads(table.schema.metadata[b"kgclip"]), rng)
         sink = pa.BufferOutputStream()
         pq.write_table(table.replace_schema_metadata({"kgclip": json.dumps(header)}), sink)
@@ -108,6 +123,24 @@ def _list(file: Path) -> object:
     return open_dataset(file).actions
 
 
+def _beside(name: str) -> Callable[[Path], object]:
+    """The list that goes with a file beside it."""
+    return lambda file: _list(file.parent / name)
+
+
+def _data_set(file: Path) -> object:
+    from kgclip.data.dataset import open_dataset
+
+    dataset = open_dataset(file.parents[file.parent.name == "list"])
+    return [(clip.id, clip.action, clip.source) for clip in dataset.clips], dataset.vocabulary
+
+
+def _split(file: Path) -> object:
+    from kgclip.data.splits import Split
+
+    return Split.load(file).hash
+
+
 def _graph(file: Path) -> object:
     from kgclip.kg.io import read_graph
 
@@ -125,6 +158,44 @@ def _model(file: Path) -> object:
     from kgclip.engine.checkpoint import Checkpoint
 
     return Checkpoint.load(file.parent).model
+
+
+def _sentences(file: Path) -> object:
+    from kgclip.models.backbones.sentence import load_sentence_tower
+
+    return load_sentence_tower(str(file.parent))(["push up"])
+
+
+def no_reader() -> Any:
+    """Nothing but the index is asked for these queries."""
+    raise AssertionError
+
+
+def _index(file: Path) -> object:
+    from kgclip.search.index import SearchIndex
+    from kgclip.search.searching import Searcher
+
+    index = SearchIndex(file.parents[file.parent.name.isdecimal()])
+    searcher = Searcher(index, no_reader)
+    return [searcher.search(text).hits for text in ("push up", "left arm raise then right leg kick")], index.sketches
+
+
+def _submission(file: Path) -> object:
+    from tools.psc import read_submission
+
+    return read_submission(file)
+
+
+def _parts(file: Path) -> object:
+    from kgclip.data.bridges.part_frames import read_clips
+
+    return read_clips(file.parents[1])
+
+
+def _estimator_frames(file: Path) -> object:
+    from kgclip.pose.brought import BroughtKeypoints
+
+    return BroughtKeypoints(file.parents[1]).of_clip("gym", file.parents[2] / "films/gym.mp4")
 
 
 def _keypoints(file: Path) -> object:
@@ -174,14 +245,33 @@ READERS: dict[str, Reader] = {
         Reader("list, own columns", "list.csv", _list, of_text),
         Reader("list, Kinetics", "kinetics.csv", _list, of_text),
         Reader("list, labels", "list.txt", _list, of_text),
+        Reader("list, names", "classes.txt", _beside("list.txt"), of_text),
+        Reader("list, HMDB", "hmdb/lunge_test_split1.txt", _list, of_text),
+        Reader("list, sources", "tps/train_labels.csv", _data_set, of_text),
+        Reader("words", "tps/list/object.txt", _data_set, of_text),
+        Reader("split", "split.json", _split, of_json),
+        Reader("part frames", "parts/gym/img_00001.json", _parts, of_json),
         Reader("definitions", "definitions.yaml", _graph, of_text),
         Reader("graph, TSV", "triples/action_consists_of_movement.tsv", _graph, of_text),
         Reader("graph, Parquet", "graph.parquet", _graph, of_parquet),
         Reader("features", "features.safetensors", _features, of_safetensors),
         Reader("model, configuration", "model/config.json", _model, of_json),
         Reader("model, weights", "model/model.safetensors", _model, of_safetensors),
+        Reader("model, graph", "model/graph.parquet", _model, of_parquet),
+        Reader("model, split", "model/split.json", _model, of_json),
+        Reader("model, left out", "model/left_out.json", _model, of_json),
+        Reader("sentence encoder, modules", "sentences/modules.json", _sentences, of_json),
+        Reader("sentence encoder, configuration", "sentences/config.json", _sentences, of_json),
+        Reader("sentence encoder, tokenizer", "sentences/tokenizer.json", _sentences, of_json),
+        Reader("index", "index/index.json", _index, of_json),
+        Reader("index, files", "index/1/files.parquet", _index, of_parquet),
+        Reader("index, rows", "index/1/rows.parquet", _index, of_parquet),
+        Reader("index, spans", "index/1/spans.parquet", _index, of_parquet),
+        Reader("index, vectors", "index/1/rows.safetensors", _index, of_safetensors),
         Reader("keypoints, Parquet", "keypoints.parquet", _keypoints, of_parquet),
         Reader("keypoints, COCO", "keypoints.json", _coco, of_json),
+        Reader("keypoints, OpenPose", "openpose/gym/gym_000000000000_keypoints.json", _estimator_frames, of_json),
+        Reader("submission", "submission.zip", _submission, of_text),
         Reader("CVAT", "annotations.xml", _bridged("cvat"), of_text),
         Reader("BORIS, project", "gym.boris", _interval_bridge("boris"), of_json),
         Reader("BORIS, aggregated", "gym.csv", _interval_bridge("boris"), of_text),

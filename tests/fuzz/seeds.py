@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import av
@@ -10,13 +11,17 @@ import torch
 
 from kgclip.config import TrainConfig
 from kgclip.data.feature_writer import write_features
+from kgclip.data.splits import Split
 from kgclip.engine.train import train
 from kgclip.identity import Identity
 from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.io import write_graph
 from kgclip.pose.keypoints import ClipPose, Track, write_keypoints
+from kgclip.search.index import IndexedFile, write_index
+from kgclip.search.rows import Reading, Rows, Seen
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 from tests.data.bridges.examples import OLDER, TABULAR, write_examples
+from tests.fuzz.readers import CONTAINERS
 from tests.pose.figures import figure
 
 EDGES = [
@@ -25,18 +30,8 @@ EDGES = [
     Edge("jump", "consists_of", "left leg bend", 0.25),
 ]
 DEFINITIONS = "jump: {left leg bend: 0.5, hip rise: 1}\npush up: [left arm bend, right arm bend]\n"
-HUMAN = {"left_leg": {"verb": "bend", "box": [1, 2, 3, 4]}, "head": {"verb": "look", "object": "ball"}}
-CONTAINERS = {
-    "mp4": "libx264",
-    "mkv": "libx264",
-    "avi": "mpeg4",
-    "ts": "mpeg2video",
-    "mpg": "mpeg1video",
-    "gif": "gif",
-    "webm": "libvpx-vp9",
-    "flv": "flv1",
-}
-"""Codecs of the clips, by the suffix of the container."""
+PARTS = {"left_leg": {"verb": "bend", "box": [1, 2, 3, 4]}, "head": {"verb": ["look", "turn"], "obj_class": "ball"}}
+HUMANS = [{"number": 1, "parts": PARTS}, {"number": 2, "parts": [{"name": "hip", "verb": "rise"}]}]
 
 
 def write_seeds(folder: Path) -> None:
@@ -45,10 +40,12 @@ def write_seeds(folder: Path) -> None:
     (folder / "older.tsv").write_text(OLDER)
     (folder / "tabular.csv").write_text(TABULAR)
     _write_lists(folder)
+    _write_rest(folder)
+    _write_index(folder)
     (folder / "definitions.yaml").write_text(DEFINITIONS)
     frames = folder / "parts" / "gym"
     frames.mkdir(parents=True)
-    (frames / "img_00001.json").write_text(json.dumps({"human_1": HUMAN, "human_2": HUMAN}))
+    (frames / "img_00001.json").write_text(json.dumps({"humans": HUMANS}))
     graph = KnowledgeGraph.from_edges(EDGES, isolated={"video": ["alone"]}, rule={"source": "labels", "merged": []})
     graph.save(folder / "graph.parquet")
     write_graph(graph, folder / "triples", "tsv")
@@ -71,6 +68,43 @@ def write_model(folder: Path, model: Path | None) -> None:
         shutil.rmtree(folder / "figures")
     shutil.copytree(model, folder / "model")
     (folder / "model" / "hashes.json").unlink()
+
+
+def write_sentences(folder: Path) -> None:
+    """Write a tiny sentence encoder."""
+    from tests.models.sentences import write_sentence_encoder  # imports transformers
+
+    (folder / "sentences").mkdir()
+    write_sentence_encoder(folder / "sentences")
+
+
+def _write_index(folder: Path) -> None:
+    vocabulary = {"actions": ["push up"], "movements": ["left arm raise", "right leg kick"], "told": [True, True]}
+    header = {"library": "videos", "model": "model", "identity": {"model": "a", "pose": None}}
+    header["vocabulary"] = vocabulary | {"definitions": [[0, 1]], "text": True}
+    seen = (Seen(0, 0.1, 0.3, 0.9), Seen(1, 0.5, 0.8, 0.6))
+    vector, one = np.array([1, 0], np.float32), np.ones(1, np.float32)
+    readings = [(clip, Reading(0.0, 1.0, vector, one, np.zeros(4, np.uint8), seen)) for clip in ("a", "b")]
+    files = [IndexedFile(f"{clip}.mp4", 10, 20, clip) for clip in ("a", "b")]
+    write_index(folder / "index", header, files, Rows.of(readings))
+
+
+def _write_rest(folder: Path) -> None:
+    for place in ("tps/train_videos/lunge", "tps/list", "hmdb", "openpose/gym"):
+        (folder / place).mkdir(parents=True)
+    (folder / "tps/train_videos/lunge/gym.mp4").touch()
+    (folder / "tps/train_labels.csv").write_text("video,source\ngym,film\n")
+    for name, word in (("body_part", "left_arm"), ("part_stat", "bend"), ("object", "ball")):
+        (folder / f"tps/list/{name}.txt").write_text(f"{word}\n")
+    (folder / "hmdb/lunge_test_split1.txt").write_text("gym.avi 1\nother.avi 2\n")
+    Split(("a", "b"), ("c",), ("d",), ("a",)).save(folder / "split.json")
+    joints = figure(1)[0].ravel().tolist()
+    content = {"people": [{"pose_keypoints_2d": joints}]}
+    (folder / "openpose/gym/gym_000000000000_keypoints.json").write_text(json.dumps(content))
+    human = {"box": [0, 0, 9, 9], "parts": {"head": {"box": [[0, 0, 5, 5]], "verb": ["look"]}}}
+    with zipfile.ZipFile(folder / "submission.zip", "w") as archive:
+        archive.writestr("pred_vid_result.json", json.dumps({"gym": "lunge"}))
+        archive.writestr("pred_part_result.json", json.dumps({"gym": {"img_00001.json": {"humans": [human]}}}))
 
 
 def _write_lists(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kgclip.search import moments
 from kgclip.search.moments import find_moments, strongest
 from kgclip.search.query import MovementQuery, Relation
 from kgclip.search.rows import Places, Seen, Spans
@@ -59,3 +60,11 @@ def test_clips_are_ranked_and_those_that_show_it_otherwise_are_counted():
     assert [match.strength for match in matches.found] == [0.7, 0.6]
     assert matches.showing == (3, 3, 3)
     assert find_moments(MovementQuery((C,), ()), places, spans).found == []
+
+
+def test_of_very_many_times_the_strongest_are_paired(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(moments, "MOST_TIMES", 3)
+    seen = [Seen(m, float(n), n + 0.5, n / 10) for n in range(1, 8) for m in (0, 1)]
+    found = strongest(MovementQuery((0, 1), ("before",)), seen)
+    assert found == (Seen(0, 6.0, 6.5, 0.6), Seen(1, 7.0, 7.5, 0.7))
+    assert moments._of_movement(seen, 0) == [item for item in seen if item.movement == 0][-3:]

@@ -158,5 +158,5 @@ def test_helpers_open_files_as_carefully(encode, monkeypatch) -> None:
         assert np.array_equal(video.read(range(0, 60, 6)), read_frames(path, range(0, 60, 6)))
         list(video.file.decode_all())
     assert len(options) >= 4
-    expected = {"container_options": container.OPTIONS, "metadata_errors": "replace"}
+    expected = {"container_options": container.OPTIONS, "metadata_errors": "replace", "timeout": container.MOST_S}
     assert all(given == expected for given in options)

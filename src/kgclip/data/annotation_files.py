@@ -12,7 +12,7 @@ import orjson
 
 from kgclip.data.clip import is_foreign
 from kgclip.errors import KgclipError
-from kgclip.reading import read_bytes
+from kgclip.reading import check_unpacked, read_bytes
 
 _MOST_BYTES = 2**26
 
@@ -67,8 +67,9 @@ def foreign_format(path: Path) -> str | None:
         if content.startswith(b"<"):
             start = content[:4096]
             return "CVAT XML" if b"<annotations" in start else "Pascal VOC XML" if b"<annotation" in start else None
+        check_unpacked(content)
         return format_of(orjson.loads(content))
-    except (KgclipError, orjson.JSONDecodeError):
+    except (KgclipError, ValueError):
         return None
 
 

@@ -87,14 +87,15 @@ class FeatureWriter:
             try:
                 clip = json.loads(line) if line.endswith(b"\n") else {}
                 dtype = _TYPES[clip["dtype"]]
-                size = len(clip["frames"]) * clip["width"] * dtype.itemsize
-            except (ValueError, KeyError):
+                name, frames, width = str(clip["clip"]), np.array(clip["frames"], np.int32), int(clip["width"])
+                size = len(frames) * width * dtype.itemsize
+            except (ValueError, LookupError, TypeError, OverflowError):
                 break
             if rows + size > self._rows.stat().st_size:
                 break
             rows, lines = rows + size, lines + len(line)
-            self._first = torch.empty(0, clip["width"], dtype=dtype)
-            self._enter(clip["clip"], np.array(clip["frames"]))
+            self._first = torch.empty(0, width, dtype=dtype)
+            self._enter(name, frames)
         os.truncate(self._rows, rows)
         os.truncate(self._lines, lines)
 

@@ -12,10 +12,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from kgclip.errors import KgclipError
+from kgclip.files import check_safetensors
 from kgclip.identity import Identity, describe, is_same
 from kgclip.reading import parse_json, reason_of
 
 VERSION = "2"
+_MOST_HEADER = 3 * 2**24  # names of a million clips
 _TYPES = (("F16", "I32"), ("F32", "I32"))
 _Length = Annotated[int, Meta(ge=0)]
 
@@ -43,10 +45,11 @@ class FeatureFile:
         self.path = path
         if not path.is_file():
             raise KgclipError(f"{path}: not found; expected a feature file, as `kgclip data features` writes it")
+        check_safetensors(path, _MOST_HEADER)
         try:
             self._file = safe_open(path, framework="pt")
             metadata = self._file.metadata() or {}
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, MemoryError) as error:
             raise KgclipError(f"{path}: is no whole safetensors file ({error}); write the features again") from None
         if metadata.get("kgclip_features") != VERSION:
             raise KgclipError(

@@ -1,5 +1,6 @@
 """Which recording a clip was cut from, by a table, by a pattern of one's own or by how public data sets name clips."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ def sources_in_table(path: Path) -> dict[str, str]:
     Raises:
         KgclipError: the table is broken.
     """
-    rows = read_table(path) if path.is_file() else []
+    rows = read_table(path) if os.path.lexists(path) else []
     return {row["video"]: row["source"] for row in rows if row.get("video") and row.get("source")}
 
 

@@ -115,8 +115,9 @@ def pose_source(origin: Mapping[str, Any] | None, given: str | None, folder: Pat
 
 def own_files(origin: Mapping[str, Any] | None, folder: Path) -> tuple[Path, ...]:
     """The estimator that a model's folder holds, which goes where the model goes."""
-    file = None if origin is None else folder / str(origin["pose"])
-    return () if file is None or not file.is_file() else (file,)
+    name = "" if origin is None else str(origin.get("pose"))
+    # A model from elsewhere may name a file of this machine, which would go to where the model goes.
+    return (folder / name,) if name and Path(name).name == name and (folder / name).is_file() else ()
 
 
 def _own_estimator(name: str, origin: Mapping[str, Any], folder: Path | None) -> str:

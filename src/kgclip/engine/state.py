@@ -11,6 +11,7 @@ from kgclip.engine import processes
 from kgclip.engine.sharding import for_first, laid_out
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, load_tensors, read_json, save_tensors, write_json
+from kgclip.reading import one_sentence
 
 STATE_FILE = "state.json"
 RUN_FILE = "run.json"
@@ -58,6 +59,8 @@ class TrainingState:
             write_json(file, self.identity)
             return
         found = read_json(file)
+        if not isinstance(found, dict):
+            raise KgclipError(f"{file}: is not as training wrote it; delete the folder to start anew")
         if found != self.identity:
             differing = sorted(k for k in self.identity if found.get(k) != self.identity[k])
             raise KgclipError(
@@ -102,15 +105,16 @@ class TrainingState:
         newest = self.newest()
         if newest is None:
             return {"epoch": 0}, {}
-        state = read_json(newest / STATE_FILE)
-        restore_tensors(model, load_tensors(newest / "weights.safetensors"))
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in load_tensors(newest / "optimizer.safetensors").items():
-            index, name = key.split(".", 1)
-            moments.setdefault(int(index), {})[name] = laid_out(value, parameters[int(index)])
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": moments, "param_groups": groups})
         named = dict(model.named_parameters())
-        best = load_tensors(newest / "best.safetensors")
-        return state, {name: laid_out(tensor, named[name]) for name, tensor in best.items()}
+        with one_sentence(newest, "the state of this training"):
+            state = dict(read_json(newest / STATE_FILE))
+            restore_tensors(model, load_tensors(newest / "weights.safetensors"))
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in load_tensors(newest / "optimizer.safetensors").items():
+                index, name = key.split(".", 1)
+                moments.setdefault(int(index), {})[name] = laid_out(value, parameters[int(index)])
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            best = load_tensors(newest / "best.safetensors")
+            return state, {name: laid_out(tensor, named[name]) for name, tensor in best.items()}

@@ -14,7 +14,7 @@ from kgclip.errors import KgclipError
 from kgclip.pose.keypoints import ClipPose, pose_of, read_keypoints
 from kgclip.pose.skeleton import NUM_JOINTS
 from kgclip.pose.tracks import link_tracks
-from kgclip.reading import one_sentence, read_bytes
+from kgclip.reading import MOST_UNPACKED, check_unpacked, one_sentence, read_bytes
 from kgclip.video.cut import VideoPath, name_of
 from kgclip.video.decode import open_video
 
@@ -23,6 +23,7 @@ OPENPOSE_ORDER = {
     25: (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
     18: (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
 }
+_MOST_GROWTH = 12  # of lists of short numbers; estimators write hours of film into one file
 _MOST_BYTES, _MOST_DIGITS, _MOST_FRAMES = 2**30, 18, 2**31
 LARGEST_SHARE = 1.5
 """Coordinates that are all smaller than this are shares of the frame, not pixels."""
@@ -91,7 +92,8 @@ class BroughtKeypoints:
         if file.is_file():
             return pose_of(_read_document(file), file.stem) or {}
         frames: Frames = {}
-        for frame in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        names = folder.glob("[!.]*.json") if folder.is_dir() else ()  # hidden ones are of an operating system
+        for frame in sorted(names):
             frames[_number(frame.stem, frame)] = _parsed(frame, lambda value: [_pose(p) for p in _instances(value)])
         return frames
 
@@ -167,7 +169,9 @@ def _number(name: str, path: Path) -> int:
 
 def _parsed(path: Path, parse: Callable[[Any], Any]) -> Any:
     content = read_bytes(path, _MOST_BYTES)
-    with one_sentence(path, "a layout of keypoints of docs/pose.md"):
+    # Numbers that are too large become infinite, and are refused when the clip is asked for.
+    with one_sentence(path, "a layout of keypoints of docs/pose.md"), np.errstate(over="ignore"):
+        check_unpacked(content, max(MOST_UNPACKED, _MOST_GROWTH * len(content)))
         return parse(orjson.loads(content))
 
 

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float16, Float32, UInt8
+from msgspec import convert
 
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, read_json, read_table, write_json, write_table
+from kgclip.reading import one_sentence
 from kgclip.remote import at
 from kgclip.search import nearest
 from kgclip.search.nearest import Found, Graph, build_graph, nearest_exact
 from kgclip.search.query import Vocabulary
-from kgclip.search.rows import Places, Rows, Spans, load_column
+from kgclip.search.rows import ROWS_FILE, SPANS_FILE, TENSORS_FILE, Places, Rows, Spans, load_column
 
 FORMAT = 1
 INDEX_FILE, FILES_FILE, GRAPH_FILE = "index.json", "files.parquet", "vectors.usearch"
@@ -66,8 +68,9 @@ class SearchIndex:
             self.content = folder / str(int(stored["content"]))
             self.library, self.model = at(stored["library"]), Path(stored["model"])
             self.identity: dict[str, Any] = dict(stored["identity"])
-            self.vocabulary = Vocabulary(**stored["vocabulary"])
-        except (KeyError, TypeError, ValueError) as error:
+            self.vocabulary = convert(stored["vocabulary"], Vocabulary)
+            _check_vocabulary(self.vocabulary)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise KgclipError(f"{folder / INDEX_FILE}: is damaged ({error}); make the index again") from error
 
     def check(self, identity: Mapping[str, Any]) -> None:
@@ -88,7 +91,8 @@ class SearchIndex:
     def files(self) -> tuple[IndexedFile, ...]:
         """The files of the library, in order."""
         table, _ = read_table(self.content / FILES_FILE, "search files", FORMAT)
-        return tuple(IndexedFile(**row) for row in table.to_pylist())
+        with one_sentence(self.content / FILES_FILE, "the files of an index"):
+            return tuple(convert(row, IndexedFile) for row in table.to_pylist())
 
     @cached_property
     def paths(self) -> dict[str, tuple[str, ...]]:
@@ -101,27 +105,46 @@ class SearchIndex:
     @cached_property
     def places(self) -> Places:
         """Where rows come from."""
-        return Places.load(self.content)
+        places = Places.load(self.content)
+        known = {file.clip for file in self.files}
+        self._check(ROWS_FILE, bool((np.diff(places.ids) > 0).all()) and known.issuperset(places.clips))
+        return places
 
     @cached_property
     def spans(self) -> Spans:
         """Movements seen."""
-        return Spans.load(self.content)
+        spans = Spans.load(self.content)
+        for column, count in ((spans.row, len(self.places.ids)), (spans.movement, len(self.vocabulary.movements))):
+            self._check(SPANS_FILE, len(column) == 0 or 0 <= int(column.min()) <= int(column.max()) < count)
+        return spans
 
     @cached_property
     def vectors(self) -> Float32[np.ndarray, "N F"]:
         """Of unit length."""
-        return load_column(self.content, "vectors")
+        return self._column("vectors")
 
     @cached_property
     def probability(self) -> Float16[np.ndarray, "N K"]:
         """Of each action, stated."""
-        return load_column(self.content, "probability")
+        probability = self._column("probability")
+        self._check(TENSORS_FILE, probability.shape[1] == len(self.vocabulary.actions))
+        return probability
 
     @cached_property
     def sketches(self) -> UInt8[np.ndarray, "N P"]:
         """Small gray frames."""
-        return load_column(self.content, "sketches")
+        return self._column("sketches")
+
+    def _column(self, name: str) -> np.ndarray:
+        column = load_column(self.content, name)
+        self._check(TENSORS_FILE, len(column) == len(self.places.ids))
+        return column
+
+    def _check(self, name: str, sound: bool) -> None:
+        if not sound:
+            raise KgclipError(
+                f"{self.content / name}: does not go with the other files of the index; make the index again"
+            )
 
     def nearest(self, query: Float32[np.ndarray, " F"], count: int) -> Found:
         """The nearest rows: all of them compared, or by the graph if there is one."""
@@ -133,6 +156,17 @@ class SearchIndex:
     def rows(self) -> Rows:
         """All of them, in memory."""
         return Rows.load(self.content)
+
+
+def _check_vocabulary(vocabulary: Vocabulary) -> None:
+    """Refuse positions and lengths that do not go together."""
+    positions = [m for definition in vocabulary.definitions for m in definition]
+    if (
+        len(vocabulary.told) != len(vocabulary.movements)
+        or len(vocabulary.definitions) != len(vocabulary.actions)
+        or not all(0 <= m < len(vocabulary.movements) for m in positions)
+    ):
+        raise ValueError("a vocabulary of other lengths")
 
 
 def write_index(out: Path, header: Mapping[str, Any], files: list[IndexedFile], rows: Rows) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from kgclip.search.query import MovementQuery, Relation
 from kgclip.search.rows import Places, Seen, Spans
 
+MOST_TIMES = 1000
 # What is to hold between the times of a movement and those of the next that is named.
 HOLDS: dict[Relation, Callable[[Seen, Seen], bool]] = {
     "before": lambda a, b: a.end_s < b.start_s,
@@ -76,16 +77,25 @@ def find_moments(query: MovementQuery, places: Places, spans: Spans) -> Matches:
 def strongest(query: MovementQuery, seen: Sequence[Seen]) -> tuple[Seen, ...]:
     """The times at which the query holds whose weakest movement is the strongest; the earliest of them; or none."""
     first, *others = query.movements
-    chains = [(item.strength, (item,)) for item in seen if item.movement == first]
+    chains = [(item.strength, (item,)) for item in _of_movement(seen, first)]
     for m, relation in zip(others, query.relations, strict=True):
         holds, longer = HOLDS[relation], []
-        for item in (item for item in seen if item.movement == m):
+        for item in _of_movement(seen, m):
             fitting = [chain for chain in chains if chain[1][-1] is not item and holds(chain[1][-1], item)]
             if fitting:
                 strength, before = max(fitting, key=_rank)
                 longer.append((min(strength, item.strength), (*before, item)))
         chains = longer
     return max(chains, key=_rank)[1] if chains else ()
+
+
+def _of_movement(seen: Sequence[Seen], movement: int) -> list[Seen]:
+    """The times of a movement; of very many, as every pair is looked at, those that were seen most strongly."""
+    items = [item for item in seen if item.movement == movement]
+    if len(items) <= MOST_TIMES:
+        return items
+    least = sorted((item.strength for item in items), reverse=True)[MOST_TIMES - 1]
+    return [item for item in items if item.strength >= least][:MOST_TIMES]
 
 
 def _rank(chain: tuple[float, tuple[Seen, ...]]) -> tuple[float, float]:

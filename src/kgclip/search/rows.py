@@ -1,6 +1,6 @@
 """The rows of an index: stretches of clips as a model read them, in columns."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -12,10 +12,15 @@ from jaxtyping import Bool, Float16, Float32, Float64, Int64, UInt8
 from safetensors import SafetensorError, safe_open
 
 from kgclip.errors import KgclipError
-from kgclip.files import read_table, save_tensors, write_table
+from kgclip.files import check_safetensors, read_table, save_tensors, write_table
+from kgclip.reading import one_sentence
 
 VERSION = 1
 ROWS_FILE, SPANS_FILE, TENSORS_FILE = "rows.parquet", "spans.parquet", "rows.safetensors"
+# Columns with the kinds of their numpy types.
+_SPANS = {"row": "i", "movement": "i", "start_s": "f", "end_s": "f", "strength": "f"}
+_PLACES = {"id": "i", "clip": "O", "start_s": "f", "end_s": "f"}
+_TENSORS = {"vectors": np.float32, "probability": np.float16, "sketches": np.uint8}
 
 
 class Seen(NamedTuple):
@@ -102,7 +107,7 @@ class Spans:
             KgclipError: the file is missing or damaged.
         """
         table, _ = read_table(folder / SPANS_FILE, "search spans", VERSION, most_rows=10**9)
-        return cls(*(table[name].to_numpy() for name in ("row", "movement", "start_s", "end_s", "strength")))
+        return cls(*_columns(folder / SPANS_FILE, table, _SPANS))
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ class Places:
             KgclipError: the file is missing or damaged.
         """
         table, _ = read_table(folder / ROWS_FILE, "search rows", VERSION)
-        return cls(*(table[name].to_numpy() for name in ("id", "clip", "start_s", "end_s")))
+        return cls(*_columns(folder / ROWS_FILE, table, _PLACES))
 
 
 @dataclass(frozen=True)
@@ -212,10 +217,24 @@ def load_column(folder: Path, name: str) -> np.ndarray:
         KgclipError: the file is missing or damaged.
     """
     file = folder / TENSORS_FILE
+    check_safetensors(file)
     try:
         with safe_open(file, framework="np") as tensors:
-            return tensors.get_tensor(name)
-    except (SafetensorError, OSError) as error:
+            column = tensors.get_tensor(name)
+    except (SafetensorError, OSError, MemoryError) as error:
         raise KgclipError(
             f"{file}: cannot be read ({error}); if `kgclip index` renews it now, ask again, else make it again"
         ) from None
+    if column.ndim != 2 or column.dtype != _TENSORS[name]:
+        raise KgclipError(f"{file}: holds other {name} than those of an index; make the index again")
+    return column
+
+
+def _columns(file: Path, table: pa.Table, kinds: Mapping[str, str]) -> list[np.ndarray]:
+    with one_sentence(file, "columns of an index"):
+        columns = [table[name].to_numpy() for name in kinds]
+        if any(c.dtype.kind != kind for c, kind in zip(columns, kinds.values(), strict=True)) or any(
+            table[name].null_count for name in kinds
+        ):
+            raise ValueError(f"types {', '.join(str(column.dtype) for column in columns)}")
+        return columns

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.error import ArgumentError, FFmpegError, InvalidDataError
+from av.error import ArgumentError, ExitError, FFmpegError, InvalidDataError
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -23,6 +23,8 @@ FORMATS = (
     *("h264", "hevc", "mpegvideo", "m4v"),
 )
 OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+MOST_S = 20.0
+"""Of opening a file or reading one packet: what takes longer looks for it in gigabytes of nothing."""
 MAX_PIXELS = 2**26
 MAX_ASPECT = 32
 STILLS = ("png", "bmp", "tiff", "webp")
@@ -40,6 +42,8 @@ def one_sentence(path: Path) -> Iterator[None]:
     except Exception as error:
         # FFmpeg's errors have a short text; of the others the first line says enough.
         text = error.strerror if isinstance(error, FFmpegError) else str(error).partition("\n")[0]
+        if isinstance(error, ExitError):
+            text = f"nothing to read in {MOST_S:g} s"
         raise KgclipError(
             f"{path}: truncated or not a video, its reader says '{text}'; copy it again, convert or drop it"
         ) from error
@@ -55,7 +59,7 @@ def open_file(path: Path) -> Iterator["VideoFile"]:
     _check_file(path)
     try:
         # The prefix keeps FFmpeg from taking a colon in a file name for a protocol.
-        container = av.open(f"file:{path}", container_options=OPTIONS, metadata_errors="replace")
+        container = av.open(f"file:{path}", container_options=OPTIONS, metadata_errors="replace", timeout=MOST_S)
     except ArgumentError as error:
         raise KgclipError(
             f"{path}: is not a video in a format that is read (such as MP4, MKV, AVI, MPEG); convert or drop it"

@@ -95,3 +95,22 @@ def test_annotations_of_a_tier_do_not_overlap(tmp_path):
     write_eaf(tmp_path / "out.eaf", found)
     assert [each.label for each in read_eaf(tmp_path / "out.eaf", ["actions"])] == ["x", "z"]
     assert [each.label for each in read_eaf(tmp_path / "out.eaf", ["actions 2"])] == ["y"]
+
+
+@pytest.mark.parametrize("last", ["a1", "n0", "nowhere"])
+def test_chains_of_annotations_are_followed_once(tmp_path, last):
+    """Each depends on the next: one by one from each of them would take hours."""
+    count = 30_000
+    note = (
+        '<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="n{}" ANNOTATION_REF="{}"><ANNOTATION_VALUE>jump</ANNOTATION_VALUE>'
+        "</REF_ANNOTATION></ANNOTATION>"
+    )
+    refs = [*(f"n{n + 1}" for n in range(count - 1)), last]
+    notes = "".join(note.format(n, ref) for n, ref in enumerate(refs))
+    path = tmp_path / "gym.eaf"
+    path.write_text(EAF.replace("{more}", f'<TIER LINGUISTIC_TYPE_REF="note" TIER_ID="chain">{notes}</TIER>'))
+    if last == "a1":
+        assert read_eaf(path, ("chain",)) == [Interval("gym.mp4", 1.2, 3.45, "jump")] * count
+    else:
+        with pytest.raises(KgclipError, match="is not tied to the time line"):
+            read_eaf(path, ("chain",))

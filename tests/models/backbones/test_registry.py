@@ -181,6 +181,24 @@ def test_another_kind_of_model_is_refused(folder: Path) -> None:
         build_backbone({"kind": "bert"})
 
 
+def test_weights_of_other_sizes_are_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Transformers would draw them at random, and say so in a table."""
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["max_position_embeddings"] = 40
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(KgclipError, match=r"weights are of other sizes, e\.g\. text_model"):
+        load_backbone(str(folder))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("content", ["{}", '{"model": 5}', "[", "3"])
+def test_a_tokenizer_that_is_none_is_refused(content: str, folder: Path) -> None:
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(KgclipError, match=r"tokenizer\.json: is ") as error:
+        load_backbone(str(folder))
+    assert "\n" not in str(error.value)
+
+
 def test_weights_that_do_not_fit_are_refused(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["text_config"]["num_hidden_layers"] = 4

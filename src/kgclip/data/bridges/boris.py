@@ -178,7 +178,9 @@ def _seconds(where: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise KgclipError(f"{where} has the time {text!r}; expected seconds, export the events with times") from None
+        raise KgclipError(
+            f"{where} has the time {text[:40]!r}; expected seconds, export the events with times"
+        ) from None
 
 
 def _length(video: str) -> tuple[float, float]:

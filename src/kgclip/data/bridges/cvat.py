@@ -5,9 +5,10 @@ A track is labeled with a part (``left_hand``) and its boxes carry the attribute
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
@@ -24,6 +25,8 @@ STATE, OBJECT, PERSON = ("state", "verb"), ("object", "obj_class"), ("person", "
 """Names of the attributes; the second is that of Kinetics-TPS."""
 _UNDEFINED = ("", "none", "__undefined__")
 _SIDES = ("xtl", "ytl", "xbr", "ybr")
+_MOST_FRAMES, _MOST_STATES = 100_000, 1_000_000  # an hour of ten parts
+_PERSON = re.compile(r"\d{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,12 @@ class CvatTask:
 class _Shape:
     frame: int
     outside: bool
-    box: Box
-    attributes: dict[str, str]
+    state: PartState
+
+    @property
+    def box(self) -> Box:
+        assert self.state.box is not None
+        return self.state.box
 
 
 def read_cvat(path: Path) -> CvatTask:
@@ -63,7 +70,7 @@ def read_cvat(path: Path) -> CvatTask:
     numbers = _frame_numbers(path, task)
     frames: dict[int, list[PartState]] = {number + 1: [] for number in numbers}
     others: Counter[str] = Counter()
-    count = 0
+    count = states = 0
     for track in root.iter("track"):
         label, where = str(track.get("label")), f"{path}: track {track.get('id')} ({track.get('label')})"
         part = part_named(label)
@@ -71,8 +78,11 @@ def read_cvat(path: Path) -> CvatTask:
             others[label] += 1
             continue
         count += 1
-        for number, shape in _along(_shapes(where, track), numbers):
-            frames[number + 1].append(_part_state(f"{where}, frame {number}", part, shape))
+        for number, state in _along(_shapes(where, part, track), numbers):
+            frames[number + 1].append(state)
+            states += 1
+            if states > _MOST_STATES:
+                raise KgclipError(f"{path}: has more than {_MOST_STATES:,} states in its frames; export it in parts")
     if not count:
         found = f", its labels are {examples_of(sorted(others))}" if others else ""
         raise KgclipError(f"{path}: has no track of a body part{found}; label tracks with parts, such as left_hand")
@@ -127,10 +137,13 @@ def _frame_numbers(path: Path, task: Element) -> range:
         raise KgclipError(f"{path}: has frame numbers that are none ({error}); export the task again") from None
     if not (0 <= first <= last < 10**7 and stride > 0):
         raise KgclipError(f"{path}: has frames {first} to {last} in steps of {stride}; export the task again")
-    return range(first, last + 1, stride)
+    numbers = range(first, last + 1, stride)
+    if len(numbers) > _MOST_FRAMES:
+        raise KgclipError(f"{path}: has {len(numbers):,} frames, expected at most {_MOST_FRAMES:,}; export it in parts")
+    return numbers
 
 
-def _shapes(where: str, track: Element) -> list[_Shape]:
+def _shapes(where: str, part: str, track: Element) -> list[_Shape]:
     shapes = []
     for shape in track:
         if shape.tag != "box":
@@ -138,25 +151,29 @@ def _shapes(where: str, track: Element) -> list[_Shape]:
         try:
             left, top, right, bottom = (float(shape.attrib[side]) for side in _SIDES)
             attributes = {str(each.get("name")): each.text or "" for each in shape.iter("attribute")}
-            outside = shape.get("outside") == "1"
-            shapes.append(_Shape(int(shape.attrib["frame"]), outside, (left, top, right, bottom), attributes))
+            frame, outside = int(shape.attrib["frame"]), shape.get("outside") == "1"
         except (KeyError, ValueError) as error:
             raise KgclipError(f"{where}: has a box that CVAT would not write ({error!r}); export it again") from None
+        state = _part_state(f"{where}, frame {frame}", part, attributes, (left, top, right, bottom), outside)
+        shapes.append(_Shape(frame, outside, state))
     return sorted(shapes, key=lambda shape: shape.frame)
 
 
-def _along(shapes: Sequence[_Shape], numbers: range) -> Iterator[tuple[int, _Shape]]:
+def _along(shapes: Sequence[_Shape], numbers: range) -> Iterator[tuple[int, PartState]]:
     """The track in each frame where it is seen: shapes hold, or move to the next one, until one is outside."""
     for shape, follower in zip(shapes, [*shapes[1:], None], strict=True):
         if shape.outside:
             continue
         end = numbers.stop if follower is None else follower.frame
-        moves = follower is not None and not follower.outside
-        for number in numbers:
-            if shape.frame <= number < end:
-                part = (number - shape.frame) / (end - shape.frame) if moves else 0.0
-                to = follower.box if follower is not None else shape.box
-                yield number, _Shape(number, False, _between(shape.box, to, part), shape.attributes)
+        to = None if follower is None or follower.outside else follower.box
+        for number in numbers[bisect_left(numbers, shape.frame) : bisect_left(numbers, end)]:
+            if to is None or to == shape.box:
+                yield number, shape.state
+            else:
+                yield (
+                    number,
+                    replace(shape.state, box=_between(shape.box, to, (number - shape.frame) / (end - shape.frame))),
+                )
 
 
 def _between(one: Box, other: Box, share: float) -> Box:
@@ -164,16 +181,19 @@ def _between(one: Box, other: Box, share: float) -> Box:
     return left, top, right, bottom
 
 
-def _part_state(where: str, part: str, shape: _Shape) -> PartState:
+def _part_state(where: str, part: str, attributes: Mapping[str, str], box: Box, outside: bool) -> PartState:
+    """What a box says; where the part is outside, nothing need be said."""
     state, item, person = (
-        next((plain_name(shape.attributes[name]) for name in names if name in shape.attributes), "")
+        next((plain_name(attributes[name]) for name in names if name in attributes), "")
         for names in (STATE, OBJECT, PERSON)
     )
+    if outside:
+        return PartState(1, part, state, None, box)
     if not state or state == "__undefined__":
         raise KgclipError(f"{where}: has no state; give the label an attribute {STATE[0]}, 'none' for no movement")
-    if person and not person.isdecimal():
-        raise KgclipError(f"{where}: has {person!r} for a person; expected a number from 1")
-    return PartState(int(person or 1), part, state, None if item in _UNDEFINED else item, shape.box)
+    if person and not _PERSON.fullmatch(person):
+        raise KgclipError(f"{where}: has {person[:40]!r} for a person; expected a number from 1")
+    return PartState(int(person or 1), part, state, None if item in _UNDEFINED else item, box)
 
 
 def _write_task(

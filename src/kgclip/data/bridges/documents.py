@@ -1,5 +1,6 @@
 """XML and JSON files of other tools, read within bounds: what they hold may come from anywhere."""
 
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder, indent, tostring
@@ -9,9 +10,11 @@ import orjson
 
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_path
+from kgclip.reading import check_unpacked, read_bytes
 
 MOST_BYTES = 2**26
-DEEPEST = 64
+DEEPEST, MOST_TAGS, MOST_ATTRIBUTES = 64, 1_500_000, 4_000_000
+_LONG_TAG = re.compile(rb"<[^>]{100000}")
 
 
 def read_xml(path: Path, root: str, what: str) -> Element:
@@ -23,6 +26,13 @@ def read_xml(path: Path, root: str, what: str) -> Element:
         KgclipError: the file cannot be read, is too large or too deep, is no XML, has a document type, or another root.
     """
     content = _bytes(path, what)
+    if _LONG_TAG.search(content):  # expat would hold all that is in it
+        raise KgclipError(f"{path}: has a tag of more than 100,000 characters, which {what} has not; check the file")
+    if content.count(b"<") > MOST_TAGS or content.count(b"=") > MOST_ATTRIBUTES:
+        raise KgclipError(
+            f"{path}: has more than {MOST_TAGS:,} tags or {MOST_ATTRIBUTES:,} attributes; expected {what}, export it "
+            "in several files"
+        )
     builder, parser, depth = TreeBuilder(), expat.ParserCreate(), 0
 
     def refuse(*_: object) -> None:
@@ -68,8 +78,10 @@ def read_json(path: Path, what: str) -> Any:
         KgclipError: the file cannot be read, is too large or too deep (1,024), or no JSON.
     """
     try:
-        return orjson.loads(_bytes(path, what).removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
+        content = _bytes(path, what).removeprefix(b"\xef\xbb\xbf")
+        check_unpacked(content)
+        return orjson.loads(content)
+    except ValueError as error:
         raise KgclipError(f"{path}: is no whole JSON ({error}); expected {what}, export the file again") from None
 
 
@@ -81,6 +93,6 @@ def _bytes(path: Path, what: str) -> bytes:
             raise KgclipError(
                 f"{path}: has more than {MOST_BYTES // 2**20} MiB; expected {what}, export it in several files"
             )
-        return path.read_bytes()
+        return read_bytes(path, MOST_BYTES)
     except OSError as error:
         raise KgclipError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None

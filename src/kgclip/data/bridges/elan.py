@@ -31,13 +31,14 @@ def read_eaf(path: Path, tiers: Sequence[str] = ()) -> list[Interval]:
     unknown = [name for name in tiers if name not in all_tiers]
     if unknown:
         raise KgclipError(f"{path}: has no tier {unknown[0]!r}; it has {', '.join(map(repr, all_tiers)) or 'none'}")
-    by_id = {note.get("ANNOTATION_ID"): note for note in root.iter() if note.tag.endswith("_ANNOTATION")}
+    aligned = _aligned(root)
     found = []
     for name in tiers or all_tiers:
         for note in _annotations(all_tiers[name], dependent=bool(tiers)):
             label = (note.findtext("ANNOTATION_VALUE") or "").strip()
             where = f"{path}: annotation {label[:40]!r} ({note.get('ANNOTATION_ID')}) of tier {name!r}"
-            ends = _ends(note, by_id, slots)
+            at = note if note.tag == "ALIGNABLE_ANNOTATION" else aligned.get(note.get("ANNOTATION_ID"), note)
+            ends = _ends(at, slots)
             if ends is None:
                 raise KgclipError(f"{where} is not tied to the time line; align it in ELAN, or choose others by --tier")
             start_s, end_s = ((end + origin_ms) / 1000 for end in ends)
@@ -111,17 +112,30 @@ def _annotations(tier: Element, *, dependent: bool) -> Iterator[Element]:
             yield note
 
 
-def _ends(
-    note: Element, by_id: dict[str | None, Element], slots: dict[str | None, str | None]
-) -> tuple[float, float] | None:
-    """When an annotation, or the one that it depends on, starts and ends in milliseconds; None if that is not said."""
-    for _ in by_id:
-        if note.tag == "ALIGNABLE_ANNOTATION":
-            break
-        parent = by_id.get(note.get("ANNOTATION_REF"))
-        if parent is None:
-            return None
-        note = parent
+def _aligned(root: Element) -> dict[str | None, Element]:
+    """The annotation on the time line that each one, by its id, depends on; itself where it depends on none.
+
+    Each is followed once, however long chains are; those that lead in a circle or nowhere are left out.
+    """
+    by_id = {note.get("ANNOTATION_ID"): note for note in root.iter() if note.tag.endswith("_ANNOTATION")}
+    found: dict[str | None, Element] = {}
+    lost: set[str | None] = set()
+    for name in by_id:
+        chain: list[str | None] = []
+        at = name
+        while at in by_id and at not in found and at not in lost and by_id[at].tag != "ALIGNABLE_ANNOTATION":
+            chain.append(at)
+            lost.add(at)
+            at = by_id[at].get("ANNOTATION_REF")
+        end = None if at in lost else found.get(at, by_id.get(at))
+        if end is not None:
+            lost.difference_update(chain)
+            found.update(dict.fromkeys([*chain, at], end))
+    return found
+
+
+def _ends(note: Element, slots: dict[str | None, str | None]) -> tuple[float, float] | None:
+    """When an annotation of the time line starts and ends in milliseconds; None if that is not said."""
     values = [slots.get(note.get(f"TIME_SLOT_REF{end}")) for end in (1, 2)]
     if values[0] is None or values[1] is None:
         return None

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import os
 import re
@@ -17,6 +16,7 @@ from kgclip.data.readers.files import ListedFiles
 from kgclip.data.wording import count_of, examples_of
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_path, read_text
+from kgclip.reading import parse_json
 from kgclip.video.cut import seconds
 
 # "film.mp4" is "3f2a1b9c-film.mp4" once it was uploaded to Label Studio.
@@ -74,7 +74,7 @@ def locate(video: str, base: Path, videos: Path | None) -> Path | None:
     folders = [ListedFiles(base if videos is None else videos)]
     places = [] if videos is not None else [base / named]
     places += [files.find(found) for files in folders for found in (name, _UPLOAD.sub("", name, count=1)) if found]
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113 (raises for long names)
 
 
 def write_list(found: Iterable[tuple[Path, Interval]], out: Path, videos: Path | None) -> list[str]:
@@ -178,8 +178,9 @@ def _lines(path: Path) -> list[str]:
 
 def _span(line: str, where: str, video: str) -> Interval:
     try:
-        span = json.loads(line)
+        span = parse_json(line)
         start_s, end_s, action = float(span["start_s"]), float(span["end_s"]), str(span["action"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        action.encode()  # JSON can hold halves of characters, which no file takes
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise KgclipError(f"{where} is no span; expected start_s, end_s and action, as kgclip watch writes") from None
     return interval(where, video, start_s, end_s, action)

@@ -1,5 +1,6 @@
 """Part annotations by frame, as bridges read and write them: the JSON files of docs/data.md."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,11 +14,15 @@ from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder
 from kgclip.kg.movement import PARTS
 from kgclip.kg.names import plain_name
+from kgclip.reading import read_bytes
+
+_MOST_BYTES = 2**24  # of one frame
+_LONGEST_NAME = 255
 
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartState:
     """What a part of a person does in one frame.
 
@@ -53,7 +58,10 @@ def write_clips(out: Path, clips: Mapping[str, Frames]) -> None:
     """
     with atomic_folder(out) as folder:
         for clip, frames in clips.items():
-            inside = folder.joinpath(*(word for word in Path(clip).parts if word not in ("..", "/")))
+            words = [word for word in Path(clip).parts if word not in ("..", "/")]
+            if any(len(os.fsencode(word)) > _LONGEST_NAME for word in words):
+                raise KgclipError(f"{out}: the name of the clip {clip[:40]!r} is longer than folders' are; shorten it")
+            inside = folder.joinpath(*words)
             inside.mkdir(parents=True)
             for number, states in frames.items():
                 content = orjson.dumps({"humans": _humans(states)})
@@ -97,14 +105,14 @@ def _humans(states: Iterable[PartState]) -> list[dict[str, Any]]:
 
 def _states(path: Path) -> list[PartState]:
     try:
-        humans = orjson.loads(path.read_bytes())["humans"] or []
+        humans = orjson.loads(read_bytes(path, _MOST_BYTES))["humans"] or []
         return [
             state
             for position, human in enumerate(humans, start=1)
             for name, part in _parts(human.get("parts") or {})
             for state in _states_of(human.get("number", position), name, part)
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, OverflowError, TypeError, AttributeError) as error:
         raise KgclipError(f"{path}: is no frame annotation ({error!r}); see docs/data.md for its format") from None
 
 

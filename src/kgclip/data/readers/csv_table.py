@@ -13,7 +13,7 @@ from kgclip.video.cut import Cut, cut_id
 
 _HEADER = "video,label[,start,end][,split][,source]"
 # Hours and minutes may stand before seconds.
-_TIME = re.compile(r"(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d+)?)")
+_TIME = re.compile(r"(?:(?:(\d{1,9}):)?([0-5]?\d):)?(\d{1,12}(?:\.\d{1,12})?)", re.ASCII)
 
 
 def recognizes(path: Path) -> bool:
@@ -85,7 +85,7 @@ def interval_in(row: Mapping[str, str], where: str) -> tuple[float, float] | Non
     found = [_TIME.fullmatch(cell) for cell in cells]
     if not (found[0] and found[1]):
         raise KgclipError(
-            f"{where} has start {cells[0]!r} and end {cells[1]!r}; expected seconds, such as 12.5, or h:mm:ss"
+            f"{where} has start {cells[0][:40]!r} and end {cells[1][:40]!r}; expected seconds, such as 12.5, or h:mm:ss"
         )
     start, end = (
         3600 * int(match[1] or 0) + 60 * int(match[2] or 0) + float(match[3]) for match in (found[0], found[1])

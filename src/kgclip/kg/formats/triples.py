@@ -11,7 +11,7 @@ from kgclip.kg.graph import Edge, KnowledgeGraph
 from kgclip.kg.schema import RELATIONS, relation_id
 
 # What spreadsheets run; apostrophes before it come from here or stood there already.
-_MOST_LINES = 2_000_000
+_MOST_LINES = 1_000_000
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from kgclip.errors import KgclipError
 from kgclip.files import load_tensors
-from kgclip.reading import parse_json, read_bytes
+from kgclip.reading import one_sentence, parse_json, read_bytes
 
 IMAGE_TEXT = ("clip", "siglip")
 TEXT = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
@@ -106,6 +107,9 @@ def load_model(config: Mapping[str, Any], folder: Path) -> Any:
     missing = sorted(key for key in info["missing_keys"] if not key.startswith("pooler."))
     if missing:
         raise KgclipError(f"{folder}: {len(missing)} weights are missing, e.g. {missing[0]}; download it again")
+    if info["mismatched_keys"]:  # transformers would have put random weights in their place
+        odd = sorted(str(key[0]) for key in info["mismatched_keys"])
+        raise KgclipError(f"{folder}: {len(odd)} weights are of other sizes, e.g. {odd[0]}; download it again")
     return model
 
 
@@ -119,14 +123,16 @@ def _one_sentence(where: str) -> Iterator[None]:
 
 @contextmanager
 def no_progress_bar() -> Iterator[None]:
-    """Keep transformers from drawing its bar while it loads weights: it would stand amid our own lines."""
+    """Keep transformers from drawing its bar while it loads weights, and from its report, amid our own lines."""
     from transformers.utils import logging
 
-    drawn = logging.is_progress_bar_enabled()
+    drawn, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if drawn:
             logging.enable_progress_bar()
 
@@ -195,6 +201,13 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise KgclipError(f"{path}: is no JSON object; download it again")
     return value
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Return a tokenizer of a model's folder; raise KgclipError if its file is missing, damaged or something else."""
+    read_object(path)
+    with one_sentence(path, "a tokenizer"):
+        return Tokenizer.from_file(str(path))
 
 
 def first_line(error: Exception) -> str:

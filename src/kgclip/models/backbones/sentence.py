@@ -10,7 +10,16 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
-from kgclip.models.backbones.pretrained import TEXT, allowed, load_model, new_model, read_json, read_object
+from kgclip.models.backbones.pretrained import (
+    TEXT,
+    allowed,
+    load_model,
+    new_model,
+    read_json,
+    read_object,
+    read_tokenizer,
+)
+from kgclip.reading import one_sentence
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _MODULES = ("Transformer", "Pooling", "Normalize")
@@ -78,9 +87,14 @@ def load_sentence_tower(name: str) -> SentenceTower:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise KgclipError(f"{name}: no such folder; give the local folder of a sentence encoder, with modules.json")
+    with one_sentence(folder, "a sentence encoder"):
+        return _load(folder)
+
+
+def _load(folder: Path) -> SentenceTower:
     pooling, normalize = _read_modules(folder)
     config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), TEXT)
-    read_object(folder / "tokenizer.json")
+    tokenizer = read_tokenizer(folder / "tokenizer.json")
     encoder = load_model(config, folder)
     settings = folder / "sentence_bert_config.json"
     longest = encoder.config.max_position_embeddings
@@ -88,7 +102,7 @@ def load_sentence_tower(name: str) -> SentenceTower:
         longest = min(read_object(settings).get("max_seq_length") or longest, longest)
     spec = {
         "config": config,
-        "tokenizer": Tokenizer.from_file(str(folder / "tokenizer.json")).to_str(),
+        "tokenizer": tokenizer.to_str(),
         "pooling": pooling,
         "normalize": normalize,
         "max_tokens": longest,
@@ -107,7 +121,8 @@ def _read_modules(folder: Path) -> tuple[str, bool]:
             f"{file}: has the modules {', '.join(kinds) or 'of no sentence encoder'}, expected {', '.join(_MODULES)} "
             "(the last optional); use another encoder"
         )
-    file = folder / modules[1]["path"] / "config.json"
+    inner = Path(modules[1]["path"]).name  # a folder of this one, wherever the path leads
+    file = folder / inner / "config.json"
     chosen = [key for key, value in read_object(file).items() if key.startswith("pooling_mode_") and value is True]
     if len(chosen) != 1 or chosen[0] not in _POOLINGS:
         raise KgclipError(

@@ -19,7 +19,9 @@ from kgclip.models.backbones.pretrained import (
     load_model,
     new_model,
     read_object,
+    read_tokenizer,
 )
+from kgclip.reading import one_sentence
 
 NAMES = ".*"
 KINDS = IMAGE_TEXT
@@ -90,6 +92,11 @@ def load(name: str) -> TransformersBackbone:
         KgclipError: the folder or a file in it is missing, damaged or of another kind of model.
     """
     folder = find_folder(name)
+    with one_sentence(folder, "a CLIP or SigLIP model"):
+        return _load(folder, name)
+
+
+def _load(folder: Path, name: str) -> TransformersBackbone:
     config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), KINDS)
     preprocessing = read_object(folder / "preprocessor_config.json")
     tokenizer = _tokenizer_spec(folder)
@@ -113,8 +120,7 @@ def _tokenizer_spec(folder: Path) -> dict[str, Any]:
     padding (SigLIP2 names Gemma's class, which would pad on the left).
     """
     if (folder / "tokenizer.json").is_file():
-        read_object(folder / "tokenizer.json")
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer = read_tokenizer(folder / "tokenizer.json")
     elif (folder / "merges.txt").is_file():
         from transformers import CLIPTokenizer
 

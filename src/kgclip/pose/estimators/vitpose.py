@@ -74,9 +74,11 @@ def _load(name: str, kind: str) -> Any:
             )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise KgclipError(f"{name}: cannot be loaded ({first_line(error)}); download it again") from error
-    if info["missing_keys"]:
-        missing = sorted(info["missing_keys"])
-        raise KgclipError(f"{name}: {len(missing)} weights are missing, e.g. {missing[0]}; download it again")
+    missing = sorted(info["missing_keys"]) or sorted(str(key[0]) for key in info["mismatched_keys"])
+    if missing:
+        raise KgclipError(
+            f"{name}: {len(missing)} weights are missing or of other sizes, e.g. {missing[0]}; download it again"
+        )
     return model.eval()
 
 
