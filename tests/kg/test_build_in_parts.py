@@ -37,7 +37,7 @@ def seen(num_clips: int = 60) -> tuple[dict[str, str | None], Observations]:
         for frame in annotated:
             for _ in range(draw.integers(0, 5)):
                 part, state = draw.choice(["head", "left arm", "hip"]), draw.choice(["bend", "nod", "none", "others"])
-                parts.append((clip, int(frame), 0, part, state, draw.choice(["ball", "none", None])))
+                parts.append((clip, int(frame), 0, part, state, ["ball", "none", None][draw.integers(3)]))
     parts += parts[:20]
     order = draw.permutation(len(parts))
     rows = pl.DataFrame([parts[row] for row in order], schema=PARTS_SCHEMA, orient="row")
@@ -57,7 +57,7 @@ def written(folder: Path, labels: dict[str, str | None], observations: Observati
         rows[number::files].write_parquet(folder / "rows" / f"{number}.parquet")
     annotations = scan_annotations(folder / "rows")
     words = words_of(annotations, folder)
-    return Tables(read_clips(folder / "clips.parquet"), annotations, words, words["rows"].sum(), folder)
+    return Tables(read_clips(folder / "clips.parquet"), annotations, words, int(words["rows"].sum()), folder)
 
 
 def check_same(counts: dict[str, Any], path: Path, expected: KnowledgeGraph) -> None:

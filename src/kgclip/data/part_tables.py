@@ -88,5 +88,5 @@ class PartTables:
             movements = named_movements(words)["movement"].cast(pl.String).unique().to_list()
             states = known.states if known else ()
             others.append(definitions_for(definitions, actions, movements=movements, states=states))
-        tables = Tables(self.clips, scan, words.select(WORDS), rows["rows"].sum(), annotations)
+        tables = Tables(self.clips, scan, words.select(WORDS), int(rows["rows"].sum()), annotations)
         return build_in_parts(tables, rule, out, split_hash=self.split_hash, others=others)

@@ -117,10 +117,9 @@ class ContentHash:
         last: pa.Array,
     ) -> None:
         """Take the next edges; the ranges of edge i are those from offset i to offset i + 1."""
-        spans = _joined("[", pc.cast(first, pa.string()), ", ", pc.cast(last, pa.string()), "]")
-        edges = pa.ListArray.from_arrays(offsets, spans)
-        whole = pa.ListArray.from_arrays([0, len(triples)], _joined("[", pc.binary_join(edges, ", "), "]"))
-        self._list(pc.binary_join(whole, ", ")[0].as_py())
+        spans = _side_by_side("[", pc.cast(first, pa.string()), ", ", pc.cast(last, pa.string()), "]")
+        edges = _side_by_side("[", _with_commas(pa.ListArray.from_arrays(offsets, spans)), "]")
+        self._list(_with_commas(pa.ListArray.from_arrays([0, len(triples)], edges))[0].as_py())
         for file, array, layout in zip(self._later, (triples, support), ("<i8", "<f4"), strict=True):
             with file.open("ab") as later:
                 later.write(np.ascontiguousarray(array, dtype=layout).tobytes())
@@ -153,8 +152,14 @@ def _starts(lengths: Any) -> Int64[np.ndarray, " _"]:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
-def _joined(*pieces: Any) -> Any:
-    return pc.binary_join_element_wise(*pieces, "")
+def _side_by_side(*texts: Any) -> Any:
+    return pc.call_function(
+        "binary_join_element_wise", [*(pa.scalar(t) if isinstance(t, str) else t for t in texts), ""]
+    )
+
+
+def _with_commas(lists: pa.ListArray) -> Any:
+    return pc.call_function("binary_join", [lists, ", "])
 
 
 def _check_names(names: pl.Series) -> None:
