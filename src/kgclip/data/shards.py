@@ -33,7 +33,10 @@ def shards_at(path: Path) -> list[Path]:
         KgclipError: one of several is not there.
     """
     if path.is_dir():
-        inside = [entry for entry in path.iterdir() if not is_foreign(entry.name)]
+        try:
+            inside = [entry for entry in path.iterdir() if not is_foreign(entry.name)]
+        except OSError:
+            return []  # who reads folders says why
         # An archive may lie in a folder of clips, too.
         others = [e for e in inside if e.is_dir() or is_video(e.name) or e.suffix.lower() in (".csv", ".tsv", ".txt")]
         return [] if others else sorted(file for file in inside if file.suffix.lower() == SHARD and file.is_file())
