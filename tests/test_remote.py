@@ -36,8 +36,7 @@ def root(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "films/my lib" / folder.name).mkdir(parents=True)
         for clip in sorted(folder.iterdir())[:2]:
             shutil.copy(clip, root / "films/my lib" / folder.name / clip.name)
-    clip.rename(root / "films/my lib" / folder.name / "50% ü #1.mp4")
-    shutil.copy(root / "films/my lib" / folder.name / clip.name, root / "films/my lib" / folder.name / "50% ü #1.mp4")
+    shutil.copy(clip, root / "films/my lib" / folder.name / "50% ü #1.mp4")
     return root
 
 

@@ -183,10 +183,12 @@ def _filesystem(scheme: str) -> Any:
         raise KgclipError(f"{scheme}://: needs a package that is not installed; pip install 'kgclip[remote]'")
     from obstore.fsspec import FsspecStore
 
+    # Its overloads name each scheme.
+    store: Any = FsspecStore
     # Only an endpoint that a person names is without encryption.
     client = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
     options: Any = {"client_options": client, "retry_config": {"max_retries": 0}, "skip_instance_cache": True}
-    return FsspecStore(scheme, **options)
+    return store(scheme, **options)
 
 
 def _tried(path: Stored, ask: Callable[[], T]) -> T:

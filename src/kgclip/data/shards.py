@@ -15,7 +15,7 @@ from kgclip.files import atomic_folder
 from kgclip.progress import progress_bar
 from kgclip.reading import parse_json, reason_of
 from kgclip.remote import Member, listed, read_range
-from kgclip.video.cut import Cut
+from kgclip.video.cut import Cut, VideoPath, file_of
 
 SHARD = ".tar"
 # Headers and labels are read in pieces of this size; a label or an extended header may not be larger.
@@ -33,7 +33,10 @@ def shards_at(path: Path) -> list[Path]:
         KgclipError: one of several is not there.
     """
     if path.is_dir():
-        inside = [entry for entry in path.iterdir() if not is_foreign(entry.name)]
+        try:
+            inside = [entry for entry in path.iterdir() if not is_foreign(entry.name)]
+        except OSError:
+            return []  # who reads folders says why
         # An archive may lie in a folder of clips, too.
         others = [e for e in inside if e.is_dir() or is_video(e.name) or e.suffix.lower() in (".csv", ".tsv", ".txt")]
         return [] if others else sorted(file for file in inside if file.suffix.lower() == SHARD and file.is_file())
@@ -52,7 +55,7 @@ def shards_at(path: Path) -> list[Path]:
     return shards
 
 
-def read_shards(shards: Iterable[Path]) -> Iterator[Entry]:
+def read_shards(shards: Iterable[VideoPath]) -> Iterator[Entry]:
     """The clips of shards, of which no more than names and labels are read.
 
     The JSON beside a video may give its "id", "action", "part" and "source"; else a clip's id is its name in the shard.
@@ -60,7 +63,7 @@ def read_shards(shards: Iterable[Path]) -> Iterator[Entry]:
     Raises:
         KgclipError: a shard is damaged, or holds what no data set does: links, names that lead out of it, large labels.
     """
-    for shard in shards:
+    for shard in map(file_of, shards):
         videos: dict[str, Member] = {}
         labels: dict[str, Mapping[str, Any]] = {}
         for member, content in _members(shard):
