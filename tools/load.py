@@ -211,14 +211,14 @@ def report(alone: float, tallies: Sequence[Tally], samples: Sequence[Sample]) ->
 
 def page(options: Options, text: str, what: str) -> str:
     """docs/generated/load.md."""
+    machine = f"{os.cpu_count()} cores ({platform.machine()})"
     return (
         "# Load on the service\n\n"
-        f"Made by `make load` on {os.cpu_count()} cores ({platform.machine()}), the clients on the same machine, "
-        f"with {what}. The last row's clients asked for {options.seconds:g} s, those before and the one process for a "
-        "tenth of that. "
-        "Times are from sending a clip to its explanation, of clips that were not refused; who is refused comes again "
-        "after `Retry-After`. Memory is that of the last row, anonymous pages; its slope is that of least squares "
-        f"after the first {WARM_UP:.0%} of the time.\n\n{text}\n"
+        f"Made by `make load` on {machine}, the clients on the same machine, with {what}. The last row's clients asked "
+        f"for {options.seconds:g} s, those before and the one process for a tenth of that. Times are from sending "
+        "a clip to its explanation, of clips that were not refused; who is refused comes again after `Retry-After`. "
+        "Memory is that of the last row, anonymous pages; its slope is that of least squares after the first "
+        f"{WARM_UP:.0%} of the time.\n\n{text}\n"
     )
 
 

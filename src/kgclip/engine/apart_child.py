@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from kgclip.errors import KgclipError
+from kgclip.memory import give_back_freed_memory
 from kgclip.parallel import follow
 from kgclip.reading import one_sentence
 from kgclip.video.cut import Cut, VideoPath
@@ -26,6 +27,8 @@ from kgclip.video.frames import read_clip
 from kgclip.video.preview import preview
 
 Content = bytes | memoryview
+TIDY_EVERY = 100
+"""Questions after which freed memory is given back: a service asks for days."""
 
 
 class Setup(msgspec.Struct):
@@ -73,7 +76,7 @@ def main() -> None:
         return
     _limit_for_good(setup.memory)
     _say(answers, Answer())
-    for line in sys.stdin.buffer:
+    for number, line in enumerate(sys.stdin.buffer, 1):
         used = resource.getrusage(resource.RUSAGE_SELF)
         most_s = int(used.ru_utime + used.ru_stime) + setup.cpu_s + 1
         resource.setrlimit(resource.RLIMIT_CPU, (most_s, resource.getrlimit(resource.RLIMIT_CPU)[1]))
@@ -86,6 +89,8 @@ def main() -> None:
         else:
             _say(answers, Answer(None, facts, len(content)), content)
             del facts, content
+        if number % TIDY_EVERY == 0:
+            give_back_freed_memory()
 
 
 def _say(answers: BinaryIO, answer: Answer, content: Content = b"") -> None:
