@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from kgclip.errors import KgclipError
 from kgclip.files import write_table
 from kgclip.parallel import map_in_workers
 from kgclip.progress import progress_bar
+from kgclip.remains import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
     started, store = time.monotonic(), store or out
     experiment, seeds, folds = _narrow(experiment, spec, options)
     check_inputs(spec, experiment.points)
-    with tempfile.TemporaryDirectory(prefix="kgclip-experiment-") as scratch:
+    with scratch_folder("experiment") as scratch:
         data = _open_all(spec, seeds, store / "work", options)
         settings = [
             [Cell(opened, point, arm, seed, fold) for arm in experiment.arms if applies(arm, opened)]
@@ -90,7 +90,7 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
         total, left = (sum(map(len, groups)) for groups in (settings, to_run))
         log.info("%s on %s: %d cells, %d of them finished before", experiment.name, spec.name, total, total - left)
         tasks = [cells for cells in to_run if cells]
-        work = partial(_run_group, store=store / "cells", scratch=Path(scratch))
+        work = partial(_run_group, store=store / "cells", scratch=scratch)
         with progress_bar(experiment.name, left, "cells", show=options.show_progress) as advance:
             for done in map_in_workers(work, tasks, options.jobs, place=experiment.name):
                 advance(done)

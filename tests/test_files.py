@@ -16,9 +16,7 @@ from kgclip.files import (
     atomic_folder,
     atomic_path,
     digest,
-    free_output,
     load_tensors,
-    lock,
     read_json,
     read_table,
     read_text,
@@ -26,6 +24,7 @@ from kgclip.files import (
     write_json,
     write_table,
 )
+from kgclip.locks import free_output, lock
 
 TABLE = pa.table({"x": [1, 2, 3]})
 
@@ -164,7 +163,7 @@ def test_outputs_that_are_there_are_refused(tmp_path: Path):
 
 LOCK = """
 import sys, pathlib
-from kgclip.files import lock
+from kgclip.locks import lock
 with lock(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

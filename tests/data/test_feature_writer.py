@@ -185,7 +185,6 @@ def test_a_writer_goes_on_where_an_ended_one_stopped(tmp_path):
     assert torch.equal(features["b"][0], clip(3, seed=1)[0])
     assert features["b"][1].tolist() == [0, 3, 6]
     assert (features.num_frames, features.skipped) == (4, {"c": "c.mp4: is no video"})
-    assert not list(folder.iterdir())
     with pytest.raises(KgclipError, match=r"lacks the features of 1 of 1 clips \(c; c was skipped: c.mp4: is no video"):
         features.check(["c"])
 

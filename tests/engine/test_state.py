@@ -18,7 +18,7 @@ from kgclip.engine import state as state_module
 from kgclip.engine.state import TrainingState
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
-from kgclip.files import lock
+from kgclip.locks import lock
 
 WEIGHTS = "model.safetensors"
 # Runs the command line and kills its own process at the n-th call of one function of the state's module.

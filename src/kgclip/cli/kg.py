@@ -11,10 +11,10 @@ from tyro.conf import Positional
 from kgclip.cli.output import Switch, parse, print_findings, print_json, print_table, short
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.errors import KgclipError
-from kgclip.files import free_output
 from kgclip.kg.build import MovementRule, merge
 from kgclip.kg.io import read_graph, write_graph
 from kgclip.kg.shipped import definitions_for
+from kgclip.locks import claim_output
 
 _NAMED = ("action", "movement")
 
@@ -62,7 +62,7 @@ class BuildCommand:
 def build(argv: Sequence[str]) -> int:
     """Run `kgclip kg build`."""
     command = parse(BuildCommand, argv, "kg build")
-    free_output(command.out)
+    claim_output(command.out)
     graphs = []
     if command.data is not None:
         from kgclip.data.dataset import open_dataset
@@ -228,6 +228,6 @@ class ExportCommand:
 def export(argv: Sequence[str]) -> int:
     """Run `kgclip kg export`."""
     command = parse(ExportCommand, argv, "kg export")
-    free_output(command.out)
+    claim_output(command.out)
     write_graph(read_graph(command.graph), command.out, command.format)
     return 0

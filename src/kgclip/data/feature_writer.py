@@ -17,6 +17,7 @@ from kgclip.data.features import VERSION
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_path, read_json, write_json
 from kgclip.identity import Identity
+from kgclip.remains import clear_remains, temporary_prefix
 
 _DTYPES = {torch.float16: "F16", torch.float32: "F32"}
 _TYPES = {name: dtype for dtype, name in _DTYPES.items()}
@@ -35,7 +36,7 @@ def write_features(path: Path, clips: Iterable[ClipFeatures], *, encoder: Identi
         KgclipError: no clips, a clip twice, or features that differ in type or width or are not finite.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix(path), dir=path.parent) as folder:
         writer = FeatureWriter(Path(folder), encoder, 0)
         for clip in clips:
             writer.add(*clip)
@@ -68,17 +69,17 @@ class FeatureWriter:
         self._run = {"kgclip_features": VERSION, "encoder": encoder, "frames": num_frames}
         self._rows, self._lines = folder / "features.bin", folder / "clips.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
+        clear_remains(folder)
         if not any(folder.iterdir()):
             write_json(folder / "run.json", self._run)
-            self._rows.touch()
-            self._lines.touch()
-        elif not (folder / "run.json").is_file() or read_json(folder / "run.json") != self._run:
+        if not (folder / "run.json").is_file() or read_json(folder / "run.json") != self._run:
             raise KgclipError(
                 f"{folder}: is not of an ended run with this encoder and this number of frames; repeat that run's "
                 "options, or remove the folder"
             )
-        else:
-            self._resume()
+        self._rows.touch()
+        self._lines.touch()
+        self._resume()
 
     def _resume(self) -> None:
         """Take the clips whose line and rows are whole, and cut off what comes after them."""
@@ -112,16 +113,16 @@ class FeatureWriter:
         _check_clip(f"clip {clip!r}", features, frames, first)
         if clip in self.lengths:
             raise KgclipError(f"got features of clip {clip!r} twice; encode every clip once")
+        line = {"clip": clip, "frames": frames.tolist(), "width": features.shape[1], "dtype": _DTYPES[first.dtype]}
         with self._rows.open("ab") as handle:
             handle.write(features.detach().cpu().contiguous().numpy().tobytes())
-        line = {"clip": clip, "frames": frames.tolist(), "width": features.shape[1], "dtype": _DTYPES[first.dtype]}
         with self._lines.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line) + "\n")
         self._first = first
         self._enter(clip, frames)
 
     def save(self, path: Path, skipped: Mapping[str, str] | None = None) -> None:
-        """Write the feature file in one step, with why clips were skipped, and remove the folder's files.
+        """Write the feature file in one step, with why clips were skipped; the folder can then be removed.
 
         Raises:
             KgclipError: no clip has features.
@@ -137,8 +138,6 @@ class FeatureWriter:
         }
         with atomic_path(path) as temporary, self._rows.open("rb") as rows, temporary.open("wb") as file:
             _write_safetensors(file, rows, np.concatenate(self._indices), self._first, metadata)
-        for file in (self._rows, self._lines, self.folder / "run.json"):
-            file.unlink()
 
 
 def _check_clip(where: str, features: Tensor, frames: np.ndarray, first: Tensor) -> None:

@@ -22,8 +22,9 @@ from kgclip.engine.exported import (
 )
 from kgclip.engine.provenance import provenance
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_folder, free_output, write_json
+from kgclip.files import atomic_folder, write_json
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS
+from kgclip.locks import claim_output
 from kgclip.models.portable import Portable
 from kgclip.pose.numbers import number_names
 
@@ -64,7 +65,7 @@ def export(
             int8 is asked for without clips or of a model without image tower.
     """
     check_packages()
-    free_output(out, "--onnx")
+    claim_output(out, "--onnx")
     if int8 and evaluation is None:
         raise KgclipError("--int8: costs accuracy, which has to be measured; name clips with --data")
     checkpoint.model.backbone.in_bf16 = False

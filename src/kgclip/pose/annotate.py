@@ -12,7 +12,8 @@ from jaxtyping import UInt8
 
 from kgclip.cluster import Engine, map_on_ray
 from kgclip.errors import KgclipError
-from kgclip.files import digest, lock
+from kgclip.files import digest
+from kgclip.locks import lock
 from kgclip.parallel import map_in_workers
 from kgclip.pose.brought import BroughtKeypoints, is_keypoints
 from kgclip.pose.estimators.estimator import Estimator, open_estimator

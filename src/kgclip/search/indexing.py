@@ -1,6 +1,5 @@
 """Makes and renews an index of a folder of videos: what is known by its bytes is never read twice."""
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,11 @@ from typing import Any
 
 from kgclip.data.clip import is_foreign, is_video
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_folder, digest, lock, read_json, write_json
+from kgclip.files import atomic_folder, digest, read_json, write_json
+from kgclip.locks import lock
 from kgclip.progress import progress_bar
-from kgclip.search.index import IndexedFile, SearchIndex, write_index
+from kgclip.remains import clear_remains, remove_folder
+from kgclip.search.index import IndexedFile, SearchIndex, drop_others, write_index
 from kgclip.search.rows import Reader, Reading, Rows, joined
 
 IDENTITY_FILE = "identity.json"
@@ -66,6 +67,8 @@ def index_folder(reader: Reader, model: Path, library: Path, out: Path, *, progr
             header = {"library": str(library.resolve()), "model": str(model.resolve())}
             header |= {"identity": reader.identity, "vocabulary": reader.vocabulary()}
             write_index(out, header, whole, rows)
+        elif index is not None:
+            drop_others(index.content)
         work.done()
         reasons = closed | {str(library / file.file): faults[file.clip] for file in files if file.clip in faults}
         return Indexed(len(whole), len(rows.vectors), work.num_read, gone, reasons)
@@ -119,6 +122,8 @@ class _Work:
         self.num_read = 0
         self._reader = reader
         self._folder = out.with_name(f".{out.name}.kgclip-part")
+        clear_remains(out.parent, self._folder.name)
+        clear_remains(self._folder)
         self._parts = ([] if before is None else [before]) + self._continued(reader.identity)
         self.known = {clip for part in self._parts for clip in part.places.clips}
 
@@ -173,5 +178,5 @@ class _Work:
         return joined([part.only(clips) for part in self._parts])
 
     def done(self) -> None:
-        """Remove what was set aside."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove what was set aside, in one step."""
+        remove_folder(self._folder)
