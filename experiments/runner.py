@@ -18,9 +18,10 @@ from experiments.data import OpenData, check_inputs, open_data
 from experiments.protocol import DataSpec, Experiment
 from kgclip.errors import KgclipError
 from kgclip.files import write_table
+from kgclip.locks import lock
 from kgclip.parallel import map_in_workers
 from kgclip.progress import progress_bar
-from kgclip.remains import scratch_folder
+from kgclip.remains import clear_remains, scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +74,14 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
         store: keeps data and cells; experiments with the same one share them. None: ``out``.
 
     Raises:
-        KgclipError: the options cannot be, or a cell cannot be run; the sentence names it.
+        KgclipError: the options cannot be, a cell cannot be run (the sentence names it), or another process runs here.
     """
     started, store = time.monotonic(), store or out
     experiment, seeds, folds = _narrow(experiment, spec, options)
     check_inputs(spec, experiment.points)
-    with scratch_folder("experiment") as scratch:
+    with lock(store), scratch_folder("experiment") as scratch:
+        for folder in (out, *store.glob("cells/*"), *store.glob("work/*")):
+            clear_remains(folder)
         data = _open_all(spec, seeds, store / "work", options)
         settings = [
             [Cell(opened, point, arm, seed, fold) for arm in experiment.arms if applies(arm, opened)]

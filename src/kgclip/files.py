@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from kgclip.errors import KgclipError
 from kgclip.reading import check_file, one_sentence, open_regular, parse_json, read_bytes
-from kgclip.remains import temporary_prefix
+from kgclip.remains import final_path, temporary_prefix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -219,7 +219,9 @@ def disk_room(path: Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         reason = os.strerror(error.errno)
-        raise KgclipError(f"{path}: cannot be written ({reason}); make room or name a place on another disk") from error
+        raise KgclipError(
+            f"{final_path(path)}: cannot be written ({reason}); make room or name a place on another disk"
+        ) from error
 
 
 def _umask() -> int:

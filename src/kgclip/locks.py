@@ -44,11 +44,10 @@ def claim_output(path: Path, option: str = "--out") -> None:
     Raises:
         KgclipError: as `free_output` and `lock`.
     """
-    free_output(path, option)
     stack = _CLAIMS.get()
     if stack is not None:
         stack.enter_context(lock(path))
-        free_output(path, option)  # which another process may have written meanwhile
+    free_output(path, option)
 
 
 @contextmanager

@@ -18,6 +18,12 @@ def temporary_prefix(path: Path) -> str:
     return f".{path.name}.kgclip-{os.getpid()}-"
 
 
+def final_path(path: Path) -> Path:
+    """A path with the names that temporary folders in it are to have in the end."""
+    matches = ((part, _TEMPORARY.fullmatch(part)) for part in path.parts)
+    return Path(*(match["name"] if match else part for part, match in matches))
+
+
 def is_ours(name: str) -> bool:
     """Whether a name is of a temporary file or folder, or of a lock."""
     return _TEMPORARY.fullmatch(name) is not None or (name.startswith(".") and name.endswith(".kgclip-lock"))

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -82,20 +83,22 @@ class FeatureWriter:
         self._resume()
 
     def _resume(self) -> None:
-        """Take the clips whose line and rows are whole, and cut off what comes after them."""
+        """Take the clips whose line and rows are whole and undamaged, and cut off what comes after them."""
         rows, lines = 0, 0
-        for line in self._lines.read_bytes().splitlines(keepends=True):
-            try:
-                clip = json.loads(line) if line.endswith(b"\n") else {}
-                dtype = _TYPES[clip["dtype"]]
-                size = len(clip["frames"]) * clip["width"] * dtype.itemsize
-            except (ValueError, KeyError):
-                break
-            if rows + size > self._rows.stat().st_size:
-                break
-            rows, lines = rows + size, lines + len(line)
-            self._first = torch.empty(0, clip["width"], dtype=dtype)
-            self._enter(clip["clip"], np.array(clip["frames"]))
+        with self._rows.open("rb") as content:
+            for line in self._lines.read_bytes().splitlines(keepends=True):
+                try:
+                    clip = json.loads(line) if line.endswith(b"\n") else {}
+                    dtype = _TYPES[clip["dtype"]]
+                    size = len(clip["frames"]) * clip["width"] * dtype.itemsize
+                    whole = crc32(content.read(size)) == clip["crc32"]
+                except (ValueError, KeyError):
+                    break
+                if not whole:
+                    break
+                rows, lines = rows + size, lines + len(line)
+                self._first = torch.empty(0, clip["width"], dtype=dtype)
+                self._enter(clip["clip"], np.array(clip["frames"]))
         os.truncate(self._rows, rows)
         os.truncate(self._lines, lines)
 
@@ -113,9 +116,11 @@ class FeatureWriter:
         _check_clip(f"clip {clip!r}", features, frames, first)
         if clip in self.lengths:
             raise KgclipError(f"got features of clip {clip!r} twice; encode every clip once")
+        rows = features.detach().cpu().contiguous().numpy().tobytes()
         line = {"clip": clip, "frames": frames.tolist(), "width": features.shape[1], "dtype": _DTYPES[first.dtype]}
+        line["crc32"] = crc32(rows)
         with self._rows.open("ab") as handle:
-            handle.write(features.detach().cpu().contiguous().numpy().tobytes())
+            handle.write(rows)
         with self._lines.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line) + "\n")
         self._first = first

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from kgclip.data.loader import worker_deaths
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, frames_source
 from kgclip.engine.exported import (
@@ -103,6 +104,7 @@ def check_on_noise(portable: Portable, exported: Exported) -> float:
     return max(found)
 
 
+@worker_deaths()
 def compare(
     checkpoint: Checkpoint, portable: Portable, files: dict[str, Exported], evaluation: Evaluation, workers: int
 ) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kgclip.config import TrainConfig, from_json, to_json
+from kgclip.data.loader import worker_deaths
 from kgclip.engine import processes
 from kgclip.engine.checkpoint import CONFIG_FILE, FORMAT, Checkpoint, choose_device, new_head
 from kgclip.engine.code_version import code_version
@@ -72,7 +73,8 @@ def train(
             keypoints = Poses(config.keypoints) if poses is None and config.keypoints is not None else poses
             data = prepared or prepare(named)
         show = show_progress and processes.is_first()
-        return _train(named, data, keypoints, state_folder(config.out), show_progress=show)
+        with worker_deaths():
+            return _train(named, data, keypoints, state_folder(config.out), show_progress=show)
 
     with processes.together(config.device):
         return _alone_on(config.out, resume, run) if processes.is_first() else run()
