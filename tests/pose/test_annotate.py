@@ -9,7 +9,7 @@ import pytest
 from kgclip.errors import KgclipError
 from kgclip.pose import annotate as work
 from kgclip.pose.annotate import PoseSource, annotate
-from kgclip.pose.keypoints import read_keypoints
+from kgclip.pose.keypoints import KEYPOINTS_FILE, read_keypoints
 from kgclip.video.encode import write_video
 from tests.pose.figures import figure
 
@@ -136,3 +136,13 @@ def test_workers_give_the_same(clips: dict[str, Path], tmp_path: Path):
     assert [len(alone[clip].frame_index) for clip in sorted(alone)] == [2, 3, 4]
     for clip, pose in alone.items():
         assert np.array_equal(pose.tracks[0].keypoints, shared[clip].tracks[0].keypoints)
+
+
+def test_killed_while_it_saved_for_the_first_time(
+    clips: dict[str, Path], estimator: Figures, tmp_path: Path, ended_process: int
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".{KEYPOINTS_FILE}.kgclip-{ended_process}-abcd1234").touch()
+    annotate(clips, out, SOURCE)
+    assert sorted(path.name for path in out.iterdir()) == ["clap", KEYPOINTS_FILE, "list"]

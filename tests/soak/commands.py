@@ -12,7 +12,7 @@ from typing import Any
 from kgclip.pose.keypoints import read_keypoints
 
 # Of time, which no two runs share.
-CLOCKED = {"wall_s", "clips_per_s", "latency_ms"}
+CLOCKED = {"wall_s", "cells_s", "clips_per_s", "latency_ms"}
 OF_TIME = ("tables.md", "results.parquet", "fit.html")
 _STAMP = re.compile(r"-[0-9a-f]{16}\.parquet$")
 """Of the times of the files that observations were read from."""

@@ -13,8 +13,8 @@ def page(tallies: Sequence[Tally], trials: Sequence[Trial]) -> str:
     kills = "\n".join(f"| {' | '.join(map(str, row))} |" for row in [*rows, ("all", "", *total)])
     return (
         "Made by `make soak`: commands killed by SIGKILL at random moments, and started again.\n"
-        "A kill is survived where the command then does its work, and identical where all files are those of an unbroken run,\n"
-        "but for times, with nothing left beside them.\n\n"
+        "A kill is survived where the command then does its work, and identical where all files are those of an\n"
+        "unbroken run, but for times, with nothing left beside them.\n\n"
         f"| command | unbroken run, s | kills | survived | identical |\n|---|---:|---:|---:|---:|\n{kills}\n\n"
         "A fault is handled where the run ends well or in this one sentence, nothing is half-written, and the command, "
         "started again\nafter the fault is gone, gives the files of an unbroken run.\n\n"
