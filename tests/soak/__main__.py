@@ -40,7 +40,7 @@ def run_all(
 ) -> tuple[list[Tally], list[Trial]]:
     """All kills, then the faults of these names (None: all), each told as it is tried."""
     tallies, trials = list[Tally](), list[Trial]()
-    pairs = [(command, fault) for fault in FAULTS for command in commands] + list(SINGLE)
+    pairs = [(command, fault) for fault in FAULTS for command in commands if command.faults] + list(SINGLE)
     pairs = [pair for pair in pairs if faults is None or pair[1].__name__ in faults]
     with open_place() as place:
         known = {}
@@ -52,8 +52,10 @@ def run_all(
         for command, fault in pairs:
             whole = known.get(command.name) or place.unbroken(command)
             known[command.name] = whole
-            trials.append(fault(Tried(place, command, whole, random.Random(f"{command.name} {seed}"))))
-            say(trials[-1])
+            trial = fault(Tried(place, command, whole, random.Random(f"{command.name} {seed}")))
+            if trial is not None:
+                trials.append(trial)
+                say(trial)
     return tallies, trials
 
 

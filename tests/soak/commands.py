@@ -31,6 +31,7 @@ class Command:
         every_clip: variables of modules that are 0 in the trial, so that a run saves after each clip.
         partial: outputs that may be there before the run has ended, and what reads them.
         says: whether what it prints is its output.
+        faults: whether other faults are tried on it too; False for what is made of others or writes no file.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Command:
     every_clip: tuple[str, ...] = ()
     partial: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
     says: bool = False
+    faults: bool = True
 
 
 COMMANDS = (
@@ -74,6 +76,7 @@ COMMANDS = (
         "compare",
         "compare --data {given}/figures --features {given}/features.safetensors --frames 4 --seeds 1 --folds 2 --json",
         says=True,
+        faults=False,
     ),
     Command(
         "experiments",
@@ -86,6 +89,7 @@ COMMANDS = (
         "--frames 4",
         every_clip=("kgclip.pose.annotate.SAVE_EVERY_S",),
         partial={"keypoints.parquet": read_keypoints},
+        faults=False,
     ),
 )
 

@@ -2,13 +2,16 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.soak.commands import Command
@@ -62,8 +65,12 @@ class Tried:
         if problem is None and not ended_well(again):
             problem = f"started again: exit code {again.code}: {again.err[-2000:]}"
         problem = problem or self.whole.differs(place, command, again)
-        said = ended.sentence if ended.code else ""
-        return Trial(fault, command.name, said.replace(f"{place.out}/", "").replace(f"{place.given}/", ""), problem)
+        return Trial(fault, command.name, self.said(ended) if ended.code else "", problem)
+
+    def said(self, ended: Ended) -> str:
+        """The sentence without what is another in every trial."""
+        sentence = ended.sentence.replace(f"{self.place.out}/", "").replace(f"{self.place.given}/", "")
+        return re.sub(r"process \d+", "process N", re.sub(r"(kgclip-[a-z]+)-\d+-\w{8}(/\d+)?", r"\1-…", sentence))
 
 
 def full_disk(tried: Tried) -> Trial:
@@ -80,8 +87,10 @@ def full_disk(tried: Tried) -> Trial:
         return tried.ended("full disk", ended)
 
 
-def read_only(tried: Tried) -> Trial:
-    """Outputs where nothing can be written."""
+def read_only(tried: Tried) -> Trial | None:
+    """Outputs where nothing can be written; not tried without the right to mount such a file system."""
+    if not may_mount():
+        return None
     place = tried.place
     place.fresh()
     with mounted(place.out, "size=1g") as remount:
@@ -128,7 +137,7 @@ def two_runs(tried: Tried) -> Trial:
     refused = said[0].code == 2 and "is writing it" in said[0].err
     trial = tried.ended("two runs on one output", first, may_end_well=True)
     problem = trial.problem or (None if refused and first.code == 0 else f"{said[0].err}{first.err}")
-    return Trial(trial.fault, trial.command, said[0].sentence.replace(f"{place.out}/", ""), problem)
+    return Trial(trial.fault, trial.command, tried.said(said[0]), problem)
 
 
 def clock(tried: Tried) -> Trial:
@@ -155,13 +164,18 @@ def set_back() -> None:
     time.time, time.time_ns = earlier, lambda: int(earlier() * 1e9)
 
 
-FAULTS: tuple[Callable[[Tried], Trial], ...] = (full_disk, read_only, vanished, two_runs, clock)
+FAULTS: tuple[Callable[[Tried], Trial | None], ...] = (full_disk, read_only, vanished, two_runs, clock)
 """That are tried on every command."""
 
 
+@cache
 def may_mount() -> bool:
-    """Whether this process may mount file systems."""
-    return os.geteuid() == 0 and shutil.which("mount") is not None
+    """Whether this process may mount file systems, which needs root and, in a container, its leave."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        return False
+    with tempfile.TemporaryDirectory() as folder, suppress(subprocess.CalledProcessError), mounted(Path(folder), "ro"):
+        return True
+    return False
 
 
 @contextmanager
@@ -169,7 +183,9 @@ def mounted(folder: Path, options: str) -> Iterator[Callable[[str], None]]:
     """A file system in memory at a folder; gives a function that changes its options."""
 
     def mount(words: str) -> None:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", words, "kgclip-soak", str(folder)], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", words, "kgclip-soak", str(folder)], check=True, capture_output=True
+        )
 
     mount(options)
     try:

@@ -93,7 +93,8 @@ class Place:
         for name, value in tree(self.out).items():
             first = Path(name).parts[0]
             hidden = any(part.startswith(".") for part in Path(name).parts)
-            if hidden or first in (SCRATCH, command.state) or name.endswith(".training"):
+            state = any(part.endswith(".training") for part in Path(name).parts)
+            if hidden or state or first == SCRATCH:
                 continue
             read = command.partial.get(Path(name).name)
             if read is not None:
