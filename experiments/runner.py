@@ -163,7 +163,8 @@ def collect(experiment: Experiment, cells: Sequence[Cell], store: Path) -> pl.Da
     rows = []
     for cell in cells:
         result = cell.result(store)
-        assert result is not None
+        if result is None:
+            raise KgclipError(f"{cell.file(store)}: was removed while this ran; run it again, which measures it anew")
         rows += [
             {
                 "experiment": experiment.name,

@@ -1,7 +1,9 @@
 """Annotating many clips: nothing done twice, nothing skipped in silence, the same with workers."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,3 +148,19 @@ def test_killed_while_it_saved_for_the_first_time(
     (out / f".{KEYPOINTS_FILE}.kgclip-{ended_process}-abcd1234").touch()
     annotate(clips, out, SOURCE)
     assert sorted(path.name for path in out.iterdir()) == ["clap", KEYPOINTS_FILE, "list"]
+
+
+def test_a_folder_that_vanishes_is_said(
+    clips: dict[str, Path], estimator: Figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "out"
+    write = work.write_frames
+
+    def vanish(folder: Path, *rest: Any) -> None:
+        if folder.name == "b":
+            shutil.rmtree(out)
+        write(folder, *rest)
+
+    monkeypatch.setattr(work, "write_frames", vanish)
+    with pytest.raises(KgclipError, match="out: was removed or moved while it was written; run it again"):
+        annotate(clips, out, SOURCE)

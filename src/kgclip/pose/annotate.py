@@ -76,6 +76,8 @@ def annotate(
             # An id may start with "..", where a list of clips lies beside them.
             inside = [word for word in Path(clip).parts if word not in ("..", "/")]
             write_frames(out.joinpath(*inside), poses[clip], people)
+        if poses and not (out / KEYPOINTS_FILE).is_file():
+            raise KgclipError(f"{out}: was removed or moved while it was written; run it again")
     if faults:
         raise KgclipError(
             f"{len(faults)} of {len(clips)} clips are not annotated, the others are; the first: {faults[0]}"
