@@ -164,3 +164,8 @@ def test_a_folder_that_vanishes_is_said(
     monkeypatch.setattr(work, "write_frames", vanish)
     with pytest.raises(KgclipError, match="out: was removed or moved while it was written; run it again"):
         annotate(clips, out, SOURCE)
+    monkeypatch.setattr(work, "write_frames", write)
+    looked = estimator.num_frames
+    annotate(clips, out, SOURCE)
+    assert estimator.num_frames == looked
+    assert sorted(path.name for path in (out / "clap").iterdir()) == ["a", "b", "c"]

@@ -153,3 +153,23 @@ def test_what_killed_runs_left_goes(reader: WrittenReader, library: Path, tmp_pa
     run(reader, library, out)
     assert {path.name for path in tmp_path.iterdir()} == {"index", "videos"}
     assert sorted(path.name for path in out.iterdir()) == ["1", INDEX_FILE]
+
+
+def test_a_part_that_vanishes_is_said(
+    reader: WrittenReader, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(indexing, "SAVE_EVERY_S", 0.0)
+    read = WrittenReader.read
+
+    def vanish(self: WrittenReader, path: Path):
+        if path.name == "c.mp4":
+            shutil.rmtree(tmp_path / ".index.kgclip-part")
+        return read(self, path)
+
+    monkeypatch.setattr(WrittenReader, "read", vanish)
+    with pytest.raises(KgclipError, match="part: was removed or moved while it was written; run it again"):
+        run(reader, library, tmp_path / "index")
+    monkeypatch.setattr(WrittenReader, "read", read)
+    (tmp_path / ".index.kgclip-part" / "1").mkdir(parents=True)  # what is left of it
+    assert run(reader, library, tmp_path / "index").read == 4
+    assert {path.name for path in tmp_path.iterdir()} == {"index", "videos"}

@@ -77,6 +77,7 @@ def annotate(
             inside = [word for word in Path(clip).parts if word not in ("..", "/")]
             write_frames(out.joinpath(*inside), poses[clip], people)
         if poses and not (out / KEYPOINTS_FILE).is_file():
+            write_keypoints(out / KEYPOINTS_FILE, poses, _origin(source))
             raise KgclipError(f"{out}: was removed or moved while it was written; run it again")
     if faults:
         raise KgclipError(

@@ -131,6 +131,7 @@ class _Work:
         """What a run that was broken off has set aside."""
         file = self._folder / IDENTITY_FILE
         if not file.is_file():
+            remove_folder(self._folder)  # whatever is left of it
             return []
         if read_json(file) != identity:
             raise KgclipError(f"{self._folder}: is of a run with another model that was broken off; remove it")
@@ -161,6 +162,9 @@ class _Work:
     def _set_aside(self, readings: list[tuple[str, Reading]]) -> None:
         if not readings:
             return
+        if self.num_read and not (self._folder / IDENTITY_FILE).is_file():
+            # Saved alone, what is read from here on would come before what was lost.
+            raise KgclipError(f"{self._folder}: was removed or moved while it was written; run it again")
         self._folder.mkdir(exist_ok=True, parents=True)
         if not (self._folder / IDENTITY_FILE).is_file():
             write_json(self._folder / IDENTITY_FILE, self._reader.identity)
