@@ -71,7 +71,11 @@ class Tried:
 
     def said(self, ended: Ended) -> str:
         """The sentence without what is another in every trial."""
-        sentence = ended.sentence.replace(f"{self.place.out}/", "").replace(f"{self.place.given}/", "")
+        sentence = (
+            re.sub(r"\.kgclip-\d+-\w{8}", "", ended.sentence)
+            .replace(f"{self.place.out}/", "")
+            .replace(f"{self.place.given}/", "")
+        )
         return re.sub(r"process \d+", "process N", re.sub(r"(kgclip-[a-z]+)-\d+-\w{8}(/\d+)?", r"\1-…", sentence))
 
 
