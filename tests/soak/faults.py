@@ -71,11 +71,8 @@ class Tried:
 
     def said(self, ended: Ended) -> str:
         """The sentence without what is another in every trial."""
-        sentence = (
-            re.sub(r"\.kgclip-\d+-\w{8}", "", ended.sentence)
-            .replace(f"{self.place.out}/", "")
-            .replace(f"{self.place.given}/", "")
-        )
+        sentence = ended.sentence.replace(f"{self.place.out}/", "").replace(f"{self.place.given}/", "")
+        sentence = re.sub(r"\.kgclip-\d+-\w{8}", "", sentence)
         return re.sub(r"process \d+", "process N", re.sub(r"(kgclip-[a-z]+)-\d+-\w{8}(/\d+)?", r"\1-…", sentence))
 
 
@@ -122,10 +119,12 @@ def vanished(tried: Tried) -> Trial:
                 return
             time.sleep(0.01)
 
-    for _ in range(MOST_TRIES):
+    tries = 0
+    while True:
+        tries += 1
         place.fresh()
         ended = place.run(tried.command, meanwhile=remove)
-        if ended.code or {path.name for path in place.out.iterdir()} - {SCRATCH, CACHE}:
+        if ended.code or tries == MOST_TRIES or {path.name for path in place.out.iterdir()} - {SCRATCH, CACHE}:
             break
     return tried.ended("folder vanished", ended, may_end_well=True)
 
@@ -142,10 +141,12 @@ def two_runs(tried: Tried) -> Trial:
         said.append(place.run(tried.command, logs="second"))
         os.kill(process, signal.SIGCONT)
 
-    for _ in range(MOST_TRIES):
+    tries = 0
+    while True:
+        tries += 1
         place.fresh()
         first = place.run(tried.command, meanwhile=second)
-        if "exists already" not in said[-1].err:  # the first one had not yet ended
+        if tries == MOST_TRIES or "exists already" not in said[-1].err:  # the first one had not yet ended
             break
     refused = said[-1].code == 2 and "is writing it" in said[-1].err
     trial = tried.ended("two runs on one output", first, may_end_well=True)

@@ -72,7 +72,7 @@ def not_a_number(tried: Tried) -> Trial:
                 name_file.write_text(self.targets.names["video"][int(index[1])])
             return forward(self, index, frames, *rest)
 
-        TrainingStep.forward = spoiled
+        TrainingStep.forward = spoiled  # pyright: ignore[reportAttributeAccessIssue]
 
     ended = place.run(tried.command, before=spoil)
     names = name_file.read_text()
