@@ -12,15 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_what_is_killed_goes_on_and_faults_are_sentences():
-    words = "--kills 6 --commands annotate index --faults full_disk two_runs"
+    words = "--kills 4 --commands annotate index --faults full_disk"
     command = [sys.executable, "-m", "tests.soak", *words.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[:2] == [f"{name}: 3 kills, 3 survived, 3 identical" for name in ("annotate", "index")]
+    assert lines[:2] == [f"{name}: 2 kills, 2 survived, 2 identical" for name in ("annotate", "index")]
     assert "full disk, annotate: kgclip: " in lines[2]
-    assert "cannot be written (" in lines[2]
-    assert "is writing it; wait until that ends" in lines[-1]
+    assert all("cannot be written (" in line for line in lines[2:4])
 
 
 def test_the_page_shows_what_went_wrong():
