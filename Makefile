@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench bench-check fuzz hostile load results audit sbom clean
+.PHONY: demo test lint docs bench bench-check fuzz hostile load soak results audit sbom clean
 demo: .venv/installed
 	$(BIN)/kgclip demo --out demo
 
@@ -42,6 +42,12 @@ load: .venv/installed-dev
 # Gives every reader the files of tests/hostile, and writes docs/generated/hostile.md.
 hostile: .venv/installed-dev
 	$(BIN)/python -m tests.hostile --write
+
+# Kills commands at random moments so many times in all, tries other faults of a machine (as root also full and read-only
+# file systems in memory), and writes docs/generated/soak.md; takes a quarter of an hour.
+KILLS ?= 60
+soak: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak --kills $(KILLS) --write
 
 # Runs every experiment and writes the tables of docs/results.md; docs/experiments.md says what the four files are.
 RESULTS := results

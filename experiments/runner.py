@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,10 @@ from experiments.data import OpenData, check_inputs, open_data
 from experiments.protocol import DataSpec, Experiment
 from kgclip.errors import KgclipError
 from kgclip.files import write_table
+from kgclip.locks import lock
 from kgclip.parallel import map_in_workers
 from kgclip.progress import progress_bar
+from kgclip.remains import clear_remains, scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +74,14 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
         store: keeps data and cells; experiments with the same one share them. None: ``out``.
 
     Raises:
-        KgclipError: the options cannot be, or a cell cannot be run; the sentence names it.
+        KgclipError: the options cannot be, a cell cannot be run (the sentence names it), or another process runs here.
     """
     started, store = time.monotonic(), store or out
     experiment, seeds, folds = _narrow(experiment, spec, options)
     check_inputs(spec, experiment.points)
-    with tempfile.TemporaryDirectory(prefix="kgclip-experiment-") as scratch:
+    with lock(store), scratch_folder("experiment") as scratch:
+        for folder in (out, *store.glob("cells/*"), *store.glob("work/*")):
+            clear_remains(folder)
         data = _open_all(spec, seeds, store / "work", options)
         settings = [
             [Cell(opened, point, arm, seed, fold) for arm in experiment.arms if applies(arm, opened)]
@@ -92,7 +95,7 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
         # A training of the image tower takes as long as all other arms of a setting.
         parts = [[cell] for cells in to_run for cell in cells] if experiment.pixels else to_run
         tasks = [cells for cells in parts if cells]
-        work = partial(_run_group, store=store / "cells", scratch=Path(scratch))
+        work = partial(_run_group, store=store / "cells", scratch=scratch)
         with progress_bar(experiment.name, left, "cells", show=options.show_progress) as advance:
             for done in map_in_workers(work, tasks, options.jobs, place=experiment.name):
                 advance(done)
@@ -162,7 +165,8 @@ def collect(experiment: Experiment, cells: Sequence[Cell], store: Path) -> pl.Da
     rows = []
     for cell in cells:
         result = cell.result(store)
-        assert result is not None
+        if result is None:
+            raise KgclipError(f"{cell.file(store)}: was removed while this ran; run it again, which measures it anew")
         rows += [
             {
                 "experiment": experiment.name,

@@ -1,5 +1,6 @@
 """Fixtures every test folder shares."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,14 @@ def pose_model(
     out = tmp_path_factory.mktemp("models") / "pose"
     train(tiny_config(out, keypoints=figures / "keypoints.parquet"), show_progress=False)
     return out
+
+
+@pytest.fixture
+def ended_process() -> int:
+    """The number of a process that is no more."""
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    return process.pid
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ from kgclip.files import (
     atomic_folder,
     atomic_path,
     digest,
-    free_output,
     load_tensors,
-    lock,
     read_json,
     read_table,
     read_text,
@@ -151,39 +149,6 @@ def test_a_folder_never_replaces_what_is_there(tmp_path: Path):
         assert not (tmp_path / "out" / "ours").exists()
         assert list(tmp_path.iterdir()) == [tmp_path / "out"]
         subprocess.run(["rm", "-r", tmp_path / "out"], check=True)
-
-
-def test_outputs_that_are_there_are_refused(tmp_path: Path):
-    free_output(tmp_path / "new")
-    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
-    for name in (".", "dangling"):
-        with pytest.raises(KgclipError, match="exists already; choose another --to or remove it"):
-            free_output(tmp_path / name, "--to")
-
-
-LOCK = """
-import sys, pathlib
-from kgclip.files import lock
-with lock(pathlib.Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_two_processes_do_not_write_one_output(tmp_path: Path):
-    out = tmp_path / "model"
-    command = [sys.executable, "-c", LOCK, str(out)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        busy = pytest.raises(KgclipError, match=rf"model: process {other.pid} is writing it; wait until that ends, or")
-        with busy, lock(out):
-            pass
-        other.kill()
-    # What a killed process left does not block the next, and nothing is left in the end.
-    with lock(out):
-        assert [path.name for path in tmp_path.iterdir()] == [".model.kgclip-lock"]
-    assert list(tmp_path.iterdir()) == []
 
 
 FULL = """

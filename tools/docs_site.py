@@ -21,7 +21,7 @@ from unittest import mock
 
 from kgclip.cli.main import COMMANDS, run
 from kgclip.errors import KgclipError
-from kgclip.files import free_output
+from kgclip.locks import free_output
 
 ROOT = Path(__file__).resolve().parents[1]
 # Sections of the reference of Python, and the names in each.

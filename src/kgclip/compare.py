@@ -28,6 +28,7 @@ from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.pooling import frame_statistics
 from kgclip.progress import progress_bar
+from kgclip.remains import scratch_folder
 
 PLAIN, CLIP_ONLY, KG_CLIP = "plain baseline", "CLIP only", "KG-CLIP"
 CACHED_FRAMES = 16  # of each clip
@@ -175,8 +176,7 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
         raise KgclipError(f"--seeds {seeds}: is too small; give 1 or more")
     dataset = open_dataset(config.data, config.annotations, config.source_pattern)
     right: dict[str, list[float]] = {PLAIN: [], CLIP_ONLY: [], KG_CLIP: []}
-    with tempfile.TemporaryDirectory(prefix="kgclip-compare-") as name:
-        folder = Path(name)
+    with scratch_folder("compare") as folder:
         if config.features is None:
             config = dataclasses.replace(config, features=folder / "features.safetensors")
             encode_clips(

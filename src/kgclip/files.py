@@ -1,7 +1,6 @@
-"""The one place for files: whole or absent, never over what is there, and one process at a time on one output."""
+"""The one place for files: written whole or not at all, and read within bounds."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from kgclip.errors import KgclipError
 from kgclip.reading import check_file, one_sentence, open_regular, parse_json, read_bytes
+from kgclip.remains import final_path, temporary_prefix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +37,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         KgclipError: the disk is full.
     """
-    with _disk_room(path):
+    with disk_room(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=temporary_prefix(path), dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -59,9 +59,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         KgclipError: the disk is full, or something stands at ``path``.
     """
-    with _disk_room(path):
+    with disk_room(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(path), dir=path.parent))
         try:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
@@ -79,55 +79,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def folder_beside(path: Path) -> Iterator[Path]:
     """Give a folder for what is needed until ``path`` is written; a full disk is an error as of `atomic_path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _disk_room(path), tempfile.TemporaryDirectory(prefix=_prefix(path), dir=path.parent) as name:
+    with disk_room(path), tempfile.TemporaryDirectory(prefix=temporary_prefix(path), dir=path.parent) as name:
         yield Path(name)
-
-
-def free_output(path: Path, option: str = "--out") -> None:
-    """Refuse to write where something is already.
-
-    Raises:
-        KgclipError: ``path`` exists; the message names the option that gave it.
-    """
-    if os.path.lexists(path):
-        raise KgclipError(f"{path}: exists already; choose another {option} or remove it")
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Keep other processes off an output (a file or a folder) while the block runs, by a lock file beside it.
-
-    Raises:
-        KgclipError: another process works on it; the message names its process id.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.with_name(f".{path.name}.kgclip-lock")
-    handle = _locked(file, path)
-    try:
-        os.ftruncate(handle, 0)
-        os.write(handle, str(os.getpid()).encode())
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-        os.close(handle)
-
-
-def _locked(file: Path, path: Path) -> int:
-    """An open lock file that this process holds; one that its holder has just removed is made again."""
-    while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(handle, 20).decode() or "?"
-            os.close(handle)
-            raise KgclipError(
-                f"{path}: process {holder} is writing it; wait until that ends, or choose another --out"
-            ) from None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(file.stat(), os.fstat(handle)):
-                return handle
-        os.close(handle)
 
 
 def digest(path: Path) -> str:
@@ -176,7 +129,8 @@ def save_tensors(tensors: "Mapping[str, Tensor]", path: Path) -> None:
     from safetensors.torch import save_file
 
     # In a folder of its own: safetensors writes beside its file under a name that would not be known as ours.
-    with atomic_path(path) as temporary, tempfile.TemporaryDirectory(prefix=_prefix(path), dir=path.parent) as folder:
+    prefix = temporary_prefix(path)
+    with atomic_path(path) as temporary, tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as folder:
         whole = Path(folder, path.name)
         try:
             save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, whole)
@@ -295,8 +249,11 @@ def _read_batches(path: Path, file: pq.ParquetFile, content: str, most_rows: int
 
 
 @contextmanager
-def _disk_room(path: Path) -> Iterator[None]:
-    """Turn a full disk, whoever meets it, into a sentence; polars has the number in its text."""
+def disk_room(path: Path) -> Iterator[None]:
+    """Turn a full disk, whoever meets it in the block, into a sentence that names what was to be written.
+
+    polars has the number of the error in its text.
+    """
     try:
         yield
     except Exception as error:
@@ -305,12 +262,9 @@ def _disk_room(path: Path) -> Iterator[None]:
         if number not in _FULL:
             raise
         reason = os.strerror(number)
-        raise KgclipError(f"{path}: cannot be written ({reason}); make room or name a place on another disk") from error
-
-
-def _prefix(path: Path) -> str:
-    """What names of temporary files and folders start with: hidden, and known as ours by program and process."""
-    return f".{path.name}.kgclip-{os.getpid()}-"
+        raise KgclipError(
+            f"{final_path(path)}: cannot be written ({reason}); make room or name a place on another disk"
+        ) from error
 
 
 def _umask() -> int:

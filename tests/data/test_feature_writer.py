@@ -185,7 +185,6 @@ def test_a_writer_goes_on_where_an_ended_one_stopped(tmp_path):
     assert torch.equal(features["b"][0], clip(3, seed=1)[0])
     assert features["b"][1].tolist() == [0, 3, 6]
     assert (features.num_frames, features.skipped) == (4, {"c": "c.mp4: is no video"})
-    assert not list(folder.iterdir())
     with pytest.raises(KgclipError, match=r"lacks the features of 1 of 1 clips \(c; c was skipped: c.mp4: is no video"):
         features.check(["c"])
 
@@ -258,3 +257,30 @@ def test_damaged_feature_files_are_one_sentence(tmp_path):
     refused, others = outcomes(500, attempt)
     assert others == []
     assert refused > 200
+
+
+@pytest.mark.parametrize("left", [[], ["run.json"], ["run.json", "features.bin"]])
+def test_killed_before_the_first_clip(left, tmp_path, ended_process):
+    folder = tmp_path / "part"
+    FeatureWriter(folder, RESNET, 4)
+    for file in folder.iterdir():
+        if file.name not in left:
+            file.unlink()
+    (folder / f".run.json.kgclip-{ended_process}-abcd1234").touch()
+    writer = FeatureWriter(folder, RESNET, 4)
+    writer.add("a", *clip(2))
+    writer.save(tmp_path / "f.safetensors")
+    assert torch.equal(FeatureFile(tmp_path / "f.safetensors")["a"][0], clip(2)[0])
+
+
+def test_damaged_rows_are_encoded_again(tmp_path):
+    folder = tmp_path / "part"
+    writer = FeatureWriter(folder, RESNET, 4)
+    writer.add("a", *clip(2))
+    size = (folder / "features.bin").stat().st_size
+    writer.add("b", *clip(3, seed=1))
+    with (folder / "features.bin").open("r+b") as file:
+        file.seek(size)
+        file.write(b"damage")
+    assert FeatureWriter(folder, RESNET, 4).lengths == {"a": 2}
+    assert (folder / "features.bin").stat().st_size == size

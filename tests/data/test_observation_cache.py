@@ -7,6 +7,7 @@ from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import open_dataset
 from kgclip.data.frame_annotations import read_folders
 from kgclip.data.observation_cache import user_cache
+from kgclip.errors import KgclipError
 from kgclip.kg.observations import Observations
 
 HOLD = [{"parts": {"hip": {"verb": "hold"}}}]
@@ -123,3 +124,22 @@ def test_cache_home_defaults_to_the_users(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_cache() == tmp_path / ".cache/kgclip"
+
+
+def test_a_full_disk_stops_nothing(tps, annotate, counted, monkeypatch):
+    annotate(tps, "push_up/a/a/img_00001.json", HOLD)
+
+    def full(*_):
+        raise KgclipError("observations.parquet: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(Observations, "save", full)
+    cached(tps)
+    assert len(counted) == 1
+
+
+def test_what_killed_runs_left_goes(tps, annotate, counted, ended_process):
+    annotate(tps, "push_up/a/a/img_00001.json", HOLD)
+    cache_of(tps).mkdir(parents=True)
+    (cache_of(tps) / f".observations-1-2.parquet.kgclip-{ended_process}-abcd1234").touch()
+    cached(tps)
+    assert len(list(cache_of(tps).iterdir())) == 1

@@ -14,8 +14,8 @@ from kgclip.data.features import FeatureFile
 from kgclip.engine.encoder import FrameEncoder
 from kgclip.engine.extract import extract_features
 from kgclip.errors import KgclipError
-from kgclip.files import lock
 from kgclip.identity import Identity
+from kgclip.locks import lock
 from kgclip.video.encode import write_video
 
 COLOR = Identity(name="color", weights="ab" * 32, preprocessing="none")

@@ -175,3 +175,25 @@ def test_clips_that_cannot_be_read_are_named_before_anything_is_done(clips: Path
     with pytest.raises(KgclipError, match=rf"1 clip that cannot be read as videos: .*{first.name}"):
         Fitting.open(options, progress=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fit_that_was_killed_goes_on(fitted: FitOptions):
+    model = fitted.out / MODEL
+    before = Checkpoint.load(model).hash
+    # Killed while it trained anew: the model waits under another name, and a state lies beside it.
+    model.rename(fitted.out / f"{MODEL}.before")
+    (fitted.out / f"{MODEL}.training").mkdir()
+    again = Fitting.open(fitted, progress=False).run(lambda _: None, progress=False)
+    assert again.hash == before
+    assert sorted(path.name for path in fitted.out.iterdir()) == [ANNOTATIONS, FEATURES, MODEL]
+
+
+def test_a_fit_that_was_killed_at_once_goes_on(fitted: FitOptions, tmp_path: Path, ended_process: int):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (f".{ANNOTATIONS}.kgclip-lock", f".{FEATURES}.kgclip-{ended_process}-abcd1234"):
+        (out / name).touch()
+    Fitting.open(replace(fitted, out=out), progress=False)
+    (out / "notes").touch()
+    with pytest.raises(KgclipError, match="exists and is no folder that `kgclip fit` wrote"):
+        Fitting.open(replace(fitted, out=out), progress=False)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,12 @@ import pytest
 from kgclip.config import ModelConfig, TrainConfig
 from kgclip.engine import checkpoint as checkpoint_module
 from kgclip.engine import state as state_module
+from kgclip.engine import train as train_module
+from kgclip.engine.loop import Trainer
 from kgclip.engine.state import TrainingState
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
-from kgclip.files import lock
+from kgclip.locks import lock
 
 WEIGHTS = "model.safetensors"
 # Runs the command line and kills its own process at the n-th call of one function of the state's module.
@@ -189,3 +192,77 @@ def test_a_full_disk_is_a_sentence_and_does_not_block_the_next_run(room: int, co
     assert "cannot be written" in process.stderr
     assert "Traceback" not in process.stderr
     assert list(config.out.parent.iterdir()) == []
+
+
+def flip(file: Path) -> None:
+    """Change a byte in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+
+
+def killed_after_two_epochs(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Path:
+    original, calls = Trainer.train_epoch, [0]
+
+    def deadly(*args: Any) -> dict[str, Any]:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise Killed
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", deadly)
+        with pytest.raises(Killed):
+            train(config, show_progress=False)
+    return config.out.with_name("run.training")
+
+
+def test_a_damaged_state_is_named_and_the_one_before_offered(
+    config: TrainConfig, trained_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    state = killed_after_two_epochs(config, monkeypatch)
+    first, second = sorted(state.glob("epoch-*"))
+    flip(second / "optimizer.safetensors")
+    (second / "best.safetensors").unlink()
+    with pytest.raises(KgclipError, match=r"best\.safetensors and optimizer\.safetensors changed since") as error:
+        train(config, resume=True, show_progress=False)
+    assert str(error.value).startswith(f"{second}: ")
+    assert str(error.value).endswith(f"; remove {second} to go on from {first.name}, which is sound")
+    (first / "hashes.json").write_text("{")
+    with pytest.raises(KgclipError, match=f"remove {state} to start anew"):
+        train(config, resume=True, show_progress=False)
+
+
+def test_from_the_state_before_the_same_model_comes(
+    config: TrainConfig, trained_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    state = killed_after_two_epochs(config, monkeypatch)
+    shutil.rmtree(max(state.glob("epoch-*")))
+    train(config, resume=True, show_progress=False)
+    assert (config.out / WEIGHTS).read_bytes() == (trained_model / WEIGHTS).read_bytes()
+    assert epochs_of(config.out) == [1, 2, 3]
+
+
+def test_killed_after_the_model_was_written(config: TrainConfig, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "remove_folder", lambda _: None)
+        train(config, show_progress=False)
+    state = config.out.with_name("run.training")
+    other = state / "run.json"
+    kept = other.read_text()
+    other.write_text("{}")
+    with pytest.raises(KgclipError, match="this run has ended"):
+        train(config, resume=True, show_progress=False)
+    assert state.exists()  # of another run
+    other.write_text(kept)
+    with pytest.raises(KgclipError, match="this run has ended"):
+        train(config, resume=True, show_progress=False)
+    assert list(config.out.parent.iterdir()) == [config.out]
+
+
+def test_killed_before_it_had_said_whose_state_it_is(config: TrainConfig, ended_process: int):
+    left = config.out.with_name("run.training") / f".run.json.kgclip-{ended_process}-abcd1234"
+    left.parent.mkdir()
+    left.touch()
+    train(config, resume=True, show_progress=False)
+    assert list(config.out.parent.iterdir()) == [config.out]

@@ -1,5 +1,7 @@
 """Whole runs: on features and on pixels, with every tuning."""
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.loop import Trainer, learning_rate_factor
+from kgclip.engine.step import TrainingStep
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
@@ -103,3 +107,62 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert values[:3] == pytest.approx([0, 0.5, 1])
     assert values[2:] == sorted(values[2:], reverse=True)
     assert values[-1] == pytest.approx(0)
+
+
+def spoiled(monkeypatch: pytest.MonkeyPatch, at_step: int, spoil: Callable[..., dict[str, Tensor]]) -> None:
+    """Have one step of training go through a function."""
+    forward, calls = TrainingStep.forward, [0]
+
+    def step(self: TrainingStep, index: Tensor, frames: Tensor, *rest: Any) -> dict[str, Tensor]:
+        calls[0] += 1
+        return (
+            spoil(forward, self, index, frames, *rest) if calls[0] == at_step else forward(self, index, frames, *rest)
+        )
+
+    monkeypatch.setattr(TrainingStep, "forward", step)
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_what_is_not_a_number_names_its_clips_and_keeps_the_last_good_state(
+    what: str, tiny_config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    model = ModelConfig(head="gradient", pooling="projected")
+    config = tiny_config(tmp_path / "run", save_every_s=0.0, model=model)
+    names: list[str] = []
+
+    def spoil(forward: Any, step: TrainingStep, index: Tensor, frames: Tensor, *rest: Any) -> dict[str, Tensor]:
+        names.append(step.targets.names["video"][int(index[1])])
+        if what == "loss":
+            frames[1] = torch.nan
+            return forward(step, index, frames, *rest)
+        terms = forward(step, index, frames, *rest)
+        # The root of nought: the loss is as it was, its gradient is not.
+        return terms | {"odd": (0 * next(iter(terms.values()))).sqrt()}
+
+    steps_an_epoch = 3
+    spoiled(monkeypatch, 2 * steps_an_epoch, spoil)  # the last one of the second epoch: its weights would be saved
+    with pytest.raises(KgclipError) as error:
+        train(config, show_progress=False)
+    monkeypatch.undo()
+    said = str(error.value)
+    state = tmp_path / "run.training"
+    assert said.startswith(f"epoch 2: the {what} is nan on ")
+    assert (f" on {names[0]};" in said) is (what == "loss")
+    assert names[0] in said
+    assert f"the state before is kept in {state / 'epoch-000001'} for --resume; look at these clips" in said
+    assert [path.name for path in state.glob("epoch-*")] == ["epoch-000001"]
+    assert train(config, resume=True, show_progress=False).summary["epochs"] == 3
+
+
+def test_a_process_that_decodes_and_is_killed_is_a_sentence(
+    tiny_config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def deadly(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr("kgclip.data.loader.load_clip", deadly)  # of the validation clips, by forked processes
+    model = ModelConfig(tuning="partial", partial_layers=1)
+    config = replace(pixels_run(tiny_config(tmp_path / "model"), model), workers=1)
+    with pytest.raises(KgclipError, match=r"a process that decodes videos ended early, .* with fewer --workers"):
+        train(config, show_progress=False)
+    assert list(tmp_path.iterdir()) == []

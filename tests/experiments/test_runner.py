@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from experiments.baselines import PIPELINE
+from experiments.cells import Cell
 from experiments.protocol import DataSpec, Experiment
 from experiments.runner import RunOptions, run
 from kgclip.errors import KgclipError
@@ -127,3 +128,11 @@ def test_quick_trains_the_image_tower_twice(
     outcome = run(three, tiny_spec, tmp_path, RunOptions(jobs=1, quick=True, show_progress=False))
     assert outcome.results["seed"].unique().to_list() == [0]
     assert set(outcome.results["arm"]) == {"good", "bad"}
+
+
+def test_results_that_vanish_meanwhile_are_said(
+    tiny_experiment: Experiment, tiny_spec: DataSpec, fake_arms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Cell, "result", lambda *_: None)
+    with pytest.raises(KgclipError, match=r"\.json: was removed while this ran; run it again"):
+        run(tiny_experiment, tiny_spec, tmp_path, HERE)

@@ -1,7 +1,9 @@
 """Annotating many clips: nothing done twice, nothing skipped in silence, the same with workers."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from kgclip.errors import KgclipError
 from kgclip.pose import annotate as work
 from kgclip.pose.annotate import PoseSource, annotate
-from kgclip.pose.keypoints import read_keypoints
+from kgclip.pose.keypoints import KEYPOINTS_FILE, read_keypoints
 from kgclip.video.encode import write_video
 from tests.pose.figures import figure
 
@@ -136,3 +138,34 @@ def test_workers_give_the_same(clips: dict[str, Path], tmp_path: Path):
     assert [len(alone[clip].frame_index) for clip in sorted(alone)] == [2, 3, 4]
     for clip, pose in alone.items():
         assert np.array_equal(pose.tracks[0].keypoints, shared[clip].tracks[0].keypoints)
+
+
+def test_killed_while_it_saved_for_the_first_time(
+    clips: dict[str, Path], estimator: Figures, tmp_path: Path, ended_process: int
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".{KEYPOINTS_FILE}.kgclip-{ended_process}-abcd1234").touch()
+    annotate(clips, out, SOURCE)
+    assert sorted(path.name for path in out.iterdir()) == ["clap", KEYPOINTS_FILE, "list"]
+
+
+def test_a_folder_that_vanishes_is_said(
+    clips: dict[str, Path], estimator: Figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "out"
+    write = work.write_frames
+
+    def vanish(folder: Path, *rest: Any) -> None:
+        if folder.name == "b":
+            shutil.rmtree(out)
+        write(folder, *rest)
+
+    monkeypatch.setattr(work, "write_frames", vanish)
+    with pytest.raises(KgclipError, match="out: was removed or moved while it was written; run it again"):
+        annotate(clips, out, SOURCE)
+    monkeypatch.setattr(work, "write_frames", write)
+    looked = estimator.num_frames
+    annotate(clips, out, SOURCE)
+    assert estimator.num_frames == looked
+    assert sorted(path.name for path in (out / "clap").iterdir()) == ["a", "b", "c"]

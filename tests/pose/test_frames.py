@@ -83,3 +83,20 @@ def test_files_of_an_earlier_run_are_removed(tmp_path: Path):
     )
     assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["img_00001.json", "img_00005.json", "notes.txt"]
     assert len(json.loads((tmp_path / "a" / "img_00005.json").read_bytes())["humans"]) == 1
+
+
+def test_what_is_there_is_not_written_again(tmp_path: Path, ended_process: int):
+    """Whoever has read it knows by its time that it has not changed, and a kill leaves no half of it."""
+    folder = tmp_path / "clip"
+    write_frames(folder, clip_pose(figure(6)), range(1, 2))
+    files = sorted(folder.iterdir())
+    before = [(path.name, path.stat().st_ino, path.stat().st_mtime_ns) for path in files]
+    (folder / f".{files[0].name}.kgclip-{ended_process}-abcd1234").touch()
+    (folder / "img_00099.json").touch()  # of a pose that saw more frames
+    (folder / "notes.json").touch()
+    write_frames(folder, clip_pose(figure(6)), range(1, 2))
+    (folder / "notes.json").unlink()
+    assert [(path.name, path.stat().st_ino, path.stat().st_mtime_ns) for path in sorted(folder.iterdir())] == before
+    files[0].write_text("{")
+    write_frames(folder, clip_pose(figure(6)), range(1, 2))
+    assert json.loads(files[0].read_text())["humans"]

@@ -138,3 +138,38 @@ def test_past_the_limit_usearch_finds_the_same(
     assert not (exact.content / "vectors.usearch").is_file()
     query = np.array([0.3, 0.9], np.float32)
     assert graph.nearest(query, 3)[0].tolist() == exact.nearest(query, 3)[0].tolist()
+
+
+def test_what_killed_runs_left_goes(reader: WrittenReader, library: Path, tmp_path: Path, ended_process: int):
+    out = tmp_path / "index"
+    run(reader, library, out)
+    temporary = f"kgclip-{ended_process}-abcd1234"
+    # Before the new content had a name, before it was the one that counts, and after.
+    left = [tmp_path / f".index.{temporary}", out / f".2.{temporary}", out / f".{INDEX_FILE}.{temporary}", out / "2"]
+    # A part that was being removed.
+    left.append(tmp_path / f"..index.kgclip-part.{temporary}")
+    for path in left:
+        path.mkdir()
+    run(reader, library, out)
+    assert {path.name for path in tmp_path.iterdir()} == {"index", "videos"}
+    assert sorted(path.name for path in out.iterdir()) == ["1", INDEX_FILE]
+
+
+def test_a_part_that_vanishes_is_said(
+    reader: WrittenReader, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(indexing, "SAVE_EVERY_S", 0.0)
+    read = WrittenReader.read
+
+    def vanish(self: WrittenReader, path: Path):
+        if path.name == "c.mp4":
+            shutil.rmtree(tmp_path / ".index.kgclip-part")
+        return read(self, path)
+
+    monkeypatch.setattr(WrittenReader, "read", vanish)
+    with pytest.raises(KgclipError, match="part: was removed or moved while it was written; run it again"):
+        run(reader, library, tmp_path / "index")
+    monkeypatch.setattr(WrittenReader, "read", read)
+    (tmp_path / ".index.kgclip-part" / "1").mkdir(parents=True)  # what is left of it
+    assert run(reader, library, tmp_path / "index").read == 4
+    assert {path.name for path in tmp_path.iterdir()} == {"index", "videos"}

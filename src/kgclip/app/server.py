@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.resources import files
@@ -14,6 +13,7 @@ from kgclip.app.desk import Desk
 from kgclip.app.examples import write_examples
 from kgclip.app.parts import SCRIPT
 from kgclip.engine.predict import Recognizer
+from kgclip.remains import scratch_folder
 from kgclip.serving import MEGABYTE, Limits, address_of, listen
 
 # What the browser is told: scripts, fonts and data from this server alone.
@@ -41,9 +41,9 @@ def serve(recognizer: Recognizer, limits: Limits, host: str, port: int, ready: C
         KgclipError: the address cannot be listened at, or the process that opens videos does not start.
     """
     listener = listen(host, port)
-    # Uploads lie here, and nowhere else; what is left of them goes with the server.
-    with tempfile.TemporaryDirectory(prefix="kgclip-app-") as folder, listener:
-        uploads, shown = Path(folder) / "uploads", Path(folder) / "examples"
+    # Uploads lie here, and nowhere else; what is left of them goes with the server, or with the next one.
+    with scratch_folder("app") as folder, listener:
+        uploads, shown = folder / "uploads", folder / "examples"
         uploads.mkdir()
         shown.mkdir()
         os.environ |= {"GRADIO_TEMP_DIR": str(uploads), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}

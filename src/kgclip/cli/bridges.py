@@ -106,8 +106,8 @@ def _bridge(command: ImportCommand | ExportCommand, taken: str) -> "tuple[Bridge
         KgclipError: there is no such format, it does not take an option, or something stands at --out.
     """
     from kgclip.data.bridges.registry import BridgeOptions, bridges
-    from kgclip.files import free_output
     from kgclip.kg.names import did_you_mean
+    from kgclip.locks import claim_output
 
     known = bridges()
     bridge = known.get(command.format)
@@ -120,7 +120,7 @@ def _bridge(command: ImportCommand | ExportCommand, taken: str) -> "tuple[Bridge
     useless = sorted(given.keys() - getattr(bridge, taken) - {"out"})
     if useless:
         raise KgclipError(f"--{useless[0]}: has no meaning for {bridge.name}; leave the option out")
-    free_output(command.out)
+    claim_output(command.out)
     return bridge, BridgeOptions(**given)
 
 

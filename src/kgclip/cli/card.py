@@ -52,10 +52,11 @@ def card(argv: Sequence[str]) -> int:
             raise KgclipError(f"--{option} {getattr(command, option)}: is of the clips of --data; give that too")
     from kgclip.engine.card import CARD_FILE, model_card
     from kgclip.engine.checkpoint import Checkpoint
-    from kgclip.files import atomic_path, free_output
+    from kgclip.files import atomic_path
+    from kgclip.locks import claim_output
 
     out = command.out or command.model / CARD_FILE
-    free_output(out)
+    claim_output(out)
     checkpoint = Checkpoint.load(command.model)
     text = model_card(checkpoint, _measured(command, checkpoint), command.license)
     with atomic_path(out) as temporary:

@@ -40,9 +40,10 @@ def croissant(argv: Sequence[str]) -> int:
     from kgclip.data.croissant import About
     from kgclip.data.croissant import croissant as describe
     from kgclip.data.dataset import open_dataset
-    from kgclip.files import free_output, write_json
+    from kgclip.files import write_json
+    from kgclip.locks import claim_output
 
-    free_output(command.out)
+    claim_output(command.out)
     dataset = open_dataset(command.data)
     about = About(command.name or command.data.resolve().stem, command.description, command.license, command.url)
     write_json(command.out, describe(dataset, about, command.out.parent))

@@ -200,9 +200,9 @@ def shard(argv: Sequence[str]) -> int:
     most_bytes = int(match[1]) * 1000 ** ("B", "KB", "MB", "GB").index((match[2] or "B").upper())
     from kgclip.data.dataset import open_dataset
     from kgclip.data.shards import write_shards
-    from kgclip.files import free_output
+    from kgclip.locks import claim_output
 
-    free_output(command.out)
+    claim_output(command.out)
     clips = open_dataset(command.data).clips
     say(f"{command.out}: {len(clips)} clips in {write_shards(clips, command.out, most_bytes)} shards")
     return 0

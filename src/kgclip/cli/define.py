@@ -12,8 +12,9 @@ from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.data.wording import count_of, examples_of
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_path, free_output
+from kgclip.files import atomic_path
 from kgclip.kg.draft import Draft, draft_definitions
+from kgclip.locks import claim_output
 
 if TYPE_CHECKING:
     from kgclip.kg.graph import KnowledgeGraph
@@ -53,7 +54,7 @@ class DefineCommand:
 def define(argv: Sequence[str]) -> int:
     """Run `kgclip define`."""
     command = parse(DefineCommand, argv, "define")
-    free_output(command.out)
+    claim_output(command.out)
     dataset = open_dataset(command.clips, command.annotations, command.source_pattern)
     if not dataset.actions:
         raise KgclipError(f"{command.clips}: no clip has a label, so there is no action to define; label clips first")

@@ -105,9 +105,9 @@ def add_action(argv: Sequence[str]) -> int:
     from kgclip.engine.checkpoint import Checkpoint
     from kgclip.engine.edit import Definition, with_new_action
     from kgclip.engine.poses import own_files, pose_source
-    from kgclip.files import free_output
+    from kgclip.locks import claim_output
 
-    free_output(command.out)
+    claim_output(command.out)
     definition = Definition.parse(command.definition, "add-action")
     checkpoint = Checkpoint.load(command.model)
     pose = pose_source(checkpoint.pose, command.pose, command.model) if command.clips else None

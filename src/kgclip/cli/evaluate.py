@@ -60,12 +60,12 @@ def evaluate(argv: Sequence[str]) -> int:
     from kgclip.engine.checkpoint import Checkpoint, choose_device
     from kgclip.engine.evaluate import evaluate as run_evaluation
     from kgclip.engine.evaluate import open_evaluation
-    from kgclip.files import free_output
+    from kgclip.locks import claim_output
 
     if command.out is not None:
-        free_output(command.out)
+        claim_output(command.out)
     if command.html is not None:
-        free_output(command.html, "--html")
+        claim_output(command.html, "--html")
     device = choose_device(command.device)
     checkpoint = Checkpoint.load(command.model)
     evaluation = open_evaluation(checkpoint, command.data, command.part, command.features, command.keypoints)

@@ -11,11 +11,11 @@ from tyro.conf import Positional
 from kgclip.cli.output import Switch, parse, print_findings, print_json, print_table, short
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.errors import KgclipError
-from kgclip.files import free_output
 from kgclip.kg.build import MovementRule, merge
 from kgclip.kg.io import read_graph, write_graph
 from kgclip.kg.shipped import definitions_for
 from kgclip.kg.tables import is_tables
+from kgclip.locks import claim_output
 
 _NAMED = ("action", "movement")
 
@@ -68,7 +68,7 @@ class BuildCommand:
 def build(argv: Sequence[str]) -> int:
     """Run `kgclip kg build`."""
     command = parse(BuildCommand, argv, "kg build")
-    free_output(command.out)
+    claim_output(command.out)
     counts = _build_from_tables(command) if is_tables(command.annotations) else _build_in_memory(command)
     if command.json:
         print_json({key: counts[key] for key in ("entities", "edges", "hash")})
@@ -262,6 +262,6 @@ class ExportCommand:
 def export(argv: Sequence[str]) -> int:
     """Run `kgclip kg export`."""
     command = parse(ExportCommand, argv, "kg export")
-    free_output(command.out)
+    claim_output(command.out)
     write_graph(read_graph(command.graph), command.out, command.format)
     return 0

@@ -11,6 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from kgclip.errors import KgclipError, OneProcessError
+from kgclip.locks import claims
 from kgclip.memory import keep_freed_memory
 from kgclip.visible import visible
 
@@ -82,7 +83,8 @@ def run(argv: list[str]) -> int:
     for noisy in (fabric, f"{fabric}.utilities.rank_zero", f"{fabric}.utilities.distributed"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
-        return getattr(importlib.import_module(module), function)(argv[words:])
+        with claims():
+            return getattr(importlib.import_module(module), function)(argv[words:])
     except KgclipError as error:
         stream = sys.__stderr__ if isinstance(error, OneProcessError) else sys.stderr
         print(f"kgclip: {visible(str(error))}", file=stream)

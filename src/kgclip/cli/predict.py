@@ -90,11 +90,11 @@ def predict(argv: Sequence[str]) -> int:
     if command.actions is not None:
         options["actions"] = action_names(command.actions)
     from kgclip.data.listing import find_videos
-    from kgclip.files import free_output
+    from kgclip.locks import claim_output
     from kgclip.progress import progress_bar
 
     if command.html is not None:
-        free_output(command.html, "--html")
+        claim_output(command.html, "--html")
     recognizer = _recognizer(command, options.get("actions", ()))
     videos = list(find_videos(files))
     failed, pages = False, set[str]()

@@ -83,13 +83,13 @@ def watch(argv: Sequence[str]) -> int:
     """Run the command."""
     command = parse(WatchCommand, argv, "watch")
     from kgclip.engine.film_pose import open_film_pose, with_people
-    from kgclip.files import free_output
+    from kgclip.locks import claim_output
 
     outputs = {"--srt": command.srt, "--vtt": command.vtt, "--video": command.video, "--html": command.html}
     outputs |= {"--jsonl": None if command.jsonl == STDOUT else command.jsonl}
     for option, path in outputs.items():
         if path is not None:
-            free_output(path, option)
+            claim_output(path, option)
     recognizer = trained_recognizer(
         command.model, command.encoder, command.encoder_weights, command.pose, command.device
     )

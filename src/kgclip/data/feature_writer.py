@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from kgclip.data.features import VERSION
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_path, read_json, write_json
 from kgclip.identity import Identity
+from kgclip.remains import clear_remains, temporary_prefix
 
 _DTYPES = {torch.float16: "F16", torch.float32: "F32"}
 _TYPES = {name: dtype for dtype, name in _DTYPES.items()}
@@ -35,7 +37,7 @@ def write_features(path: Path, clips: Iterable[ClipFeatures], *, encoder: Identi
         KgclipError: no clips, a clip twice, or features that differ in type or width or are not finite.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix(path), dir=path.parent) as folder:
         writer = FeatureWriter(Path(folder), encoder, 0)
         for clip in clips:
             writer.add(*clip)
@@ -68,34 +70,37 @@ class FeatureWriter:
         self._run = {"kgclip_features": VERSION, "encoder": encoder, "frames": num_frames}
         self._rows, self._lines = folder / "features.bin", folder / "clips.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
+        clear_remains(folder)
         if not any(folder.iterdir()):
             write_json(folder / "run.json", self._run)
-            self._rows.touch()
-            self._lines.touch()
-        elif not (folder / "run.json").is_file() or read_json(folder / "run.json") != self._run:
+        if not (folder / "run.json").is_file() or read_json(folder / "run.json") != self._run:
             raise KgclipError(
                 f"{folder}: is not of an ended run with this encoder and this number of frames; repeat that run's "
                 "options, or remove the folder"
             )
-        else:
-            self._resume()
+        self._rows.touch()
+        self._lines.touch()
+        self._resume()
 
     def _resume(self) -> None:
-        """Take the clips whose line and rows are whole, and cut off what comes after them."""
-        rows, lines = 0, 0
-        for line in self._lines.read_bytes().splitlines(keepends=True):
-            try:
-                clip = json.loads(line) if line.endswith(b"\n") else {}
-                dtype = _TYPES[clip["dtype"]]
-                name, frames, width = str(clip["clip"]), np.array(clip["frames"], np.int32), int(clip["width"])
-                size = len(frames) * width * dtype.itemsize
-            except (ValueError, LookupError, TypeError, OverflowError):
-                break
-            if rows + size > self._rows.stat().st_size:
-                break
-            rows, lines = rows + size, lines + len(line)
-            self._first = torch.empty(0, width, dtype=dtype)
-            self._enter(name, frames)
+        """Take the clips whose line and rows are whole and undamaged, and cut off what comes after them."""
+        rows, lines, available = 0, 0, self._rows.stat().st_size
+        with self._rows.open("rb") as content:
+            for line in self._lines.read_bytes().splitlines(keepends=True):
+                try:
+                    clip = json.loads(line) if line.endswith(b"\n") else {}
+                    dtype = _TYPES[clip["dtype"]]
+                    name, frames, width = str(clip["clip"]), np.array(clip["frames"], np.int32), int(clip["width"])
+                    size = len(frames) * width * dtype.itemsize
+                    # Nothing is read of rows that are not there.
+                    whole = rows + size <= available and crc32(content.read(size)) == clip["crc32"]
+                except (ValueError, LookupError, TypeError, OverflowError):
+                    break
+                if not whole:
+                    break
+                rows, lines = rows + size, lines + len(line)
+                self._first = torch.empty(0, width, dtype=dtype)
+                self._enter(name, frames)
         os.truncate(self._rows, rows)
         os.truncate(self._lines, lines)
 
@@ -113,16 +118,18 @@ class FeatureWriter:
         _check_clip(f"clip {clip!r}", features, frames, first)
         if clip in self.lengths:
             raise KgclipError(f"got features of clip {clip!r} twice; encode every clip once")
-        with self._rows.open("ab") as handle:
-            handle.write(features.detach().cpu().contiguous().numpy().tobytes())
+        rows = features.detach().cpu().contiguous().numpy().tobytes()
         line = {"clip": clip, "frames": frames.tolist(), "width": features.shape[1], "dtype": _DTYPES[first.dtype]}
+        line["crc32"] = crc32(rows)
+        with self._rows.open("ab") as handle:
+            handle.write(rows)
         with self._lines.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line) + "\n")
         self._first = first
         self._enter(clip, frames)
 
     def save(self, path: Path, skipped: Mapping[str, str] | None = None) -> None:
-        """Write the feature file in one step, with why clips were skipped, and remove the folder's files.
+        """Write the feature file in one step, with why clips were skipped; the folder can then be removed.
 
         Raises:
             KgclipError: no clip has features.
@@ -138,8 +145,6 @@ class FeatureWriter:
         }
         with atomic_path(path) as temporary, self._rows.open("rb") as rows, temporary.open("wb") as file:
             _write_safetensors(file, rows, np.concatenate(self._indices), self._first, metadata)
-        for file in (self._rows, self._lines, self.folder / "run.json"):
-            file.unlink()
 
 
 def _check_clip(where: str, features: Tensor, frames: np.ndarray, first: Tensor) -> None:

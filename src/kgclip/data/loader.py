@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -145,6 +146,24 @@ class VideoSource(Dataset):
             generator=torch.Generator(),
         )
         return _sound(iter(loader))
+
+
+@contextmanager
+def worker_deaths() -> Iterator[None]:
+    """Turn the death of a process that decodes, which torch raises wherever the main thread is, into a sentence.
+
+    Raises:
+        KgclipError: a process of a :class:`VideoSource` was killed in the block.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise KgclipError(
+            "a process that decodes videos ended early, perhaps for want of memory; start it again with fewer "
+            "--workers, and a training with --resume"
+        ) from error
 
 
 def _sound(batches: Iterator[Batch | KgclipError]) -> Iterator[Batch]:

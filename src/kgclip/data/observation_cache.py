@@ -13,6 +13,7 @@ from kgclip.data.dataset import DataSet
 from kgclip.errors import KgclipError
 from kgclip.kg.observations import Observations
 from kgclip.parallel import map_in_workers
+from kgclip.remains import clear_remains
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +56,11 @@ class ObservationCache:
         """Store what was read from files with these fingerprints, one per folder, in place of anything older."""
         path = self._path(fingerprints)
         try:
+            clear_remains(self._home)
             observations.save(path)
             for older in set(self._home.glob(f"{self._prefix}*.parquet")) - {path}:
                 older.unlink(missing_ok=True)
-        except OSError as error:
+        except (OSError, KgclipError) as error:
             logger.info("%s: the annotations that were read cannot be stored here (%s)", self._home, error)
 
     def _path(self, fingerprints: Iterable[str]) -> Path:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.features import FeatureFile
-from kgclip.data.loader import Source, VideoSource, in_order
+from kgclip.data.loader import Source, VideoSource, in_order, worker_deaths
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import pixels_of
@@ -175,6 +175,7 @@ def frames_source(checkpoint: Checkpoint, evaluation: Evaluation, num_frames: in
     return VideoSource(evaluation.paths, num_frames, pixels_of(backbone), workers=workers)
 
 
+@worker_deaths()
 @torch.no_grad()
 def score_source(
     model: KGCLIP,

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from kgclip.data.loader import worker_deaths
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import Evaluation, frames_source
 from kgclip.engine.exported import (
@@ -22,8 +23,9 @@ from kgclip.engine.exported import (
 )
 from kgclip.engine.provenance import provenance
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_folder, free_output, write_json
+from kgclip.files import atomic_folder, write_json
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS
+from kgclip.locks import claim_output
 from kgclip.models.portable import Portable
 from kgclip.pose.numbers import number_names
 
@@ -64,7 +66,7 @@ def export(
             int8 is asked for without clips or of a model without image tower.
     """
     check_packages()
-    free_output(out, "--onnx")
+    claim_output(out, "--onnx")
     if int8 and evaluation is None:
         raise KgclipError("--int8: costs accuracy, which has to be measured; name clips with --data")
     checkpoint.model.backbone.in_bf16 = False
@@ -102,6 +104,7 @@ def check_on_noise(portable: Portable, exported: Exported) -> float:
     return max(found)
 
 
+@worker_deaths()
 def compare(
     checkpoint: Checkpoint, portable: Portable, files: dict[str, Exported], evaluation: Evaluation, workers: int
 ) -> dict[str, Any]:

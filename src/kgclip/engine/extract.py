@@ -15,9 +15,11 @@ from kgclip.data.features import FeatureFile
 from kgclip.engine import processes
 from kgclip.engine.encoder import EncoderSource, FrameEncoder, open_encoder
 from kgclip.errors import KgclipError
-from kgclip.files import lock
+from kgclip.files import disk_room
 from kgclip.identity import describe, is_same
+from kgclip.locks import lock
 from kgclip.progress import progress_bar
+from kgclip.remains import clear_remains, remove_folder
 from kgclip.video.cut import VideoPath, absolute
 from kgclip.video.frames import ClipFrames, ReadClip, read_clip, read_clips
 
@@ -71,10 +73,13 @@ def extract_features(
         KgclipError: a clip cannot be encoded (unless ``keep_going``), no clip can, another process writes the file, or
             it is there and holds something else.
     """
-    with lock(out):
-        if out.exists():
-            return _already(encoder, paths, num_frames, out)
+    with lock(out), disk_room(out):
         folder = out.with_name(f".{out.name}.kgclip-part")
+        clear_remains(out.parent, folder.name)
+        if out.exists():
+            extraction = _already(encoder, paths, num_frames, out)
+            remove_folder(folder)  # of a run that was killed after it had written the file
+            return extraction
         writer = FeatureWriter(folder, encoder.identity, num_frames)
         before, skipped = len(writer.lengths), {}
         todo = {clip: path for clip, path in paths.items() if clip not in writer.lengths}
@@ -99,7 +104,7 @@ def extract_features(
                     skipped[clip] = str(error)
                 advance(1)
         writer.save(out, skipped)
-        folder.rmdir()
+        remove_folder(folder)
         return Extraction(len(writer.lengths), len(writer.lengths) - before, skipped)
 
 

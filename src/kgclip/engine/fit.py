@@ -18,15 +18,16 @@ from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.extract import extract_features
 from kgclip.engine.frames import CACHED_PER_FRAME
 from kgclip.engine.prepare import with_definitions
-from kgclip.engine.train import train, with_backbone
+from kgclip.engine.train import state_folder, train, with_backbone
 from kgclip.errors import KgclipError
-from kgclip.files import lock
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.inspect import Finding
+from kgclip.locks import lock
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, observe
 from kgclip.pose.brought import is_keypoints
 from kgclip.progress import progress_bar
+from kgclip.remains import is_ours, remove_folder
 from kgclip.video.frames import read_clip
 
 log = logging.getLogger(__name__)
@@ -192,8 +193,10 @@ class Fitting:
                 )
             say("no movement is known for these clips, so that the model has no graph; --pose makes one")
             config = replace(config, model=replace(config.model, graph=False))
+        # A run that was killed here has left its model there, or under the name that it waits under.
+        remove_folder(state_folder(out))
         if out.exists():
-            shutil.rmtree(before, ignore_errors=True)
+            remove_folder(before)
             out.rename(before)
         try:
             checkpoint = train(config, show_progress=False)
@@ -205,7 +208,7 @@ class Fitting:
                 shutil.rmtree(out, ignore_errors=True)
                 before.rename(out)
             raise
-        shutil.rmtree(before, ignore_errors=True)
+        remove_folder(before)
         return checkpoint
 
 
@@ -215,9 +218,11 @@ def _check_out(out: Path) -> None:
     Raises:
         KgclipError: it does, or it is a file.
     """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists():
         return
     model = out / MODEL
+    if out.is_dir() and all(is_ours(entry.name) for entry in out.iterdir()):
+        return
     begun = out.is_dir() and any((out / name).exists() for name in (ANNOTATIONS, FEATURES, f".{FEATURES}.kgclip-part"))
     if not begun or (model.exists() and not (model / CONFIG_FILE).is_file()):
         raise KgclipError(f"{out}: exists and is no folder that `kgclip fit` wrote; choose another --out")

@@ -60,6 +60,17 @@ class FolderHash:
         return hash_of(found)
 
 
+def damaged_files(folder: Path) -> list[str]:
+    """The names of files that are not as :func:`write_hashes` found them, or are missing."""
+    try:
+        stored = _stored(folder / HASHES_FILE)
+    except KgclipError:
+        stored = None
+    if stored is None:
+        return [HASHES_FILE]
+    return [name for name, value in stored.items() if not (folder / name).is_file() or digest(folder / name) != value]
+
+
 def hash_of(hashes: dict[str, str]) -> str:
     """SHA-256, in hex, of the names and hashes of files."""
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()

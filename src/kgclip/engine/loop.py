@@ -16,20 +16,25 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from kgclip.config import TrainConfig
-from kgclip.data.loader import Source, VideoSource, epoch_order
+from kgclip.data.loader import Batch, Source, VideoSource, epoch_order
 from kgclip.engine import processes, sharding
 from kgclip.engine.metrics import negative_log_likelihood, top_k
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
+from kgclip.files import atomic_path
 from kgclip.kg.schema import RELATIONS
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.compiled import compile_image_tower
 from kgclip.models.gradient import GradientHead
+from kgclip.models.kgclip import frame_embeddings
 from kgclip.models.options import LossWeights
 from kgclip.progress import progress_bar
 
 log = logging.getLogger(__name__)
+
+MOST_NAMED = 5
+"""Clips of a step that is not finite."""
 
 Validate = Callable[[], tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]]
 """Gives logits and labels of the validation clips, of the model as it stands."""
@@ -199,9 +204,7 @@ class Trainer:
                 terms = module(batch.index, self.fabric.to_device(batch.frames), batch.flipped, len(whole))
                 loss = torch.stack(list(terms.values())).sum()
                 if not torch.isfinite(loss):
-                    raise KgclipError(
-                        f"epoch {epoch}: the loss is {loss.item()}; lower --optim.lr-backbone or --optim.lr-new"
-                    )
+                    raise self._not_finite(f"epoch {epoch}: the loss is {loss.item()}", batch, whole)
                 self.fabric.backward(loss / in_group)
             if updates_now:
                 factor = learning_rate_factor(
@@ -209,10 +212,14 @@ class Trainer:
                 )
                 for parameters in self.optimizer.param_groups:
                     parameters["lr"] = parameters["peak_lr"] * factor
+                limit = optim.clip_norm
                 if self.towers is None:
-                    self.fabric.clip_gradients(module, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
+                    norm = self.fabric.clip_gradients(module, optimizer, max_norm=limit, error_if_nonfinite=False)
                 else:
-                    sharding.clip_gradients(self.step.parameters(), optim.clip_norm)
+                    norm = sharding.clip_gradients(self.step.parameters(), limit)
+                # Such a step would make all weights so, and they might be saved before the next loss tells.
+                if norm is not None and not torch.isfinite(norm):
+                    raise self._not_finite(f"epoch {epoch}: the gradient is {norm.item()}", batch, whole)
                 optimizer.step()
                 optimizer.zero_grad()
             for name, term in terms.items():
@@ -229,6 +236,20 @@ class Trainer:
             "clips_per_s": len(self.source) / max(wall_s, 1e-9),
             "wall_s": wall_s,
         }
+
+    def _not_finite(self, what: str, batch: Batch, whole: Sequence[int]) -> KgclipError:
+        """What is said of a step: the clips whose embeddings are not finite, or all where it is all of them or none."""
+        with torch.no_grad():
+            rows = self.step.head.embed(frame_embeddings(self.step.backbone, self.fabric.to_device(batch.frames)))
+        bad = batch.index[~rows.isfinite().all(dim=1).cpu()].tolist()
+        names = [self.step.targets.names["video"][i] for i in (bad if 0 < len(bad) < len(batch.index) else whole)]
+        newest, more = self.state.newest(), len(names) - MOST_NAMED
+        kept = "no state was saved before" if newest is None else f"the state before is kept in {newest} for --resume"
+        clips = f"{', '.join(names[:MOST_NAMED])}{f' and {more} more clips' if more > 0 else ''}"
+        return KgclipError(
+            f"{what} on {clips}; {kept}; look at these clips, or start anew with a lower --optim.lr-backbone or "
+            "--optim.lr-new"
+        )
 
     def _validated(self) -> tuple[float, float, int]:
         """Top-1, negative log-likelihood and number of the validation clips, as the first process finds them."""
@@ -256,4 +277,5 @@ class Trainer:
             return
         file = self.state.log_file
         lines = file.read_text().splitlines() if file.exists() else []
-        file.write_text("".join(line + "\n" for line in lines[:epoch]))
+        with atomic_path(file) as temporary:
+            temporary.write_text("".join(line + "\n" for line in lines[:epoch]))

@@ -81,12 +81,15 @@ def laid_out(tensor: Tensor, like: Tensor) -> Tensor:
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
-def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
     """Take the mean over processes of gradients that are not shared out, as the others have it, then scale all.
 
     Args:
         parameters: of one step, in the same order in all processes.
         max_norm: largest norm of all gradients together.
+
+    Returns:
+        That norm before.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     sharded, alone = [g for g in gradients if is_sharded(g)], [g for g in gradients if not is_sharded(g)]
@@ -97,3 +100,4 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
     factor = float((max_norm / (norm + 1e-6)).clamp(max=1))
     for gradient in gradients:
         gradient.mul_(factor)
+    return norm

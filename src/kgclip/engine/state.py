@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kgclip.engine import processes
+from kgclip.engine.folder_hash import damaged_files, write_hashes
 from kgclip.engine.sharding import for_first, laid_out
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, load_tensors, read_json, save_tensors, write_json
@@ -31,7 +32,7 @@ def restore_tensors(model: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 class TrainingState:
-    """A folder with one sub-folder an epoch; only the newest is kept, and it is complete or absent.
+    """A folder with one sub-folder an epoch; the newest is kept and the one before, each complete or absent.
 
     Args:
         folder: beside the model folder that the run will write.
@@ -72,10 +73,15 @@ class TrainingState:
         """The state of the last epoch that was saved; None before the first."""
         return max(self.folder.glob("epoch-*"), default=None)
 
+    def left_of(self, config: dict[str, Any]) -> bool:
+        """Whether a run of this configuration left the folder."""
+        file = self.folder / RUN_FILE
+        return file.is_file() and read_json(file).get("config") == config
+
     def save(
         self, epoch: int, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor], extra: dict
     ) -> None:
-        """Write the state after an epoch (1-based), then drop the one before.
+        """Write the state after an epoch (1-based), then drop all but that and the one before.
 
         All processes must call it; the first writes, and the state is the same for any number of them.
         """
@@ -87,24 +93,28 @@ class TrainingState:
         weights, best, moments = for_first(trained_tensors(model)), for_first(best), for_first(moments)
         if not processes.is_first():
             return
-        before = self.newest()
         target = self.folder / f"epoch-{epoch:06d}"
         with atomic_folder(target) as temporary:
             save_tensors(weights, temporary / "weights.safetensors")
             save_tensors(best, temporary / "best.safetensors")
             save_tensors(moments, temporary / "optimizer.safetensors")
             write_json(temporary / STATE_FILE, {"epoch": epoch, **extra})
-        if before is not None:
-            shutil.rmtree(before)
+            write_hashes(temporary)
+        for older in sorted(self.folder.glob("epoch-*"))[:-2]:
+            shutil.rmtree(older)
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Put the newest state back; returns what was saved as ``extra`` (with "epoch") and the best weights.
 
         A folder without a complete epoch restores nothing and returns epoch 0.
+
+        Raises:
+            KgclipError: the newest state is damaged; the message names its files, and the state before it.
         """
         newest = self.newest()
         if newest is None:
             return {"epoch": 0}, {}
+        self._check(newest)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         named = dict(model.named_parameters())
         with one_sentence(newest, "the state of this training"):
@@ -118,3 +128,14 @@ class TrainingState:
             optimizer.load_state_dict({"state": moments, "param_groups": groups})
             best = load_tensors(newest / "best.safetensors")
             return state, {name: laid_out(tensor, named[name]) for name, tensor in best.items()}
+
+    def _check(self, newest: Path) -> None:
+        damaged = damaged_files(newest)
+        if not damaged:
+            return
+        before = max((path for path in self.folder.glob("epoch-*") if path != newest), default=None)
+        if before is None or damaged_files(before):
+            todo = f"remove {self.folder} to start anew"
+        else:
+            todo = f"remove {newest} to go on from {before.name}, which is sound"
+        raise KgclipError(f"{newest}: {' and '.join(damaged)} changed since training wrote them; {todo}")

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from kgclip.config import TrainConfig, to_json
+from kgclip.config import TrainConfig, from_json, to_json
+from kgclip.data.loader import worker_deaths
 from kgclip.engine import processes
-from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device, new_head
+from kgclip.engine.checkpoint import CONFIG_FILE, FORMAT, Checkpoint, choose_device, new_head
 from kgclip.engine.code_version import code_version
 from kgclip.engine.frames import CACHED_PER_FRAME, RunFrames, trains
 from kgclip.engine.left_out import left_out_clips
@@ -25,9 +26,10 @@ from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepar
 from kgclip.engine.solve import SolvedModel, solve
 from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
+from kgclip.engine.stored import read_stored
 from kgclip.engine.unknown import Threshold, choose_threshold
 from kgclip.errors import KgclipError
-from kgclip.files import free_output, lock
+from kgclip.locks import free_output, lock
 from kgclip.models.backbones import auto
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
@@ -35,6 +37,7 @@ from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP, embed_texts, unsolved_model
 from kgclip.models.tuning import merge_lora, set_trainable
 from kgclip.pose.keypoints import KEYPOINTS_FILE
+from kgclip.remains import clear_remains, remove_folder
 from kgclip.video.frames import typical_duration_s
 
 log = logging.getLogger(__name__)
@@ -71,7 +74,8 @@ def train(
             keypoints = Poses(config.keypoints) if poses is None and config.keypoints is not None else poses
             data = prepared or prepare(named)
         show = show_progress and processes.is_first()
-        return _train(named, data, keypoints, state_folder(config.out), show_progress=show)
+        with worker_deaths():
+            return _train(named, data, keypoints, state_folder(config.out), show_progress=show)
 
     with processes.together(config.device):
         return _alone_on(config.out, resume, run) if processes.is_first() else run()
@@ -81,6 +85,8 @@ def _alone_on(out: Path, resume: bool, run: Callable[[], Checkpoint]) -> Checkpo
     """Run as the one process that writes the model and the state."""
     folder = state_folder(out)
     with lock(out):
+        clear_remains(out.parent, folder.name)
+        clear_remains(folder)
         _check_folders(out, folder, resume)
         fresh = not folder.exists()
         try:
@@ -111,19 +117,29 @@ def state_folder(out: Path) -> Path:
 
 def _check_folders(out: Path, state: Path, resume: bool) -> None:
     if resume and (out / CONFIG_FILE).is_file():
+        # A run that was killed after it had written its model, and before it took its state away.
+        written = from_json(TrainConfig, read_stored(out / CONFIG_FILE, FORMAT).config)
+        if TrainingState(state, {}).left_of(_lasting(written)):
+            remove_folder(state)
         raise KgclipError(f"{out}: this run has ended and its model is there; nothing is left to --resume")
     free_output(out)
     if state.exists() and not resume:
         raise KgclipError(f"{state}: a run that did not end left its state here; add --resume to go on, or remove it")
 
 
+def _lasting(config: TrainConfig) -> dict[str, Any]:
+    """The options that a run has in common with one that goes on with it."""
+    free = ("out", "workers", "save_every_s", "keep_going", "shard")
+    return {key: value for key, value in to_json(config).items() if key not in free}
+
+
 def _train(
     config: TrainConfig, prepared: Prepared, poses: Poses | None, folder: Path, *, show_progress: bool
 ) -> Checkpoint:
     started = time.monotonic()
-    free = ("out", "workers", "save_every_s", "keep_going", "shard")
-    options = {key: value for key, value in to_json(config).items() if key not in free}
-    state = TrainingState(folder, {"config": options, "split": prepared.split.hash, "graph": prepared.graph.hash})
+    state = TrainingState(
+        folder, {"config": _lasting(config), "split": prepared.split.hash, "graph": prepared.graph.hash}
+    )
     if processes.is_first():
         folder.mkdir(parents=True, exist_ok=True)
         state.check_identity()
@@ -159,7 +175,7 @@ def _train(
     )
     if processes.is_first():
         checkpoint.save(config.out, extra=(state.log_file,) if config.trains else ())
-        shutil.rmtree(folder)
+        remove_folder(folder)
     return checkpoint
 
 

@@ -12,7 +12,8 @@ from jaxtyping import UInt8
 
 from kgclip.cluster import Engine, map_on_ray
 from kgclip.errors import KgclipError
-from kgclip.files import digest, lock
+from kgclip.files import digest
+from kgclip.locks import lock
 from kgclip.parallel import map_in_workers
 from kgclip.pose.brought import BroughtKeypoints, is_keypoints
 from kgclip.pose.estimators.estimator import Estimator, open_estimator
@@ -75,6 +76,9 @@ def annotate(
             # An id may start with "..", where a list of clips lies beside them.
             inside = [word for word in Path(clip).parts if word not in ("..", "/")]
             write_frames(out.joinpath(*inside), poses[clip], people)
+        if poses and not (out / KEYPOINTS_FILE).is_file():
+            write_keypoints(out / KEYPOINTS_FILE, poses, _origin(source))
+            raise KgclipError(f"{out}: was removed or moved while it was written; run it again")
     if faults:
         raise KgclipError(
             f"{len(faults)} of {len(clips)} clips are not annotated, the others are; the first: {faults[0]}"

@@ -7,10 +7,12 @@ import numpy as np
 import orjson
 from jaxtyping import Float, Int8
 
+from kgclip.files import atomic_path
 from kgclip.kg import movement
 from kgclip.pose.keypoints import ClipPose
 from kgclip.pose.skeleton import KNOWN_SCORE
 from kgclip.pose.states import LEFT_OUT, PART_JOINTS, PARTS, STATES, read_states
+from kgclip.remains import clear_remains
 
 LIMB_MARGIN = 0.1
 """Around the joints of arms and legs, in torso lengths."""
@@ -44,20 +46,32 @@ def frame_annotations(pose: ClipPose, people: range) -> list[dict[str, Any]]:
 
 
 def write_frames(folder: Path, pose: ClipPose, people: range) -> None:
-    """Write one JSON file for each observed frame of a clip; those of an earlier run are removed."""
+    """Write one JSON file for each observed frame of a clip; other frames of an earlier run are removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("img_*.json"):
-        old.unlink()
+    clear_remains(folder)
+    old = set(folder.glob("img_*.json"))
     for index, annotation in zip(pose.frame_index, frame_annotations(pose, people), strict=True):
-        (folder / f"img_{index + 1:05d}.json").write_bytes(orjson.dumps(annotation))
+        file = folder / f"img_{index + 1:05d}.json"
+        _write_once(file, orjson.dumps(annotation))
+        old.discard(file)
+    for file in old:
+        file.unlink()
 
 
 def write_vocabulary(folder: Path) -> None:
     """Write the words that the annotations may use, as `list/` of Kinetics-TPS."""
     words = {"body_part.txt": movement.PARTS, "part_stat.txt": STATES, "object.txt": ("none",)}
     (folder / "list").mkdir(parents=True, exist_ok=True)
+    clear_remains(folder / "list")
     for name, lines in words.items():
-        (folder / "list" / name).write_text("".join(f"{_on_disk(line)}\n" for line in lines))
+        _write_once(folder / "list" / name, "".join(f"{_on_disk(line)}\n" for line in lines).encode())
+
+
+def _write_once(file: Path, content: bytes) -> None:
+    """Write a file, unless that is its content already: what was read from it stays good (`fingerprint`)."""
+    if not file.is_file() or file.read_bytes() != content:
+        with atomic_path(file) as temporary:
+            temporary.write_bytes(content)
 
 
 def _parts(

@@ -194,9 +194,13 @@ def write_index(out: Path, header: Mapping[str, Any], files: list[IndexedFile], 
     with atomic_folder(out / str(number)) as temporary:
         _write_content(temporary, files, rows, before)
     write_json(out / INDEX_FILE, values)
-    for entry in out.iterdir():
-        # What this replaces, and what a run that was killed here has left.
-        if entry.is_dir() and entry.name != str(number) and (entry.name.isdecimal() or ".kgclip-" in entry.name):
+    drop_others(out / str(number))
+
+
+def drop_others(content: Path) -> None:
+    """Remove all contents of an index but that one: what it replaces, and what a run that was killed left."""
+    for entry in content.parent.iterdir():
+        if entry.is_dir() and entry.name.isdecimal() and entry != content:
             shutil.rmtree(entry)
 
 

@@ -1,6 +1,5 @@
 """Makes and renews an index of a folder of videos: what is known by its bytes is never read twice."""
 
-import shutil
 import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
@@ -13,10 +12,12 @@ from kgclip.copies import local_file
 from kgclip.data.clip import is_foreign, is_video
 from kgclip.data.listing import library_at
 from kgclip.errors import KgclipError
-from kgclip.files import atomic_folder, digest, lock, read_json, write_json
+from kgclip.files import atomic_folder, digest, read_json, write_json
+from kgclip.locks import lock
 from kgclip.progress import progress_bar
+from kgclip.remains import clear_remains, remove_folder
 from kgclip.remote import Stored
-from kgclip.search.index import IndexedFile, SearchIndex, write_index
+from kgclip.search.index import IndexedFile, SearchIndex, drop_others, write_index
 from kgclip.search.rows import Reader, Reading, Rows, joined
 
 IDENTITY_FILE = "identity.json"
@@ -94,6 +95,8 @@ def _index(
         header = {"library": str(library.place.resolve()), "model": str(model.resolve())}
         header |= {"identity": reader.identity, "vocabulary": reader.vocabulary()}
         write_index(out, header, whole, rows)
+    elif index is not None:
+        drop_others(index.content)
     work.done()
     return Indexed(len(whole), len(rows.vectors), work.num_read, gone, faults)
 
@@ -156,6 +159,8 @@ class _Work:
         self.num_read, self.faults = 0, dict[str, str]()
         self._reader = reader
         self._folder = out.with_name(f".{out.name}.kgclip-part")
+        clear_remains(out.parent, self._folder.name)
+        clear_remains(self._folder)
         self._parts = ([] if before is None else [before]) + self._continued(reader.identity)
         self.known = {clip for part in self._parts for clip in part.places.clips}
 
@@ -163,6 +168,7 @@ class _Work:
         """What a run that was broken off has set aside."""
         file = self._folder / IDENTITY_FILE
         if not file.is_file():
+            remove_folder(self._folder)  # whatever is left of it
             return []
         if read_json(file) != identity:
             raise KgclipError(f"{self._folder}: is of a run with another model that was broken off; remove it")
@@ -201,6 +207,9 @@ class _Work:
         """Write down what was read."""
         if not fresh:
             return
+        if self.num_read and not (self._folder / IDENTITY_FILE).is_file():
+            # Saved alone, what is read from here on would come before what was lost.
+            raise KgclipError(f"{self._folder}: was removed or moved while it was written; run it again")
         self._folder.mkdir(exist_ok=True, parents=True)
         if not (self._folder / IDENTITY_FILE).is_file():
             write_json(self._folder / IDENTITY_FILE, self._reader.identity)
@@ -217,5 +226,5 @@ class _Work:
         return joined([part.only(clips) for part in self._parts])
 
     def done(self) -> None:
-        """Remove what was set aside."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove what was set aside, in one step."""
+        remove_folder(self._folder)

@@ -2,10 +2,8 @@
 
 import asyncio
 import socket
-import tempfile
 from collections.abc import Callable
 from ipaddress import ip_address
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -13,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kgclip.engine.predict import Recognizer
+from kgclip.remains import scratch_folder
 from kgclip.serve.api import make_api
 from kgclip.serve.guard import Guard
 from kgclip.serve.service import Service, Sizes
@@ -52,9 +51,9 @@ def serve(
         KgclipError: the address cannot be listened at, or the processes that read files do not start.
     """
     listener = listen(host, port)
-    # Uploads lie here, and nowhere else; what is left of them goes with the server.
-    with tempfile.TemporaryDirectory(prefix="kgclip-serve-") as folder, listener:
-        service = Service(recognizer, limits, sizes, Path(folder))
+    # Uploads lie here, and nowhere else; what is left of them goes with the server, or with the next one.
+    with scratch_folder("serve") as folder, listener:
+        service = Service(recognizer, limits, sizes, folder)
         try:
             service.start()
             Server(service, listener, token, ready).run(sockets=[listener])
