@@ -12,6 +12,7 @@ from kgclip.config import TrainConfig
 from kgclip.data.features import FeatureFile
 from kgclip.data.loader import FeatureRows, Source, VideoSource, in_order
 from kgclip.engine import processes
+from kgclip.engine.checkpoint import choose_device
 from kgclip.engine.encoder import backbone_encoder, pixels_of
 from kgclip.engine.extract import encode_for_first, extract_features
 from kgclip.engine.prepare import Prepared, feature_source
@@ -69,7 +70,8 @@ class RunFrames:
         clips = split.train + split.val
         paths = dict(zip(clips, self.prepared.paths(clips), strict=True))
         num_frames, workers = CACHED_PER_FRAME * self.config.frames, self.config.workers
-        encoder = backbone_encoder(self.backbone)
+        home = next(self.backbone.parameters()).device
+        encoder = backbone_encoder(self.backbone.to(choose_device(self.config.device)))
         keep_going, progress = self.config.keep_going, self.show_progress
         (missing,) = processes.of_first(float(not file.exists()))
         if processes.is_first():
@@ -79,6 +81,7 @@ class RunFrames:
         elif missing:
             encode_for_first(encoder, paths, num_frames, workers)
         processes.meet()
+        self.backbone.to(home)
         return FeatureFile(file)
 
     def source(self, clips: tuple[str, ...], num_frames: int, *, training: bool = False) -> Source:
