@@ -38,7 +38,7 @@ def test_a_place_that_cannot_be_written(figures: Path, tmp_path: Path, capsys: p
     assert run(["train", "--data", str(figures), "--out", str(tmp_path / "file" / "model")]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"kgclip: {tmp_path / 'file'}")
-    assert "check the path" in error
+    assert "name another place" in error
 
 
 def test_frames_of_zero_are_not_the_default(kg_model: Path, figures: Path, capsys: pytest.CaptureFixture[str]):

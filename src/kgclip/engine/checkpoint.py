@@ -3,7 +3,8 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,7 +129,8 @@ class Checkpoint:
             raise KgclipError(f"{folder}: not a model folder, it has no {CONFIG_FILE}; give what `kgclip train` wrote")
         stored = read_stored(file, FORMAT)
         hashes = FolderHash(folder, _FILES)
-        config = from_json(TrainConfig, stored.config)
+        with _named(file):
+            config = from_json(TrainConfig, stored.config)
         graph, split = KnowledgeGraph.load(folder / GRAPH_FILE), Split.load(folder / SPLIT_FILE)
         for what, found, expected in (
             ("graph", graph.hash, stored.graph_hash),
@@ -137,7 +139,7 @@ class Checkpoint:
             if found != expected:
                 raise KgclipError(f"{folder}: its {what} is not the one this model was trained on; restore the file")
         weights = load_tensors(folder / MODEL_FILE)
-        with one_sentence(folder, "a model"), no_larger_than(weights, folder / MODEL_FILE):
+        with one_sentence(folder, "a model"), _named(file), no_larger_than(weights, folder / MODEL_FILE):
             model = _empty_model(config, stored, graph)
         load_weights(model, weights, folder / MODEL_FILE)
         # What the features were made by, also where the weights here have been halved or features are ready-made.
@@ -146,6 +148,17 @@ class Checkpoint:
         pose, actions = stored.pose and stored.pose.origin, tuple(stored.actions)
         files = hashes.verified()
         return cls(model.eval(), config, actions, graph, split, stored.summary, stored.unknown, pose, left_out, files)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Have errors of what a file holds begin with its name."""
+    try:
+        yield
+    except KgclipError as error:
+        if str(file.parent) in str(error):
+            raise
+        raise KgclipError(f"{file}: {error}") from error
 
 
 def _empty_model(config: TrainConfig, stored: Stored, graph: KnowledgeGraph) -> KGCLIP:

@@ -24,7 +24,7 @@ OPENPOSE_ORDER = {
     18: (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
 }
 _MOST_GROWTH = 12  # of lists of short numbers; estimators write hours of film into one file
-_MOST_BYTES, _MOST_DIGITS, _MOST_FRAMES = 2**30, 18, 2**31
+_MOST_BYTES, _MOST_DIGITS, _MOST_FRAMES = 2**28, 18, 2**31
 LARGEST_SHARE = 1.5
 """Coordinates that are all smaller than this are shares of the frame, not pixels."""
 

@@ -97,10 +97,10 @@ class SearchIndex:
     @cached_property
     def paths(self) -> dict[str, tuple[str, ...]]:
         """The files of each clip: several have the same bytes."""
-        paths: dict[str, tuple[str, ...]] = {}
+        paths: dict[str, list[str]] = {}
         for file in self.files:
-            paths[file.clip] = (*paths.get(file.clip, ()), str(self.library / file.file))
-        return paths
+            paths.setdefault(file.clip, []).append(str(self.library / file.file))
+        return {clip: tuple(files) for clip, files in paths.items()}
 
     @cached_property
     def places(self) -> Places:

@@ -97,6 +97,7 @@ def load_model(config: Mapping[str, Any], folder: Path) -> Any:
             None,
             config=transformers.AutoConfig.for_model(**config),
             state_dict=weights,
+            ignore_mismatched_sizes=True,  # they are told below
             attn_implementation=_ATTENTION.get(config["model_type"], "sdpa"),
             dtype=torch.float32,
             local_files_only=True,

@@ -96,6 +96,12 @@ def _load(folder: Path) -> SentenceTower:
     config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), TEXT)
     tokenizer = read_tokenizer(folder / "tokenizer.json")
     encoder = load_model(config, folder)
+    most = max(tokenizer.get_vocab().values(), default=0)
+    if most >= encoder.config.vocab_size:
+        raise KgclipError(
+            f"{folder / 'tokenizer.json'}: has a word of number {most}, and the weights are of "
+            f"{encoder.config.vocab_size} words; download both again"
+        )
     settings = folder / "sentence_bert_config.json"
     longest = encoder.config.max_position_embeddings
     if settings.is_file():
