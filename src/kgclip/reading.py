@@ -114,7 +114,12 @@ def parse_json(content: bytes | str) -> Any:
         raise ValueError("nested too deeply") from None
     level = [value]
     for _ in range(MOST_DEPTH):
-        level = [child for each in level for child in _children(each)]
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
         if not level:
             return value
     raise ValueError("nested too deeply")
@@ -134,10 +139,6 @@ def check_unpacked(content: bytes | str, most_bytes: int = MOST_UNPACKED) -> Non
         size += sum(cost * content.count(mark.encode()) for mark, cost in _BYTES_OF_MARKS.items())
     if size > most_bytes:
         raise ValueError(f"more values than memory is given for, {size // 2**20:,} MiB")
-
-
-def _children(value: Any) -> Any:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _whole(digits: str) -> int:
