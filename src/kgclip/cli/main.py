@@ -1,5 +1,6 @@
 """The command line: finds the command, runs it, and turns what went wrong into one sentence."""
 
+import atexit
 import difflib
 import gc
 import importlib
@@ -140,13 +141,18 @@ def main() -> None:
     keep_freed_memory()
     # So that what is half-written is taken away: ended by the signal itself, no block of a file would end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
     try:
-        several = "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
         code = (run_in_torchrun if several else run)(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe has gone (`kgclip … | head`): no traceback, and none when Python flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    if several:
+        # Where threads of gloo still wait when Python ends, C++ aborts the process, whose work is done.
+        atexit._run_exitfuncs()
+        sys.stderr.flush()
+        os._exit(code)
     gc.freeze()
     sys.exit(code)
