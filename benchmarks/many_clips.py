@@ -80,12 +80,12 @@ def measure(count: int) -> dict[str, float]:
 
 def apart(count: int) -> float:
     """The largest difference of a score of new clips between sums over batches and all at once."""
-    most = fit_head.MOST_ROWS
+    most = fit_head.MOST_AT_ONCE
     goal, new = targets(count), MadeClips(2 * count)[torch.arange(count, count + 500)]
     summed = fit_closed_form(MadeClips(count), goal)[0](new)
-    fit_head.MOST_ROWS = count
+    fit_head.MOST_AT_ONCE = count
     whole = fit_closed_form(MadeClips(count), goal)[0](new)
-    fit_head.MOST_ROWS = most
+    fit_head.MOST_AT_ONCE = most
     pairs = ((summed.mm, whole.mm), (summed.tri, whole.tri), (summed.shares, whole.shares))
     return max(float((one - other).abs().max()) for one, other in pairs if one is not None and other is not None)
 
@@ -102,7 +102,8 @@ def main(options: Options) -> None:
         row = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
         memory = row["bytes"] / 2**20
         print(f"| {count:,} | {row['seconds']:.0f} | {row['cpu']:.0f} | {memory:.0f} | {row['top1']:.3f} |", flush=True)
-    fewest = min(options.clips)
+    # All at once, more would take the memory that sums are there to save.
+    fewest = min(*options.clips, 10_000)
     print(f"\nAt {fewest:,} clips, scores of new clips differ from those of a head that is solved at once")
     print(f"by {apart(fewest):.0e}.")
 

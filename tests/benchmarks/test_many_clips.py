@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.many_clips import MadeClips, apart, measure
-from kgclip.models.fit_head import MOST_ROWS
+from kgclip.models.fit_head import MOST_AT_ONCE
 
 
 def test_a_clip_is_the_same_whenever_it_is_read():
@@ -12,10 +12,10 @@ def test_a_clip_is_the_same_whenever_it_is_read():
 
 
 def test_left_out_clips_are_recognized():
-    row = measure(MOST_ROWS + 1)
+    row = measure(MOST_AT_ONCE + 1)
     assert row["top1"] > 0.99
     assert row["seconds"] > 0
 
 
 def test_in_single_precision_sums_solve_as_all_at_once():
-    assert apart(MOST_ROWS + 1) <= 1e-5
+    assert apart(MOST_AT_ONCE + 1) <= 1e-5

@@ -273,7 +273,7 @@ def test_features_of_many_clips_are_read_as_they_are_needed(
 ):
     monkeypatch.setattr(fit_head, "MOST_PHASES", 1)
     whole = train(tiny_config(tmp_path / "whole"), show_progress=False)
-    monkeypatch.setattr(fit_head, "MOST_ROWS", 20)
+    monkeypatch.setattr(fit_head, "MOST_AT_ONCE", 20)
     monkeypatch.setattr(sums, "BATCH", 16)
     # Nothing reads the features of all clips at once.
     monkeypatch.setattr(RunFrames, "embeddings", None)

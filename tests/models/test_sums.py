@@ -44,14 +44,14 @@ class Rows:
 
 def at_once(goal: SolvedTargets) -> tuple[ClosedForm, dict[int, Solved]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_head, "MOST_ROWS", 2000)
+        patch.setattr(fit_head, "MOST_AT_ONCE", 2000)
         patch.setattr(fit_head, "MOST_PHASES", 1)
         return fit_closed_form(clips(), goal)
 
 
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_head, "MOST_ROWS", 10)
+    monkeypatch.setattr(fit_head, "MOST_AT_ONCE", 10)
     monkeypatch.setattr(sums, "BATCH", 16)
     monkeypatch.setattr("kgclip.models.ridge.LANDMARKS", 30)
 

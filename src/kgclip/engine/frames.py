@@ -100,7 +100,7 @@ class RunFrames:
 
     def rows(self, clips: tuple[str, ...], num_frames: int) -> ClipRows:
         """As :meth:`embeddings`; features of many clips stay on the disk, and are read as they are needed."""
-        if self.features is None or len(clips) <= fit_head.MOST_ROWS:
+        if self.features is None or len(clips) <= fit_head.MOST_AT_ONCE:
             return self.embeddings(clips, num_frames)
         return FeatureRows(self.features, clips, num_frames)
 

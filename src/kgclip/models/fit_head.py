@@ -21,9 +21,10 @@ from kgclip.models.pooling import FRAME_COUNTS, phases
 from kgclip.models.ridge import PENALTY, KernelFeatures, choose_landmarks, radial_scale, squared_distances
 from kgclip.models.sums import RidgeSums, SummedFit, batches_of_sources
 
-# Phases in which a training clip is seen with few frames, and rows of a fit that they may make. More clips than rows
-# are solved from sums over batches.
+# Phases in which a training clip is seen with few frames, and rows of a fit that they may make.
 MOST_PHASES, MOST_ROWS = 8, 2000
+MOST_AT_ONCE = 4000
+"""More clips are solved from sums over batches, which takes twice the time: features are read and multiplied again."""
 
 
 @runtime_checkable
@@ -58,7 +59,7 @@ def fit_closed_form(
 ) -> tuple[ClosedForm, dict[int, Solved]]:
     """Solve for every number of frames up to those given.
 
-    Beyond MOST_ROWS clips memory holds a batch of clips at a time, the sums, and what is returned.
+    Beyond MOST_AT_ONCE clips memory holds a batch of clips at a time, the sums, and what is returned.
 
     Args:
         embeddings: of the frames of training clips.
@@ -74,7 +75,7 @@ def fit_closed_form(
     head = ClosedForm(frame_dim, dict.fromkeys(counts, size), targets.shape).to(targets.performs.device)
     left_out = {}
     for count in counts:
-        if num_clips > MOST_ROWS:
+        if num_clips > MOST_AT_ONCE:
             fit = BatchedFit(head.solution(count), count, embeddings, targets, team or Team())
             left_out[count] = fit.solve()
         else:
