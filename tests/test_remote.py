@@ -263,8 +263,10 @@ def test_copies_are_bounded_and_those_in_use_stay(monkeypatch: pytest.MonkeyPatc
 
 def test_what_is_here_stays_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("a/b.mp4", "/a/b.mp4", "a:b/c.mp4", "nonsense://a/b"):
+    for name in ("a/b.mp4", "/a/b.mp4", "a:b/c.mp4"):
         assert type(at(name)) is type(Path())
+    with pytest.raises(KgclipError, match="nonsense://a/b: no address that begins so is read"):
+        at("nonsense://a/b")
     Path("s3:/bucket").mkdir(parents=True)
     assert at("s3://bucket") == Path("s3:/bucket")
     with local_file(Path("s3:/bucket")) as path:

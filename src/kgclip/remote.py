@@ -95,8 +95,12 @@ def at(place: str | os.PathLike[str]) -> Path:
     from fsspec.registry import known_implementations
 
     scheme = path.parts[0][:-1]
-    if Path(path.parts[0]).exists() or (scheme not in _STORES and scheme not in known_implementations):
+    if Path(path.parts[0]).exists():
         return path
+    if scheme not in _STORES and scheme not in known_implementations:
+        raise KgclipError(
+            f"{Stored(path)}: no address that begins so is read; give one as s3://bucket/folder, or a path"
+        )
     if re.search(r":[^/]*@", path.parts[1]):
         raise KgclipError(f"{scheme}://…: holds a password; leave it out, and give it by an environment variable")
     if scheme in ("file", "local") or "::" in str(path):

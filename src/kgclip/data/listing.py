@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from kgclip.data.clip import VIDEO_EXTENSIONS, is_video
 from kgclip.data.shards import SHARD, read_shards, shards_at
 from kgclip.errors import KgclipError
 from kgclip.reading import reason_of
+from kgclip.remains import scratch_folder
 from kgclip.remote import Listed, Stored, at, files_under
 from kgclip.video.cut import Cut, VideoPath, video_at
 
@@ -70,9 +70,9 @@ def library_at(path: Path) -> Iterator[Library]:
         return
     is_file = path.suffix.lower() in (*TABLES, SHARD, *VIDEO_EXTENSIONS)
     address = path.parent if is_file else path
-    with tempfile.TemporaryDirectory(prefix=f"kgclip-{os.getpid()}-") as temporary:
+    with scratch_folder("library") as temporary:
         # In a folder of its own: readers also look beside a list's folder.
-        folder = Path(temporary, address.name or "library")
+        folder = temporary / (address.name or "library")
         folder.mkdir()
         for name, listed in sorted(files_under(address).items()):
             _stand_for(address, folder, name, listed)
