@@ -93,13 +93,15 @@ def read_text(path: Path) -> str:
     """Read UTF-8 text, with or without a byte order mark; its lines end in line feeds.
 
     Raises:
-        KgclipError: the file cannot be read, is too large, or is not UTF-8.
+        KgclipError: the file cannot be read, is too large, is not UTF-8, or holds a null character.
     """
     content = read_bytes(path, _MOST_TEXT)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise KgclipError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    if "\0" in text:  # no name of a file may
+        raise KgclipError(f"{path}: holds a null character, as no text does; save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 

@@ -57,7 +57,7 @@ def fuzz(
         seed: of the damage.
         model: folder of the model whose files are damaged; None trains one.
     """
-    from tests.fuzz.seeds import write_model, write_seeds, write_sentences
+    from tests.fuzz.seeds import write_encoders, write_model, write_seeds
 
     outcomes = []
     shared_memory = Path("/dev/shm")
@@ -69,8 +69,8 @@ def fuzz(
         write_seeds(seeds)
         if any(READERS[name].file.startswith("model/") for name in names):
             write_model(seeds, model)
-        if any(READERS[name].file.startswith("sentences/") for name in names):
-            write_sentences(seeds)
+        if any(READERS[name].file.startswith(("sentences/", "clip/", "older-clip/")) for name in names):
+            write_encoders(seeds)
         for name in names:
             folder = Path(temporary) / "run"
             shutil.copytree(seeds, folder)

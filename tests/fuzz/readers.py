@@ -163,7 +163,18 @@ def _model(file: Path) -> object:
 def _sentences(file: Path) -> object:
     from kgclip.models.backbones.sentence import load_sentence_tower
 
-    return load_sentence_tower(str(file.parent))(["push up"])
+    folder = file.parents[file.parent.name == "1_Pooling"]
+    return load_sentence_tower(str(folder))(["push up"])
+
+
+def _backbone(file: Path) -> object:
+    import torch
+
+    from kgclip.models.backbones.registry import load_backbone
+
+    backbone = load_backbone(str(file.parent))
+    pixels = torch.zeros(1, 3, backbone.image_size, backbone.image_size)
+    return backbone.encode_text(["push up"]).shape, backbone.encode_image(pixels).shape, backbone.mean, backbone.std
 
 
 def no_reader() -> Any:
@@ -263,6 +274,17 @@ READERS: dict[str, Reader] = {
         Reader("sentence encoder, modules", "sentences/modules.json", _sentences, of_json),
         Reader("sentence encoder, configuration", "sentences/config.json", _sentences, of_json),
         Reader("sentence encoder, tokenizer", "sentences/tokenizer.json", _sentences, of_json),
+        Reader("sentence encoder, length", "sentences/sentence_bert_config.json", _sentences, of_json),
+        Reader("sentence encoder, pooling", "sentences/1_Pooling/config.json", _sentences, of_json),
+        Reader("sentence encoder, weights", "sentences/model.safetensors", _sentences, of_safetensors),
+        Reader("backbone, configuration", "clip/config.json", _backbone, of_json),
+        Reader("backbone, preprocessing", "clip/preprocessor_config.json", _backbone, of_json),
+        Reader("backbone, tokenizer", "clip/tokenizer.json", _backbone, of_json),
+        Reader("backbone, padding", "clip/tokenizer_config.json", _backbone, of_json),
+        Reader("backbone, shards", "clip/model.safetensors.index.json", _backbone, of_json),
+        Reader("backbone, weights", "clip/model-00001-of-00004.safetensors", _backbone, of_safetensors),
+        Reader("backbone, words", "older-clip/vocab.json", _backbone, of_json),
+        Reader("backbone, merges", "older-clip/merges.txt", _backbone, of_text),
         Reader("index", "index/index.json", _index, of_json),
         Reader("index, files", "index/1/files.parquet", _index, of_parquet),
         Reader("index, rows", "index/1/rows.parquet", _index, of_parquet),

@@ -70,12 +70,17 @@ def write_model(folder: Path, model: Path | None) -> None:
     (folder / "model" / "hashes.json").unlink()
 
 
-def write_sentences(folder: Path) -> None:
-    """Write a tiny sentence encoder."""
-    from tests.models.sentences import write_sentence_encoder  # imports transformers
+def write_encoders(folder: Path) -> None:
+    """Write a tiny sentence encoder, and a tiny CLIP with shards of weights and with an older tokenizer."""
+    from tests.models.clip import write_clip, write_older_tokenizer  # imports transformers
+    from tests.models.sentences import write_sentence_encoder
 
-    (folder / "sentences").mkdir()
+    for name in ("sentences", "clip", "older-clip"):
+        (folder / name).mkdir()
     write_sentence_encoder(folder / "sentences")
+    write_clip(folder / "clip", shard_size="80KB")
+    write_clip(folder / "older-clip")
+    write_older_tokenizer(folder / "older-clip")
 
 
 def _write_index(folder: Path) -> None:

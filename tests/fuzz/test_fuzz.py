@@ -16,7 +16,7 @@ from tests.fuzz import parent
 from tests.fuzz.child import limited, problem_of
 from tests.fuzz.parent import Outcome, page
 from tests.fuzz.readers import READERS, Reader
-from tests.fuzz.seeds import write_model, write_seeds, write_sentences
+from tests.fuzz.seeds import write_encoders, write_model, write_seeds
 
 CASES, CASES_OF_A_MODEL = 25, 6
 
@@ -26,7 +26,7 @@ def seeds(kg_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("seeds")
     write_seeds(folder)
     write_model(folder, kg_model)
-    write_sentences(folder)
+    write_encoders(folder)
     return folder
 
 
@@ -37,7 +37,7 @@ def test_damaged_files_are_read_or_refused(name: str, seeds: Path) -> None:
     sound = file.read_bytes()
     reader.read(file)
     try:
-        for _ in range(CASES_OF_A_MODEL if name.startswith(("model", "sentence")) else CASES):
+        for _ in range(CASES_OF_A_MODEL if name.startswith(("model", "sentence", "backbone")) else CASES):
             content = reader.mutate(sound, rng)
             with limited():
                 assert problem_of(reader, file, content) is None, content[:500]

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz.seeds import write_model, write_seeds, write_sentences
+from tests.fuzz.seeds import write_encoders, write_model, write_seeds
 from tests.hostile.catalog import CASES
 from tests.hostile.parent import ROOT, page, run
 
@@ -24,7 +24,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kgclip-hostile-") as folder:
         seeds = Path(folder)
         write_seeds(seeds)
-        write_sentences(seeds)
+        write_encoders(seeds)
         write_model(seeds, None)
         endings = run(seeds, numbers)
     for each in endings:

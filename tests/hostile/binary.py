@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tests.hostile.case import EITHER, READ, REFUSED, Case, cases
 
 PARQUETS = ("graph, Parquet", "model, graph", "keypoints, Parquet", "index, files", "index, rows", "index, spans")
-TENSORS = ("features", "model, weights", "index, vectors")
+TENSORS = ("features", "model, weights", "index, vectors", "sentence encoder, weights", "backbone, weights")
 
 
 def varint(number: int) -> bytes:

@@ -90,4 +90,7 @@ UNLIKE: dict[tuple[str, str], str] = {
     ("list, sources", "gone"): READ,
     ("words", "empty"): READ,
     ("graph, TSV", "empty"): READ,
+    ("sentence encoder, length", "gone"): READ,
+    ("sentence encoder, length", "a link to nothing"): READ,
+    ("sentence encoder, length", "a link to itself"): READ,
 }

@@ -11,7 +11,7 @@ from kgclip.cli.main import run as kgclip
 from kgclip.visible import HIDDEN
 from tests.fuzz.child import limited
 from tests.fuzz.readers import READERS
-from tests.fuzz.seeds import write_model, write_seeds, write_sentences
+from tests.fuzz.seeds import write_encoders, write_model, write_seeds
 from tests.hostile.__main__ import PAGE
 from tests.hostile.case import REFUSED
 from tests.hostile.catalog import CASES
@@ -23,7 +23,7 @@ from tests.hostile.parent import Ending, page, run
 def seeds(kg_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("seeds")
     write_seeds(folder)
-    write_sentences(folder)
+    write_encoders(folder)
     write_model(folder, kg_model)
     return folder
 
@@ -72,7 +72,7 @@ def test_the_command_line_says_it_in_one_line(
     reader: str, seeds: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "run"
-    shutil.copytree(seeds, folder, ignore=shutil.ignore_patterns("model", "sentences"))
+    shutil.copytree(seeds, folder, ignore=shutil.ignore_patterns("model", "sentences", "clip", "older-clip"))
     monkeypatch.chdir(folder)
     file = folder / READERS[reader].file
     refused = [case for case in CASES if case.reader == reader and case.end == REFUSED and case.name != "no permission"]

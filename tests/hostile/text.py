@@ -3,7 +3,7 @@
 from tests.hostile.case import EITHER, READ, REFUSED, cases, replacing
 
 TEXTS = ("list, own columns", "list, Kinetics", "list, labels", "list, names", "list, HMDB", "list, sources", "words")
-TEXTS += ("definitions", "graph, TSV", "BORIS, aggregated", "BORIS, older", "BORIS, events")
+TEXTS += ("definitions", "graph, TSV", "BORIS, aggregated", "BORIS, older", "BORIS, events", "backbone, merges")
 ESCAPE = "\x1b[2J\x1b]0;title\x07"
 
 
@@ -236,10 +236,21 @@ BORIS_TABLES = [
     ),
     *cases("BORIS, older", {"a number in place of a tab": (replacing("lunge", "\x00"), REFUSED)}),
 ]
+MERGES = cases(
+    "backbone, merges",
+    {
+        "a pair of three": ("#version: 0.2\na r m\n", REFUSED),
+        "one piece": ("#version: 0.2\na\n", REFUSED),
+        "pieces that are no words": ("#version: 0.2\nqq ww\n", REFUSED),
+        "a header alone": ("#version: 0.2\n", REFUSED, "holds no merges"),
+        "a pair a hundred thousand times": ("a r\n" * 100_000, EITHER),
+    },
+)
 TEXT_CASES = [
     *(case for reader in TEXTS for case in cases(reader, _of_every_text(reader))),
     *LISTS,
     *DEFINITIONS,
     *TRIPLES,
     *BORIS_TABLES,
+    *MERGES,
 ]

@@ -9,6 +9,8 @@ from tests.hostile.case import EITHER, READ, REFUSED, Case, Make, cases, holding
 JSONS = ("annotations", "part frames", "split", "model, configuration", "model, split", "model, left out")
 JSONS += ("keypoints, COCO", "keypoints, OpenPose", "BORIS, project", "Label Studio", "HAKE", "spans", "index")
 JSONS += ("sentence encoder, modules", "sentence encoder, configuration", "sentence encoder, tokenizer")
+JSONS += ("sentence encoder, length", "sentence encoder, pooling", "backbone, configuration", "backbone, preprocessing")
+JSONS += ("backbone, tokenizer", "backbone, padding", "backbone, shards", "backbone, words")
 MANY = 3 * 2**20
 
 _OF_EVERY_JSON: dict[str, tuple] = {
@@ -275,6 +277,72 @@ _BY_JSON: dict[str, dict[str, tuple]] = {
 }
 
 
+_OF_ENCODERS: dict[str, dict[str, tuple]] = {
+    "sentence encoder, length": {
+        "a length of a word": (put("max_seq_length", value="x"), REFUSED),
+        "a length below zero": (put("max_seq_length", value=-5), REFUSED),
+        "a length of nothing": (put("max_seq_length", value=0), EITHER),
+        "a length of half a word": (put("max_seq_length", value=2.5), REFUSED),
+        "a length of 2**62": (put("max_seq_length", value=2**62), READ),
+    },
+    "sentence encoder, pooling": {
+        "pooling of the longest": (put("pooling_mode_max_tokens", value=True), REFUSED, "expected mean or cls"),
+        "pooling by a word": (put("pooling_mode_mean_tokens", value="yes"), REFUSED, "pools by nothing"),
+    },
+    "backbone, configuration": {
+        "a kind of model that is none": (put("model_type", value="pickle"), REFUSED, "expected clip"),
+        "a size of 2**40": (put("projection_dim", value=2**40), REFUSED),
+        "a size below zero": (put("vision_config", "patch_size", value=-8), REFUSED),
+        "no patch": (put("vision_config", "patch_size", value=0), REFUSED),
+        "a patch larger than the image": (put("vision_config", "patch_size", value=64), REFUSED),
+        "an image of 2**30": (put("vision_config", "image_size", value=2**30), REFUSED),
+        "an image in words": (put("vision_config", "image_size", value="large"), REFUSED),
+        "a million layers": (put("text_config", "num_hidden_layers", value=10**6), REFUSED),
+        "no heads": (put("text_config", "num_attention_heads", value=0), REFUSED),
+        "heads that do not divide": (put("text_config", "num_attention_heads", value=5), REFUSED),
+        "an act that is none": (put("text_config", "hidden_act", value="__import__('os')"), REFUSED),
+        "code from elsewhere": (put("auto_map", value={"AutoModel": "evil--x.Model"}), READ),
+        "an end token that no text has": (put("text_config", "eos_token_id", value=10**9), EITHER),
+        "a tower that is a list": (put("text_config", value=[1]), REFUSED),
+    },
+    "backbone, preprocessing": {
+        "a mean of words": (put("image_mean", value="abc"), REFUSED),
+        "a mean of four": (put("image_mean", value=[0.5] * 4), REFUSED),
+        "a mean that is none": (put("image_mean", value=[float("nan")] * 3), REFUSED),
+        "a mean of null": (put("image_mean", value=None), REFUSED),
+        "a deviation of zero": (put("image_std", value=[0, 0, 0]), REFUSED),
+        "a deviation below zero": (put("image_std", value=[-1, 1, 1]), REFUSED),
+        "a deviation without end": (put("image_std", value=[float("inf")] * 3), REFUSED),
+        "a deviation that is a number": (put("image_std", value=5), REFUSED),
+    },
+    "backbone, tokenizer": {
+        "no model": (put("model", value=None), REFUSED, "is damaged, expected a tokenizer"),
+        "a word beyond the weights": (put("model", "vocab", "z</w>", value=10**6), REFUSED),
+    },
+    "backbone, padding": {
+        "a token that is none": (put("pad_token", value="[NONE]"), REFUSED, "is no token"),
+        "a token that is a number": (put("pad_token", value=5), REFUSED),
+        "a token that is a list": (put("pad_token", value=[1]), REFUSED),
+        "code from elsewhere": (put("auto_map", value={"AutoTokenizer": ["evil--x.Tokenizer", None]}), READ),
+        "another class": (put("tokenizer_class", value="os.system"), READ),
+    },
+    "backbone, shards": {
+        "no files": (put("weight_map", value={}), REFUSED),
+        "files that are numbers": (changed(lambda v: v["weight_map"].update(a=5)), REFUSED, "has no weight_map"),
+        "a file above the folder": (changed(lambda v: v["weight_map"].update(a="../../x.safetensors")), REFUSED),
+        "a file with a null character": (changed(lambda v: v["weight_map"].update(a="x\0.safetensors")), REFUSED),
+        "a file of another kind": (changed(lambda v: v["weight_map"].update(a="config.json")), REFUSED),
+        "a name of 5,000 characters": (changed(lambda v: v["weight_map"].update(a="x" * 5000)), REFUSED),
+    },
+    "backbone, words": {
+        "numbers in words": (put("a", value="b"), REFUSED),
+        "a number below zero": (put("a", value=-1), REFUSED),
+        "a number beyond the weights": (put("z</w>", value=10**6), REFUSED),
+        "without the end": (changed(lambda v: {key: n for key, n in v.items() if "|" not in key}), READ),
+    },
+}
+
+
 def _twice(sound: bytes) -> bytes:
     value = json.loads(sound)
     first = next(iter(value.values()))
@@ -284,5 +352,5 @@ def _twice(sound: bytes) -> bytes:
 TREE_CASES: list[Case] = [
     *(case for reader in JSONS for case in cases(reader, _OF_EVERY_JSON)),
     *_CONFIG,
-    *(case for reader, table in _BY_JSON.items() for case in cases(reader, table)),
+    *(case for reader, table in (_BY_JSON | _OF_ENCODERS).items() for case in cases(reader, table)),
 ]

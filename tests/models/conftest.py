@@ -5,33 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, SiglipConfig, SiglipModel
+from tokenizers import Tokenizer, models, normalizers, processors
+from transformers import SiglipConfig, SiglipModel
 
+from tests.models.clip import TOWER, write_clip
 from tests.models.sentences import write_sentence_encoder
-
-TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
 
 
 @pytest.fixture(scope="session")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CLIP of 32-pixel frames, D = 24, 20 tokens."""
     folder = tmp_path_factory.mktemp("clip")
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = [("a", "r"), ("l", "e"), ("le", "f"), ("lef", "t</w>"), ("ar", "m</w>")]
-    names = [*letters, *(f"{x}</w>" for x in letters), *map("".join, merges), "<|startoftext|>", "<|endoftext|>"]
-    vocab = {name: index for index, name in enumerate(names)}
-    CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=20).save_pretrained(folder)
-    tokens = {"bos_token_id": len(names) - 2, "eos_token_id": len(names) - 1, "pad_token_id": len(names) - 1}
-    config = CLIPConfig(
-        text_config={**TOWER, **tokens, "vocab_size": len(names), "max_position_embeddings": 20},
-        vision_config={**TOWER, "image_size": 32, "patch_size": 8},
-        projection_dim=24,
-    )
-    torch.manual_seed(0)
-    CLIPModel(config).save_pretrained(folder)
-    preprocessing = {"crop_size": 32, "size": 32, "image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing))
+    write_clip(folder)
     return folder
 
 

@@ -56,8 +56,6 @@ def read_lines(path: Path) -> list[str]:
         KgclipError: the file cannot be read, is not UTF-8, holds a null character, or has too many lines.
     """
     text = read_text(path)
-    if "\0" in text:  # no name of a file may
-        raise KgclipError(f"{path}: holds a null character, as no text does; save it as UTF-8")
     if text.count("\n") > _MOST_LINES:
         raise KgclipError(f"{path}: has more than {_MOST_LINES:,} lines; split it or leave it out")
     lines = text.split("\n")  # str.splitlines would also split at rare characters inside of names

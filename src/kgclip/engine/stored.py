@@ -17,10 +17,11 @@ from kgclip.engine.unknown import Threshold
 from kgclip.errors import KgclipError
 from kgclip.files import read_json
 from kgclip.identity import Identity
+from kgclip.models.backbones.pretrained import MOST_LAYERS
 from kgclip.reading import one_sentence
 from kgclip.visible import HIDDEN
 
-MOST_LAYERS, MOST_ACTIONS = 500, 100_000
+MOST_ACTIONS = 100_000
 _LAYERS = ("depth", "depths", "num_hidden_layers", "n_layers")
 _Count = Annotated[int, Meta(ge=0, le=2**24)]
 

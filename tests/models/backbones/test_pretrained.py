@@ -97,17 +97,24 @@ def test_a_sentence_encoder_beside_an_own_text_tower_is_refused(clip_folder: Pat
 
 
 @pytest.mark.parametrize(
-    "change", [{"hidden_act": "no such"}, {"hidden_size": "wide"}, {"num_attention_heads": 0}, {"hidden_size": 25}]
+    ("change", "message"),
+    [
+        ({"hidden_act": "no such"}, r" cannot be used \(.*\); download it again"),
+        ({"hidden_size": 25}, r" cannot be used \(.*\); download it again"),
+        ({"hidden_size": "wide"}, ": hidden_size is 'wide', expected a whole number above zero"),
+        ({"num_attention_heads": 0}, ": num_attention_heads is 0, expected a whole number above zero"),
+        ({"num_hidden_layers": 10**6}, ": num_hidden_layers is 1000000, expected at most 500"),
+    ],
 )
-def test_sizes_that_make_no_model_are_one_sentence(clip_folder: Path, change: dict[str, Any]):
+def test_sizes_that_make_no_model_are_one_sentence(clip_folder: Path, change: dict[str, Any], message: str):
     spec = json.loads(json.dumps(load_backbone(str(clip_folder)).spec))
     spec["config"]["text_config"] |= change
-    with pytest.raises(KgclipError, match=r"the backbone's configuration cannot be used \(.*\); download it again"):
+    with pytest.raises(KgclipError, match=f"the backbone's configuration{message}"):
         build_backbone(spec)
 
 
 def test_only_sizes_are_taken():
-    config = {"model_type": "bert", "hidden_size": 8, "text_config": {"hidden_size": 4}, "vocab_size": [3]} | TRAPS
+    config = {"model_type": "bert", "hidden_size": 8, "text_config": {"hidden_size": 4}, "hidden_act": [3]} | TRAPS
     assert allowed(config, "here", TEXT) == {"model_type": "bert", "hidden_size": 8}
 
 

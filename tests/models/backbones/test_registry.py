@@ -16,6 +16,7 @@ from kgclip.models.backbones.features import FeaturesBackbone
 from kgclip.models.backbones.registry import build_backbone, load_backbone
 from kgclip.models.backbones.transformers import TransformersBackbone
 from kgclip.synthetic.encoders import TextConfig
+from tests.models.clip import write_older_tokenizer
 
 TEXTS = ["left arm bend", "A person  doing a PUSH-UP", "", "left " * 40]
 KINDS = ["synthetic", "features:7", "clip", "siglip"]
@@ -142,10 +143,7 @@ def test_sharded_weights_are_read(folder: Path) -> None:
 
 def test_clip_vocabulary_in_the_old_two_files_is_read(folder: Path) -> None:
     expected = load_backbone(str(folder)).encode_text(TEXTS)
-    bpe = json.loads((folder / "tokenizer.json").read_text())["model"]
-    (folder / "vocab.json").write_text(json.dumps(bpe["vocab"]))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in bpe["merges"])]))
-    (folder / "tokenizer.json").unlink()
+    write_older_tokenizer(folder)
     torch.testing.assert_close(load_backbone(str(folder)).encode_text(TEXTS), expected)
 
 

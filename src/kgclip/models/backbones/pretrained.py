@@ -15,6 +15,7 @@ from torch import Tensor
 from kgclip.errors import KgclipError
 from kgclip.files import load_tensors
 from kgclip.reading import one_sentence, parse_json, read_bytes
+from kgclip.visible import visible
 
 IMAGE_TEXT = ("clip", "siglip")
 TEXT = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
@@ -27,14 +28,19 @@ _CLASSES = {
     "roberta": "RobertaModel",
     "xlm-roberta": "XLMRobertaModel",
 }
+MOST_LAYERS = 500
+"""Layers are made one by one, before a weight is compared."""
 _ATTENTION = {"mpnet": "eager"}  # transformers has no other for it; "sdpa" for the rest
 # What shapes a model or its arithmetic; DistilBERT has names of its own.
-_SIZES = {
+_LAYERS = {"num_hidden_layers", "n_layers"}
+_COUNTS = _LAYERS | {
     *("vocab_size", "max_position_embeddings", "type_vocab_size", "relative_attention_num_buckets"),
-    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "hidden_act", "layer_norm_eps"),
-    *("projection_dim", "projection_size", "image_size", "patch_size", "num_channels", "vision_use_head"),
-    *("pad_token_id", "bos_token_id", "eos_token_id"),
-    *("dim", "hidden_dim", "n_layers", "n_heads", "activation", "sinusoidal_pos_embds"),
+    *("hidden_size", "intermediate_size", "num_attention_heads", "projection_dim", "projection_size"),
+    *("image_size", "patch_size", "num_channels", "dim", "hidden_dim", "n_heads"),
+}
+_SETTINGS = {
+    *("hidden_act", "layer_norm_eps", "vision_use_head", "pad_token_id", "bos_token_id", "eos_token_id"),
+    *("activation", "sinusoidal_pos_embds"),
 }
 
 
@@ -42,19 +48,27 @@ def allowed(config: Any, where: str, types: Collection[str]) -> dict[str, Any]:
     """What is taken of a model's configuration, read at `where`: its type and sizes.
 
     Raises:
-        KgclipError: its type is none of those.
+        KgclipError: its type is none of those, a size is none, or it has more layers than any that is known.
     """
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind not in types:
         raise KgclipError(f"{where}: model type {kind!r}, expected {', '.join(types)}; use a model of such a type")
 
     def sizes(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            key: value for key, value in values.items() if key in _SIZES and isinstance(value, int | float | str | None)
-        }
+        taken = {key: value for key, value in values.items() if key in _COUNTS | _SETTINGS}
+        for key, value in taken.items():
+            if key in _COUNTS and value is not None and not (isinstance(value, int) and value > 0):
+                raise KgclipError(f"{where}: {key} is {_short(value)}, expected a whole number above zero")
+            if key in _LAYERS and value is not None and value > MOST_LAYERS:
+                raise KgclipError(f"{where}: {key} is {_short(value)}, expected at most {MOST_LAYERS}")
+        return {key: value for key, value in taken.items() if isinstance(value, int | float | str | None)}
 
     towers = {key: sizes(config[key]) for key in ("text_config", "vision_config") if isinstance(config.get(key), dict)}
     return {"model_type": kind} | sizes(config) | (towers if kind in IMAGE_TEXT else {})
+
+
+def _short(value: Any) -> str:
+    return visible(repr(value)[:40])
 
 
 def new_model(config: Mapping[str, Any], where: str, *, empty: bool) -> Any:
@@ -209,6 +223,16 @@ def read_tokenizer(path: Path) -> Tokenizer:
     read_object(path)
     with one_sentence(path, "a tokenizer"):
         return Tokenizer.from_file(str(path))
+
+
+def check_words(tokenizer: Tokenizer, most: int, folder: Path) -> None:
+    """Raise KgclipError if a tokenizer of a model's folder has words beyond the so many that its weights have."""
+    number = max(tokenizer.get_vocab().values(), default=0)
+    if number >= most:
+        raise KgclipError(
+            f"{folder}: its tokenizer has a word of number {number}, and its weights are of {most} words; "
+            "download both again"
+        )
 
 
 def first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from kgclip.errors import KgclipError
 from kgclip.models.backbones.pretrained import (
     TEXT,
     allowed,
+    check_words,
     load_model,
     new_model,
     read_json,
@@ -96,15 +97,10 @@ def _load(folder: Path) -> SentenceTower:
     config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), TEXT)
     tokenizer = read_tokenizer(folder / "tokenizer.json")
     encoder = load_model(config, folder)
-    most = max(tokenizer.get_vocab().values(), default=0)
-    if most >= encoder.config.vocab_size:
-        raise KgclipError(
-            f"{folder / 'tokenizer.json'}: has a word of number {most}, and the weights are of "
-            f"{encoder.config.vocab_size} words; download both again"
-        )
+    check_words(tokenizer, encoder.config.vocab_size, folder)
     settings = folder / "sentence_bert_config.json"
     longest = encoder.config.max_position_embeddings
-    if settings.is_file():
+    if settings.exists():
         longest = min(read_object(settings).get("max_seq_length") or longest, longest)
     spec = {
         "config": config,

@@ -1,5 +1,6 @@
 """CLIP and SigLIP2 models of transformers behind the contract."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
+from kgclip.files import read_text
 from kgclip.models.backbones.attention import take_fast_attention
 from kgclip.models.backbones.base import Backbone, Tower
 from kgclip.models.backbones.pretrained import (
     IMAGE_TEXT,
     allowed,
+    check_words,
     find_folder,
     load_model,
     new_model,
@@ -25,6 +28,7 @@ from kgclip.reading import one_sentence
 
 NAMES = ".*"
 KINDS = IMAGE_TEXT
+_Channels = tuple[float, float, float]
 
 
 class TransformersBackbone(Backbone):
@@ -41,7 +45,7 @@ class TransformersBackbone(Backbone):
         take_fast_attention(self.model)
         config = self.model.config
         self.image_size = config.vision_config.image_size
-        self.mean, self.std = tuple(spec["mean"]), tuple(spec["std"])
+        self.mean, self.std = _mean_and_std(spec["mean"], spec["std"], where)
         is_clip = spec["kind"] == "clip"
         self.embedding_dim = config.projection_dim if is_clip else config.vision_config.hidden_size
         self.frame_dim = self.embedding_dim
@@ -98,19 +102,39 @@ def load(name: str) -> TransformersBackbone:
 
 def _load(folder: Path, name: str) -> TransformersBackbone:
     config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), KINDS)
-    preprocessing = read_object(folder / "preprocessor_config.json")
+    file = folder / "preprocessor_config.json"
+    preprocessing = read_object(file)
+    mean, std = (preprocessing.get(key, [0.5] * 3) for key in ("image_mean", "image_std"))
+    _mean_and_std(mean, std, str(file))
     tokenizer = _tokenizer_spec(folder)
     model = load_model(config, folder)
+    check_words(Tokenizer.from_str(tokenizer["json"]), model.config.text_config.vocab_size, folder)
     spec = {
         "kind": config["model_type"],
         "name": folder.name if Path(name).expanduser().is_dir() else name,
         "config": config,
-        "mean": preprocessing.get("image_mean", [0.5] * 3),
-        "std": preprocessing.get("image_std", [0.5] * 3),
+        "mean": mean,
+        "std": std,
         "logit_scale_init": model.logit_scale.item(),
         "tokenizer": tokenizer,
     }
     return TransformersBackbone(spec, model).eval()
+
+
+def _mean_and_std(mean: Any, std: Any, where: str) -> tuple[_Channels, _Channels]:
+    """What frames are normalized by, per channel.
+
+    Raises:
+        KgclipError: with `where`; they are not three numbers each, or a spread is zero.
+    """
+    for values, least in ((mean, -math.inf), (std, 0.0)):
+        numbers = isinstance(values, list | tuple) and all(isinstance(value, int | float) for value in values)
+        if not numbers or len(values) != 3 or not all(least < value < math.inf for value in values):
+            raise KgclipError(
+                f"{where}: mean {mean!r} and std {std!r} of the channels; expected three numbers each, those of std "
+                "above zero; download it again"
+            )
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
 
 
 def _tokenizer_spec(folder: Path) -> dict[str, Any]:
@@ -122,9 +146,7 @@ def _tokenizer_spec(folder: Path) -> dict[str, Any]:
     if (folder / "tokenizer.json").is_file():
         tokenizer = read_tokenizer(folder / "tokenizer.json")
     elif (folder / "merges.txt").is_file():
-        from transformers import CLIPTokenizer
-
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        tokenizer = _tokenizer_of_two_files(folder / "vocab.json", folder / "merges.txt")
     else:
         raise KgclipError(f"{folder / 'tokenizer.json'}: no such file; download the tokenizer of this model as well")
     pad_token = read_object(folder / "tokenizer_config.json").get("pad_token")
@@ -133,6 +155,19 @@ def _tokenizer_spec(folder: Path) -> dict[str, Any]:
     if pad_token is None or tokenizer.token_to_id(pad_token) is None:
         raise KgclipError(f"{folder / 'tokenizer_config.json'}: pad_token {pad_token!r} is no token; add it")
     return {"json": tokenizer.to_str(), "pad_token": pad_token}
+
+
+def _tokenizer_of_two_files(words: Path, merges: Path) -> Tokenizer:
+    """CLIP's tokenizer in its older layout: words with their numbers, and a line for each pair of pieces that merge."""
+    from transformers import CLIPTokenizer
+
+    vocab = read_object(words)
+    lines = (line.split() for line in read_text(merges).splitlines() if not line.startswith("#version"))
+    pairs: Any = [tuple(line) for line in lines if line]
+    if not pairs:
+        raise KgclipError(f"{merges}: holds no merges; download it again")
+    with one_sentence(merges, f"merges of the words in {words.name}"):
+        return CLIPTokenizer(vocab=vocab, merges=pairs).backend_tokenizer
 
 
 def _parts(module: nn.Module, *names: str) -> list[nn.Module]:
