@@ -210,6 +210,8 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> dict[str, Any]:
     files = [member for member in members if Path(member.filename).name == name]
     if len(files) != 1:
         raise KgclipError(f"{path}: holds {len(files)} files {name}, expected one")
+    if files[0].compress_size > path.stat().st_size:  # room for it would be made before it is read
+        raise KgclipError(f"{path}: states more bytes of {name} than it has; pack the submission again")
     if files[0].file_size > MAX_BYTES:
         raise KgclipError(
             f"{path}: {name} has {files[0].file_size / 2**30:.1f} GiB unpacked, expected at most "

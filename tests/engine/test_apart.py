@@ -162,6 +162,24 @@ def test_a_reader_that_died_is_one_sentence_and_the_next_file_is_read(
     assert process.returncode == -signal.SIGKILL
 
 
+def test_a_process_is_replaced_after_many_questions(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(apart_process, "MOST_QUESTIONS", 3)
+    died, videos = [], Apart(died=lambda: died.append(1))
+    videos.start()
+    (first,) = processes(videos)
+    videos.probe(file)
+    with pytest.raises(KgclipError, match="no such file"):
+        videos.probe(tmp_path / "none.mp4")
+    assert processes(videos) == [first]
+    assert videos.probe(file).num_frames == 60
+    assert first.returncode == 0
+    assert videos.probe(file).num_frames == 60
+    (second,) = processes(videos)
+    assert second.pid != first.pid
+    assert died == []
+    videos.close()
+
+
 def test_processes_end_with_who_asks(file: Path):
     videos = Apart()
     videos.start(2)

@@ -36,12 +36,30 @@ def problem_with(reader: Reader, file: Path) -> tuple[str, str, str | None]:
     except KgclipError as error:
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, MemoryError):
+            if isinstance(cause, MemoryError) and _more_would_do(reader, file):
                 return "refused", str(error), f"took more than {MOST_BYTES:,} bytes: {error}"
             cause = cause.__cause__
         return "refused", str(error), f"several lines: {error}" if "\n" in str(error) else None
     except Exception as error:  # noqa: BLE001 (whatever it is)
         return "failed", str(error), traceback.format_exc()
+
+
+def _more_would_do(reader: Reader, file: Path) -> bool:
+    """Whether a file ends otherwise without a limit of memory: FFmpeg itself refuses sizes that no video has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == hard:
+        return True
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    try:
+        reader.read(file)
+    except KgclipError as error:
+        return not isinstance(error.__cause__, MemoryError)
+    except Exception:  # noqa: BLE001 (whatever it is, it is another end)
+        return True
+    else:
+        return True
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def kind_of(problem: str) -> str:
@@ -95,7 +113,7 @@ def write_finding(reader: Reader, findings: Path, content: bytes, problem: str) 
 def limit_memory() -> None:
     """Give this process `MOST_BYTES` more than it has."""
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + MOST_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MOST_BYTES, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -177,17 +177,17 @@ def _backbone(file: Path) -> object:
     return backbone.encode_text(["push up"]).shape, backbone.encode_image(pixels).shape, backbone.mean, backbone.std
 
 
-def no_reader() -> Any:
-    """Nothing but the index is asked for these queries."""
-    raise AssertionError
-
-
 def _index(file: Path) -> object:
+    from kgclip.errors import KgclipError
     from kgclip.search.index import SearchIndex
     from kgclip.search.searching import Searcher
 
     index = SearchIndex(file.parents[file.parent.name.isdecimal()])
-    searcher = Searcher(index, no_reader)
+
+    def no_model() -> Any:
+        raise KgclipError(f"{file}: its model is not there")
+
+    searcher = Searcher(index, no_model)
     return [searcher.search(text).hits for text in ("push up", "left arm raise then right leg kick")], index.sketches
 
 

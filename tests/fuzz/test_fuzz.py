@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import tracemalloc
 from dataclasses import replace
@@ -110,6 +111,25 @@ def test_a_problem_is_seen(tmp_path: Path) -> None:
     full = KgclipError("file: takes more memory")
     full.__cause__ = MemoryError()
     assert "took more than" in str(problem_of(raising(full), file, b""))
+
+
+def test_what_no_memory_would_change_is_no_problem(tmp_path: Path) -> None:
+    """FFmpeg refuses sizes that no video has with the same error as where memory is missing."""
+    file, before = tmp_path / "file", resource.getrlimit(resource.RLIMIT_AS)
+    enough = KgclipError("file: asks for more memory")
+    enough.__cause__ = MemoryError()
+
+    def read(_: Path) -> None:
+        if resource.getrlimit(resource.RLIMIT_AS)[0] != before[1]:
+            raise enough
+
+    resource.setrlimit(resource.RLIMIT_AS, (2**45, before[1]))
+    try:
+        assert problem_of(raising(enough), file, b"") is None
+        assert "took more than" in str(problem_of(replace(READERS["definitions"], read=read), file, b""))
+        assert resource.getrlimit(resource.RLIMIT_AS)[0] == 2**45
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def test_a_case_that_kills_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

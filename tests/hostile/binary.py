@@ -215,6 +215,11 @@ SUBMISSIONS = cases(
             REFUSED,
             "unpacked, expected at most",
         ),
+        "more bytes than it has": (
+            lambda _: submission(b" " * 100).replace(struct.pack("<II", 100, 100), struct.pack("<II", 2**31 - 1, 100)),
+            REFUSED,
+            "states more bytes of",
+        ),
         "a size that is stated too small": (lambda _: _stated(submission(b" " * 100), 100, 7), REFUSED),
         "20 MiB of objects": (submission(b"[" + b'{"":0},' * 3_000_000 + b"0]"), REFUSED, "malformed JSON"),
         "broken deflate": (

@@ -90,6 +90,7 @@ CVAT = cases(
         "a box that is none": (task(BOX.format(0, "nan", "look")), EITHER),
         "a box in frame 1e5": (task(BOX.format("1e5", 0, "look")), REFUSED, "CVAT would not write"),
         "a box without state": (task(BOX.format(0, 0, "")), REFUSED, "has no state"),
+        "a track without boxes": (task(""), READ),
         "a polygon": (task("<polygon/>"), REFUSED, "draw body parts as rectangles"),
         "a person of 5,000 digits": (
             task(SOUND_BOX.replace("</box>", f'<attribute name="person">{"9" * 5000}</attribute></box>')),

@@ -263,6 +263,16 @@ _BY_JSON: dict[str, dict[str, tuple]] = {
     },
     "sentence encoder, tokenizer": {
         "no model": (put("model", value=None), REFUSED, "is damaged, expected a tokenizer"),
+        "a template with a piece that is none": (
+            put("post_processor", "single", 2, "SpecialToken", "id", value="[NONE]"),
+            REFUSED,
+            "a template of pieces that it does not have",
+        ),
+        "a piece beyond the weights": (
+            put("post_processor", "special_tokens", "[SEP]", "ids", value=[99]),
+            REFUSED,
+            "has a word of number 99",
+        ),
         "another version": (put("version", value="9.9"), REFUSED),
         "words of numbers": (put("model", "vocab", value={"a": "b"}), REFUSED),
         "a word beyond the weights": (put("model", "vocab", "up", value=10**6), EITHER),
@@ -318,6 +328,7 @@ _OF_ENCODERS: dict[str, dict[str, tuple]] = {
     "backbone, tokenizer": {
         "no model": (put("model", value=None), REFUSED, "is damaged, expected a tokenizer"),
         "a word beyond the weights": (put("model", "vocab", "z</w>", value=10**6), REFUSED),
+        "an end beyond the weights": (put("post_processor", "sep", 1, value=999), REFUSED, "has a word of number 999"),
     },
     "backbone, padding": {
         "a token that is none": (put("pad_token", value="[NONE]"), REFUSED, "is no token"),

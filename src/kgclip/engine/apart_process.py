@@ -23,6 +23,8 @@ from kgclip.reading import parse_json
 T = TypeVar("T")
 START_S = 120.0
 """A process that has not begun by then is none."""
+MOST_QUESTIONS = 10_000
+"""After so many a process is replaced: decoders keep half a kilobyte a file, which in days would be gigabytes."""
 COMMAND = (sys.executable, "-P", "-m", "kgclip.engine.apart_child")
 _LONGEST_LINE = 2**26
 
@@ -85,7 +87,7 @@ class Pool:
                 raise KgclipError(answer.error)
             result = made(answer.facts, content)
         except KgclipError:
-            self._idle.put(process)
+            self._put_back(process)
             raise
         except (OSError, EOFError, ValueError, MemoryError) as error:
             self._end(process)
@@ -94,12 +96,18 @@ class Pool:
         except BaseException:
             self._end(process)
             raise
-        self._idle.put(process)
+        self._put_back(process)
         return result
 
     def close(self) -> None:
         """End the processes, also those that are asked."""
         _end_all(self._all)
+
+    def _put_back(self, process: "_Process") -> None:
+        if process.asked < MOST_QUESTIONS:
+            self._idle.put(process)
+        else:
+            self._end(process)
 
     def _ready(self) -> "_Process":
         with suppress(queue.Empty):
@@ -124,7 +132,7 @@ class _Process:
     """One process, which answers one question after the other."""
 
     def __init__(self, setup: Setup):
-        self._late = False
+        self._late, self.asked = False, 0
         # One thread: as many of these as there are processors may run. In a session of its own: Ctrl-C is for who
         # asks, and who serves lets files be read to their end.
         self._process = subprocess.Popen(
@@ -145,6 +153,7 @@ class _Process:
 
     def ask(self, question: Question, wait_s: float, most_bytes: int) -> tuple[Answer, np.ndarray]:
         """The answer and the bytes that follow it; any error means that the process is of no use any more."""
+        self.asked += 1
         pipe = self._process.stdin
         assert pipe is not None
         pipe.write(json.dumps(msgspec.to_builtins(question)).encode() + b"\n")

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
@@ -161,7 +161,7 @@ def _shapes(where: str, part: str, track: Element) -> list[_Shape]:
 
 def _along(shapes: Sequence[_Shape], numbers: range) -> Iterator[tuple[int, PartState]]:
     """The track in each frame where it is seen: shapes hold, or move to the next one, until one is outside."""
-    for shape, follower in zip(shapes, [*shapes[1:], None], strict=True):
+    for shape, follower in zip_longest(shapes, shapes[1:]):
         if shape.outside:
             continue
         end = numbers.stop if follower is None else follower.frame

@@ -3,6 +3,7 @@
 Nothing else of a folder or of a stored configuration has an effect: no code, no other place to load from.
 """
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from kgclip.errors import KgclipError
 from kgclip.files import load_tensors
-from kgclip.reading import one_sentence, parse_json, read_bytes
+from kgclip.reading import one_sentence, parse_json, read_bytes, reason_of
 from kgclip.visible import visible
 
 IMAGE_TEXT = ("clip", "siglip")
@@ -30,6 +31,7 @@ _CLASSES = {
 }
 MOST_LAYERS = 500
 """Layers are made one by one, before a weight is compared."""
+_TRIAL = ["a person doing a push up", ""]
 _ATTENTION = {"mpnet": "eager"}  # transformers has no other for it; "sdpa" for the rest
 # What shapes a model or its arithmetic; DistilBERT has names of its own.
 _LAYERS = {"num_hidden_layers", "n_layers"}
@@ -225,14 +227,45 @@ def read_tokenizer(path: Path) -> Tokenizer:
         return Tokenizer.from_file(str(path))
 
 
-def check_words(tokenizer: Tokenizer, most: int, folder: Path) -> None:
-    """Raise KgclipError if a tokenizer of a model's folder has words beyond the so many that its weights have."""
-    number = max(tokenizer.get_vocab().values(), default=0)
+def new_tokenizer(text: str, most: int, where: str) -> Tokenizer:
+    """Make a tokenizer of its JSON, and let it read two texts: it may name pieces that it does not have.
+
+    Args:
+        text: of tokenizer.json.
+        most: words that the weights have.
+        where: for the message.
+
+    Raises:
+        KgclipError: it cannot be made, cannot read, or gives numbers beyond the weights.
+    """
+    try:
+        tokenizer = Tokenizer.from_str(text)
+        _check_template(tokenizer)
+        given = [number for encoding in tokenizer.encode_batch(_TRIAL) for number in encoding.ids]
+    except BaseException as error:
+        # What tokenizers, in Rust, call a panic is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise KgclipError(f"{where}: its tokenizer is damaged ({reason_of(error)}); download it again") from error
+    number = max((*tokenizer.get_vocab().values(), *given), default=0)
     if number >= most:
         raise KgclipError(
-            f"{folder}: its tokenizer has a word of number {number}, and its weights are of {most} words; "
+            f"{where}: its tokenizer has a word of number {number}, and its weights are of {most} words; "
             "download both again"
         )
+    return tokenizer
+
+
+def _check_template(tokenizer: Tokenizer) -> None:
+    """Refuse, with a ValueError, what would print a panic of Rust beside our sentence."""
+    post = tokenizer.post_processor
+    whole: dict[str, Any] = {"type": ""} if post is None else json.loads(post.__getstate__())
+    for step in (whole, *whole.get("processors", ())):
+        if step["type"] == "TemplateProcessing":
+            pieces = [*step["single"], *step["pair"]]
+            named = {piece["SpecialToken"]["id"] for piece in pieces if "SpecialToken" in piece}
+            if not named <= step["special_tokens"].keys():
+                raise ValueError("a template of pieces that it does not have")
 
 
 def first_line(error: Exception) -> str:

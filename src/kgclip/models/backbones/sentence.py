@@ -6,16 +6,15 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.pretrained import (
     TEXT,
     allowed,
-    check_words,
     load_model,
     new_model,
+    new_tokenizer,
     read_json,
     read_object,
     read_tokenizer,
@@ -41,14 +40,21 @@ class SentenceTower(nn.Module):
 
     encoder: Any
 
-    def __init__(self, spec: dict[str, Any], encoder: nn.Module | None = None, *, empty: bool = False):
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        encoder: nn.Module | None = None,
+        *,
+        empty: bool = False,
+        where: str = "the sentence encoder's configuration",
+    ):
         super().__init__()
-        self.spec = spec | {"config": allowed(spec["config"], "the sentence encoder's configuration", TEXT)}
-        where = "the sentence encoder's configuration cannot be used"
-        self.encoder = new_model(self.spec["config"], where, empty=empty) if encoder is None else encoder
+        self.spec = spec | {"config": allowed(spec["config"], where, TEXT)}
+        cannot = f"{where} cannot be used"
+        self.encoder = new_model(self.spec["config"], cannot, empty=empty) if encoder is None else encoder
         config = self.encoder.config
         self.embedding_dim: int = config.hidden_size
-        self.tokenizer = Tokenizer.from_str(spec["tokenizer"])
+        self.tokenizer = new_tokenizer(spec["tokenizer"], config.vocab_size, where)
         self.tokenizer.enable_truncation(spec["max_tokens"])
         # Padding is masked, so that the id does not matter.
         self.tokenizer.enable_padding(pad_id=config.pad_token_id or 0)
@@ -97,7 +103,6 @@ def _load(folder: Path) -> SentenceTower:
     config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), TEXT)
     tokenizer = read_tokenizer(folder / "tokenizer.json")
     encoder = load_model(config, folder)
-    check_words(tokenizer, encoder.config.vocab_size, folder)
     settings = folder / "sentence_bert_config.json"
     longest = encoder.config.max_position_embeddings
     if settings.exists():
@@ -109,7 +114,7 @@ def _load(folder: Path) -> SentenceTower:
         "normalize": normalize,
         "max_tokens": longest,
     }
-    return SentenceTower(spec, encoder)
+    return SentenceTower(spec, encoder, where=str(folder))
 
 
 def _read_modules(folder: Path) -> tuple[str, bool]:

@@ -17,10 +17,10 @@ from kgclip.models.backbones.base import Backbone, Tower
 from kgclip.models.backbones.pretrained import (
     IMAGE_TEXT,
     allowed,
-    check_words,
     find_folder,
     load_model,
     new_model,
+    new_tokenizer,
     read_object,
     read_tokenizer,
 )
@@ -36,12 +36,22 @@ class TransformersBackbone(Backbone):
 
     model: Any  # CLIPModel or SiglipModel
 
-    def __init__(self, spec: Mapping[str, Any], model: nn.Module | None = None, *, empty: bool = False):
-        """Wrap `model`, or, if it is None, a new one of the same shape: of random weights, or empty."""
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        model: nn.Module | None = None,
+        *,
+        empty: bool = False,
+        where: str = "the backbone's configuration",
+    ):
+        """Wrap `model`, or, if it is None, a new one of the same shape: of random weights, or empty.
+
+        Raises:
+            KgclipError: begins with `where`; the spec is of no such model.
+        """
         super().__init__()
-        self.spec = dict(spec) | {"config": allowed(spec["config"], "the backbone's configuration", KINDS)}
-        where = "the backbone's configuration cannot be used"
-        self.model = new_model(self.spec["config"], where, empty=empty) if model is None else model
+        self.spec = dict(spec) | {"config": allowed(spec["config"], where, KINDS)}
+        self.model = new_model(self.spec["config"], f"{where} cannot be used", empty=empty) if model is None else model
         take_fast_attention(self.model)
         config = self.model.config
         self.image_size = config.vision_config.image_size
@@ -51,7 +61,7 @@ class TransformersBackbone(Backbone):
         self.frame_dim = self.embedding_dim
         self.logit_scale_init = spec["logit_scale_init"]
         self.max_tokens = config.text_config.max_position_embeddings
-        self.tokenizer = Tokenizer.from_str(spec["tokenizer"]["json"])
+        self.tokenizer = new_tokenizer(spec["tokenizer"]["json"], config.text_config.vocab_size, where)
         self.tokenizer.enable_truncation(self.max_tokens)
         # CLIP reads a text at its end token and never looks beyond it: padding to the longest is the same and faster.
         # SigLIP reads the last of always 64 positions, as it was trained.
@@ -102,23 +112,19 @@ def load(name: str) -> TransformersBackbone:
 
 def _load(folder: Path, name: str) -> TransformersBackbone:
     config = allowed(read_object(folder / "config.json"), str(folder / "config.json"), KINDS)
-    file = folder / "preprocessor_config.json"
-    preprocessing = read_object(file)
-    mean, std = (preprocessing.get(key, [0.5] * 3) for key in ("image_mean", "image_std"))
-    _mean_and_std(mean, std, str(file))
+    preprocessing = read_object(folder / "preprocessor_config.json")
     tokenizer = _tokenizer_spec(folder)
     model = load_model(config, folder)
-    check_words(Tokenizer.from_str(tokenizer["json"]), model.config.text_config.vocab_size, folder)
     spec = {
         "kind": config["model_type"],
         "name": folder.name if Path(name).expanduser().is_dir() else name,
         "config": config,
-        "mean": mean,
-        "std": std,
+        "mean": preprocessing.get("image_mean", [0.5] * 3),
+        "std": preprocessing.get("image_std", [0.5] * 3),
         "logit_scale_init": model.logit_scale.item(),
         "tokenizer": tokenizer,
     }
-    return TransformersBackbone(spec, model).eval()
+    return TransformersBackbone(spec, model, where=str(folder)).eval()
 
 
 def _mean_and_std(mean: Any, std: Any, where: str) -> tuple[_Channels, _Channels]:
