@@ -182,11 +182,10 @@ FINE_TUNED: dict[str, Arm] = {
     "KG-CLIP, tower frozen": trained(model(tuning="frozen")),
     "CLIP only, tower fine-tuned": trained(without_graph, full, model(head="closed_form")),
     "KG-CLIP, tower fine-tuned": trained(full, model(head="closed_form")),
-    "CLIP only, mean pooling, fine-tuned": trained(without_graph, full),
-    f"{PAPER}, fine-tuned": trained(without_path, full),
 }
 FINE_TUNED_PARTS: dict[str, Arm] = {
-    f"{PAPER}, fine-tuned{part}": trained(without_path, full, *changes) for part, changes in PARTS.items() if part
+    "CLIP only, mean pooling, fine-tuned": trained(without_graph, full),
+    **{f"{PAPER}, fine-tuned{part}": trained(without_path, full, *changes) for part, changes in PARTS.items()},
 }
 # Where clips have keypoints, the arms above read pose too.
 POSE: dict[str, Arm] = {
