@@ -3,7 +3,6 @@
 import logging
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from kgclip.engine.prepare import Prepared, prepare
 from kgclip.engine.state import TrainingState, trained_tensors
 from kgclip.engine.train import Run, new_run
 from kgclip.errors import KgclipError
+from kgclip.remains import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -62,15 +62,15 @@ def estimate(config: TrainConfig) -> Estimate:
     steps = config.optim.epochs * -(-num_clips // size) if config.trains else 0
     few = first_clips(prepared, max(TIMED_CLIPS, 2 * size if config.trains else 0))
     times = num_clips / len(few.split.train)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder("dryrun") as folder:
         poses = None if config.keypoints is None else Poses(config.keypoints)
-        run = new_run(config, few, Path(folder), poses=poses)
+        run = new_run(config, few, folder, poses=poses)
         seconds["features"] = times * (1 + num_val / num_clips) * seconds_of(lambda: run.frames.features)
         clip_s = seconds_of(lambda: run.frames.embeddings(few.split.train, config.frames)) / len(few.split.train)
         solving = times * seconds_of(lambda: run.solve(few))
         solves = 1
         if config.trains:
-            seconds["training"] = config.optim.epochs * times * epoch_s(run, Path(folder), size)
+            seconds["training"] = config.optim.epochs * times * epoch_s(run, folder, size)
             seconds["validation"] = (config.optim.epochs + 1) * num_val * clip_s
             solves += config.optim.epochs + 1 if config.model.head == "closed_form" else 0
         seconds["solving"] = solves * solving
@@ -140,9 +140,9 @@ def _clips_per_s(config: TrainConfig, prepared: Prepared, size: int) -> float | 
     """Clips a second at that batch size; None where it does not fit into memory."""
     few = first_clips(prepared, 2 * size)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            run = new_run(config, few, Path(folder))
-            return len(few.split.train) / epoch_s(run, Path(folder), size)
+        with scratch_folder("dryrun") as folder:
+            run = new_run(config, few, folder)
+            return len(few.split.train) / epoch_s(run, folder, size)
     except (MemoryError, RuntimeError) as error:
         # torch.OutOfMemoryError on a GPU; a plain RuntimeError of the allocator on a CPU.
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):

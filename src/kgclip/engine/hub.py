@@ -1,7 +1,6 @@
 """Models on a hub of models: a model's folder is what the hub holds, with its card as README.md."""
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.poses import own_files
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.pretrained import first_line
+from kgclip.remains import scratch_folder
 
 # What hubs call a model: who it is of, and its name.
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -60,9 +60,9 @@ def save_model(checkpoint: Checkpoint, folder: Path, origin: Path | None, licens
     """
     extra = () if origin is None else own_files(checkpoint.pose, origin)
     card = None if origin is None or license is not None else origin / CARD_FILE
-    with tempfile.TemporaryDirectory(prefix="kgclip-") as temporary:
+    with scratch_folder("card") as temporary:
         if card is None or not card.is_file():
-            card = Path(temporary) / CARD_FILE
+            card = temporary / CARD_FILE
             card.write_text(model_card(checkpoint, license=license or UNKNOWN_LICENSE), encoding="utf-8")
         checkpoint.save(folder, (*extra, card))
 

@@ -1,6 +1,5 @@
 """Prediction on video files, with what supports it."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import embed_texts, unsolved_model
 from kgclip.pose.annotate import PoseSource
 from kgclip.pose.keypoints import ClipPose
+from kgclip.remains import scratch_folder
 from kgclip.video.cut import VideoPath, video_at
 from kgclip.video.decode import DEFAULT_FPS
 from kgclip.video.frames import ClipFrames
@@ -144,9 +144,9 @@ class Recognizer:
         Raises:
             KgclipError: the hub cannot be reached, or refuses.
         """
-        with tempfile.TemporaryDirectory(prefix="kgclip-") as temporary:
-            self.save_pretrained(Path(temporary) / "model", license=license)
-            return push_folder(Path(temporary) / "model", name, private=private, token=token, message=message)
+        with scratch_folder("push") as temporary:
+            self.save_pretrained(temporary / "model", license=license)
+            return push_folder(temporary / "model", name, private=private, token=token, message=message)
 
     @classmethod
     def from_names(cls, backbone: str, actions: Sequence[str], **options: Any) -> "Recognizer":

@@ -1,15 +1,14 @@
 """Near-identical clips: the same bytes, or the same pictures in another size, quality or container."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from kgclip.engine.explanation import rounded
+from kgclip.remains import scratch_folder
 from kgclip.search.index import SearchIndex
 from kgclip.search.nearest import Graph, build_graph, unit_rows
 
@@ -88,9 +87,9 @@ def _compared(units: Float32[np.ndarray, "N P"]) -> Iterator[tuple[int, int, flo
 def _by_graph(units: Float32[np.ndarray, "N P"]) -> Iterator[tuple[int, int, float]]:
     """The same among the nearest few of each row, as far as usearch finds them."""
     ids = np.arange(len(units))
-    with tempfile.TemporaryDirectory() as folder:
-        build_graph(units, ids, Path(folder) / "sketches.usearch")
-        graph, found = Graph(Path(folder) / "sketches.usearch", ids, units.shape[1]), set[tuple[int, int]]()
+    with scratch_folder("sketches") as folder:
+        build_graph(units, ids, folder / "sketches.usearch")
+        graph, found = Graph(folder / "sketches.usearch", ids, units.shape[1]), set[tuple[int, int]]()
         for row, unit in enumerate(units):
             near, _ = graph.nearest(unit, NEAREST)
             found |= {(min(row, other), max(row, other)) for other in near.tolist() if other != row}
