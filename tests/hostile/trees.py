@@ -263,6 +263,7 @@ _BY_JSON: dict[str, dict[str, tuple]] = {
     },
     "sentence encoder, tokenizer": {
         "no model": (put("model", value=None), REFUSED, "is damaged, expected a tokenizer"),
+        "no marks of beginning and end": (put("post_processor", value=None), REFUSED, "makes nothing of a text"),
         "a template with a piece that is none": (
             put("post_processor", "single", 2, "SpecialToken", "id", value="[NONE]"),
             REFUSED,

@@ -6,6 +6,7 @@ Nothing else of a folder or of a stored configuration has an effect: no code, no
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -241,13 +242,15 @@ def new_tokenizer(text: str, most: int, where: str) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_str(text)
         _check_template(tokenizer)
-        given = [number for encoding in tokenizer.encode_batch(_TRIAL) for number in encoding.ids]
+        given = [encoding.ids for encoding in tokenizer.encode_batch(_TRIAL)]
+        if not all(given):
+            raise ValueError("it makes nothing of a text")
     except BaseException as error:
         # What tokenizers, in Rust, call a panic is no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise KgclipError(f"{where}: its tokenizer is damaged ({reason_of(error)}); download it again") from error
-    number = max((*tokenizer.get_vocab().values(), *given), default=0)
+    number = max(*tokenizer.get_vocab().values(), *chain(*given))
     if number >= most:
         raise KgclipError(
             f"{where}: its tokenizer has a word of number {number}, and its weights are of {most} words; "
