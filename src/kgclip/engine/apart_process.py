@@ -24,7 +24,7 @@ T = TypeVar("T")
 START_S = 120.0
 """A process that has not begun by then is none."""
 MOST_QUESTIONS = 10_000
-"""After so many a process is replaced: decoders keep half a kilobyte a file, which in days would be gigabytes."""
+"""After so many a process is replaced: decoders keep up to half a kilobyte at each, gigabytes in days."""
 COMMAND = (sys.executable, "-P", "-m", "kgclip.engine.apart_child")
 _LONGEST_LINE = 2**26
 

@@ -57,13 +57,15 @@ def allowed(config: Any, where: str, types: Collection[str]) -> dict[str, Any]:
     if kind not in types:
         raise KgclipError(f"{where}: model type {kind!r}, expected {', '.join(types)}; use a model of such a type")
 
+    advice = "; download its configuration again, or use another model"
+
     def sizes(values: Mapping[str, Any]) -> dict[str, Any]:
         taken = {key: value for key, value in values.items() if key in _COUNTS | _SETTINGS}
         for key, value in taken.items():
             if key in _COUNTS and value is not None and not (isinstance(value, int) and value > 0):
-                raise KgclipError(f"{where}: {key} is {_short(value)}, expected a whole number above zero")
+                raise KgclipError(f"{where}: {key} is {_short(value)}, expected a whole number above zero{advice}")
             if key in _LAYERS and value is not None and value > MOST_LAYERS:
-                raise KgclipError(f"{where}: {key} is {_short(value)}, expected at most {MOST_LAYERS}")
+                raise KgclipError(f"{where}: {key} is {_short(value)}, expected at most {MOST_LAYERS}{advice}")
         return {key: value for key, value in taken.items() if isinstance(value, int | float | str | None)}
 
     towers = {key: sizes(config[key]) for key in ("text_config", "vision_config") if isinstance(config.get(key), dict)}
