@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from kgclip.errors import KgclipError
 from kgclip.reading import open_regular, reason_of
-from kgclip.visible import visible
 
 T = TypeVar("T")
 
@@ -214,7 +213,7 @@ def _tried(path: Stored, ask: Callable[[], T]) -> T:
 def _failed(error: Exception) -> str:
     """That a server does not answer, without what addresses that it quotes hold after a question mark."""
     text = re.sub(r"[?]\S*", "", str(error).partition("\n")[0])
-    reason = visible(text.rpartition(" - ")[2][:160]) or type(error).__name__
+    reason = text.rpartition(" - ")[2][:160] or type(error).__name__
     return f"cannot be read from there, asked {len(WAITS_S) + 1} times ({reason}); look whether the server answers"
 
 

@@ -8,7 +8,6 @@ import polars as pl
 
 from kgclip.errors import KgclipError
 from kgclip.reading import check_file, one_sentence
-from kgclip.visible import visible
 
 WORDS = ("part", "state", "object")
 _TEXT, _NUMBER = "text", "whole numbers"
@@ -62,7 +61,7 @@ def read_clips(path: Path) -> pl.DataFrame:
     clips = clips.sort("clip")
     twice = clips.filter(pl.col("clip") == pl.col("clip").shift()).head(1)
     if len(twice):
-        raise KgclipError(f"{path}: lists clip {visible(twice['clip'][0])!r} more than once; keep one row for each")
+        raise KgclipError(f"{path}: lists clip {twice['clip'][0]!r} more than once; keep one row for each")
     return clips
 
 
@@ -110,7 +109,7 @@ def unknown_words(
         fits = pl.col(column).is_null() | pl.col(column).is_in([*values, *(["none"] if column == "object" else [])])
         others, words = words.filter(~fits), words.filter(fits)
         if len(others):
-            example = visible(str(others[column].min()))
+            example = str(others[column].min())
             problems.append(f"{others['rows'].sum():,} rows of an unknown {column} such as {example!r}")
     return words, ", ".join(problems) or None
 

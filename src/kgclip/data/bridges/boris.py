@@ -15,7 +15,6 @@ from kgclip.errors import KgclipError
 from kgclip.files import write_json
 from kgclip.video.cut import seconds
 from kgclip.video.decode import probe
-from kgclip.visible import visible
 
 WHAT = "a BORIS project (.boris) or its events as a table (.csv, .tsv)"
 # What versions of BORIS call the same columns.
@@ -170,7 +169,7 @@ def _check_offset(where: str, offset: Any) -> None:
         shifted = True
     if shifted:
         raise KgclipError(
-            f"{where} has a time offset of {visible(str(offset))}; expected times from the film's start, set it to 0"
+            f"{where} has a time offset of {offset}; expected times from the film's start, set it to 0"
         )
 
 

@@ -17,7 +17,6 @@ from torch import Tensor
 from kgclip.errors import KgclipError
 from kgclip.files import load_tensors
 from kgclip.reading import one_sentence, parse_json, read_bytes, reason_of
-from kgclip.visible import visible
 
 IMAGE_TEXT = ("clip", "siglip")
 TEXT = ("bert", "distilbert", "mpnet", "roberta", "xlm-roberta")
@@ -73,7 +72,7 @@ def allowed(config: Any, where: str, types: Collection[str]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    return visible(repr(value)[:40])
+    return repr(value)[:40]
 
 
 def new_model(config: Mapping[str, Any], where: str, *, empty: bool) -> Any:
