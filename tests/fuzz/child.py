@@ -36,30 +36,35 @@ def problem_with(reader: Reader, file: Path) -> tuple[str, str, str | None]:
     except KgclipError as error:
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, MemoryError) and _more_would_do(reader, file):
+            if isinstance(cause, MemoryError) and _takes_more(reader, file):
                 return "refused", str(error), f"took more than {MOST_BYTES:,} bytes: {error}"
             cause = cause.__cause__
-        return "refused", str(error), f"several lines: {error}" if "\n" in str(error) else None
+        return "refused", str(error), None
     except Exception as error:  # noqa: BLE001 (whatever it is)
         return "failed", str(error), traceback.format_exc()
 
 
-def _more_would_do(reader: Reader, file: Path) -> bool:
-    """Whether a file ends otherwise without a limit of memory: FFmpeg itself refuses sizes that no video has."""
+def _takes_more(reader: Reader, file: Path) -> bool:
+    """Whether a file takes more memory than `MOST_BYTES` where it may.
+
+    FFmpeg also asks for room that it never touches, and refuses sizes that no video has as if memory were missing.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == hard:
-        return True
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = _peak_bytes()
     try:
         reader.read(file)
-    except KgclipError as error:
-        return not isinstance(error.__cause__, MemoryError)
-    except Exception:  # noqa: BLE001 (whatever it is, it is another end)
-        return True
-    else:
-        return True
+    except Exception:  # noqa: BLE001 (how it ends has been judged)
+        pass
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return _peak_bytes() - before > MOST_BYTES
+
+
+def _peak_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
 
 
 def kind_of(problem: str) -> str:

@@ -138,7 +138,7 @@ def meet() -> None:
         AnotherFailedError: one of them has failed since the last meeting.
     """
     if count() > 1 and any(_flags(failed=False)):
-        raise AnotherFailedError
+        raise AnotherFailedError("another process of this run has failed, and says why")
 
 
 def _flags(*, failed: bool, timeout: timedelta = LONGEST_WAIT) -> list[int]:

@@ -168,9 +168,7 @@ def _check_offset(where: str, offset: Any) -> None:
     except (TypeError, ValueError):
         shifted = True
     if shifted:
-        raise KgclipError(
-            f"{where} has a time offset of {offset}; expected times from the film's start, set it to 0"
-        )
+        raise KgclipError(f"{where} has a time offset of {offset}; expected times from the film's start, set it to 0")
 
 
 def _seconds(where: str, text: str) -> float:
