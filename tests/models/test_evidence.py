@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kgclip.models import evidence
-from kgclip.models.evidence import COVARIANCE_FLOOR, DEFINED_OFFSET, TAKEN, PathEvidence, path_weights
+from kgclip.models.evidence import COVARIANCE_FLOOR, DEFINED_OFFSET, TAKEN, PathEvidence, may_take, path_weights
 
 DEFINITIONS = torch.tensor([[0.5, 0.0, 0.25, 0.0, 1.0, 0.0], [0.0] * 6, [0.1, 0.9, 0.0, 0.3, 0.0, 0.7]])
 SHOWN = torch.rand(12, 6, generator=torch.Generator().manual_seed(4))
@@ -156,6 +156,23 @@ def test_a_defined_action_takes_at_most_a_tenth_of_the_clips_of_others(loud: flo
         path.shift.zero_()
         path.set_defined(DEFINED)
         assert taken() > 2 * TAKEN
+
+
+def test_several_defined_actions_take_a_tenth_each_up_to_their_share():
+    assert [may_take(1, actions) for actions in (2, 4, 22)] == [0.1, 0.1, 0.1]
+    assert [may_take(2, actions) for actions in (4, 8, 40)] == [0.2, 0.2, 0.1]
+    assert may_take(5, 20) == 0.25
+    assert may_take(10, 20) == 0.5
+
+
+def test_half_of_the_actions_may_take_half_of_the_clips():
+    """Each takes about a tenth of these clips by chance; together that is more than a tenth, and stays so."""
+    output, evidence = random(200, 8, seed=1), random(200, 8, seed=2)
+    path, defined = PathEvidence(8, 6), torch.arange(8) < 4
+    path.fit_weight(0.5, output, evidence)
+    path.fit_defined(defined, output, evidence)
+    total = path.with_defined(output, evidence) + path.weight * evidence
+    assert 0.2 < float(defined[total.argmax(dim=1)].float().mean()) <= 0.4 + 1 / 200
 
 
 def test_where_every_action_is_defined_alone_the_path_ranks_them():

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 COVARIANCE_FLOOR = 0.02
 # What an action known by its definition alone gets on top of the mean, in deviations of S_output.
 DEFINED_OFFSET = 0.5
-# Share of the left-out clips of other actions that these may take.
+# Share of the left-out clips of other actions that one such action may take.
 TAKEN = 0.1
 # A movement is looked for in windows of this many of a clip's frames, since many are visible only over time.
 WINDOW = 4
@@ -64,6 +64,15 @@ def _whiten(shown: Float[Tensor, "N M"], values: Float[Tensor, "M K"]) -> Float[
     return (values - centered.T @ inner) / COVARIANCE_FLOOR
 
 
+def may_take(num_defined: int, num_actions: int) -> float:
+    """The share of other actions' clips that actions known by their definition alone may take.
+
+    A tenth; of several a tenth each, but together no more than they are among the actions: with half of the actions
+    known by definition, half of all clips are theirs.
+    """
+    return max(TAKEN, min(num_defined * TAKEN, num_defined / num_actions))
+
+
 class PathEvidence(nn.Module):
     """``S_path(v, a) = Σ_m w_am · (e_vm − p̄_m)`` (Eq. 10), and its place beside S_output (Eq. 11).
 
@@ -79,7 +88,7 @@ class PathEvidence(nn.Module):
         gain, offset: what brings their path evidence to the unit of the others' S_output.
         read_covariance: of the shares as read from training clips whose sources were left out.
         unit: mean and deviation of S_output of the actions with clips, over training clips.
-        shift: what the others get less, so that they take few of these clips.
+        shift: what the defined actions get less, so that they take few of these clips.
         seen_from: share of each movement, as read, from which on it counts as seen; infinite where that is not known.
     """
 
@@ -165,8 +174,8 @@ class PathEvidence(nn.Module):
 
         It gets the mean and the deviation that S_output of the other actions has over training clips, and
         DEFINED_OFFSET deviations more: S_output of an action with clips is higher for them. Where there are no others,
-        mean and deviation are 0 and 1. It gets less where it would take more than a share TAKEN of these clips, which
-        are clips of the others.
+        mean and deviation are 0 and 1. It gets less where such actions would take more than :func:`may_take` of these
+        clips, which are clips of the others.
 
         Args:
             defined: actions known by their definition alone.
@@ -180,7 +189,7 @@ class PathEvidence(nn.Module):
         if defined.any() and not defined.all() and len(output):
             total = self.with_defined(output, path) + self.weight * path
             ahead = total[:, defined].amax(dim=1) - total[:, ~defined].amax(dim=1)
-            self.shift.copy_(ahead.quantile(1 - TAKEN).clamp(min=0))
+            self.shift.copy_(ahead.quantile(1 - may_take(int(defined.sum()), len(defined))).clamp(min=0))
             self.set_defined(defined)
 
     def set_defined(self, defined: Bool[Tensor, " K"]) -> None:
