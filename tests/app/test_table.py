@@ -14,6 +14,7 @@ from kgclip.engine.edit import Definition
 from kgclip.engine.explanation import Explanation
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
+from kgclip.visible import visible
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -35,7 +36,9 @@ def test_no_cell_is_a_formula(explained: Explanation, name: str):
     assert tuple(read[0]) == COLUMNS
     assert read[1][:3] == [f"'{name}"] * 3
     assert float(read[1][3]) == pytest.approx(explained.actions[0].probability, abs=1e-4)
-    assert read[2] == [f"'{name}", "", "", "", "", "", "", f"'{name}: is no video"]
+    # What an error quotes is made visible, and a backslash starts no formula.
+    said = f"'{name}: is no video" if name.isprintable() else f"{visible(name)}: is no video"
+    assert read[2] == [f"'{name}", "", "", "", "", "", "", said]
 
 
 def test_names_are_text(explained: Explanation):

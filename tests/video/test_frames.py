@@ -140,3 +140,25 @@ def test_reading_ahead_is_bounded_and_ends_with_its_reader(encode) -> None:
 def test_asked_in_any_order_times_belong_to_their_frames(encode) -> None:
     with open_video(encode("clip.mp4")) as video:
         assert video.times_s([59, 0, 7, 7]) == pytest.approx([2.36, 0, 0.28, 0.28])
+
+
+def test_clips_that_nobody_reads_to_their_end_may_be_closed_by_a_thread_that_decodes() -> None:
+    """Where it collected what an error had left behind, it waited for itself."""
+    started, closed = threading.Event(), threading.Event()
+    seen: list[BaseException] = []
+
+    def read(path: object, num_frames: int) -> ClipFrames:
+        if str(path) == "b":
+            started.wait(10)
+            try:
+                clips.close()
+            except BaseException as error:  # noqa: BLE001 (whatever it is)
+                seen.append(error)
+            closed.set()
+        raise KgclipError(f"{path}: is no video")
+
+    clips = read_clips({name: Path(name) for name in "abcd"}, 1, 1, read)
+    next(clips)
+    started.set()
+    assert closed.wait(10)
+    assert not seen

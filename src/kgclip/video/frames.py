@@ -1,5 +1,6 @@
 """The one road from a video file to the frames of a clip, for prediction, evaluation, training, features and pages."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,7 +85,10 @@ def read_clips(
     MOST_BYTES_AHEAD by the size of the largest so far.
     """
 
+    own = set[int]()
+
     def read(path: VideoPath) -> ClipFrames | KgclipError:
+        own.add(threading.get_ident())
         try:
             return read_clip(path, num_frames)
         except KgclipError as error:
@@ -104,4 +108,5 @@ def read_clips(
             yield clip, result
             del future, result
     finally:
-        pool.shutdown(cancel_futures=True)
+        # What nobody reads to its end is closed by the thread that collects it. One of these cannot wait for itself.
+        pool.shutdown(wait=threading.get_ident() not in own, cancel_futures=True)
