@@ -67,8 +67,8 @@ def _whiten(shown: Float[Tensor, "N M"], values: Float[Tensor, "M K"]) -> Float[
 def may_take(num_defined: int, num_actions: int) -> float:
     """The share of other actions' clips that actions known by their definition alone may take.
 
-    A tenth; of several a tenth each, but together no more than they are among the actions: with half of the actions
-    known by definition, half of all clips are theirs.
+    A tenth; of several a tenth each, but together no more than a tenth or their share of the actions, whichever is
+    more: with half of the actions known by definition, half of all clips are theirs.
     """
     return max(TAKEN, min(num_defined * TAKEN, num_defined / num_actions))
 
