@@ -123,8 +123,9 @@ def run_one(command: Command, experiment: Experiment, spec: DataSpec, words: str
     if not experiment.pose:
         spec = dataclasses.replace(spec, keypoints=None)
     if experiment.pixels:
-        name, clips = f"{spec.name}, pixels", {"clips_per_action": TOWER_CLIPS, "test_per_action": TOWER_TEST_CLIPS}
-        spec = dataclasses.replace(spec, name=name, pixels=True, **clips)
+        name = f"{spec.name}, {'negative, ' if experiment.negative else ''}pixels"
+        clips = {"clips_per_action": TOWER_CLIPS, "test_per_action": TOWER_TEST_CLIPS}
+        spec = dataclasses.replace(spec, name=name, pixels=True, negative=experiment.negative, **clips)
     out = command.out / experiment.name
     options = RunOptions(command.seeds, command.jobs, command.quick)
     outcome = run(experiment, spec, out, options, store=command.out)

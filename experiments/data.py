@@ -3,9 +3,12 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from experiments.hold_out import hold_out
 from experiments.protocol import TOWER_VAL_FRACTION, DataSpec, Point
@@ -18,10 +21,13 @@ from kgclip.data.features import FeatureFile
 from kgclip.data.splits import Split, SplitOptions, group_folds, read_published_split
 from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
-from kgclip.files import write_json
+from kgclip.files import atomic_folder, write_json
 from kgclip.identity import describe, is_same
 from kgclip.models.backbones.registry import load_backbone
+from kgclip.parallel import map_in_workers
 from kgclip.synthetic.dataset import SyntheticOptions, generate
+from kgclip.video.decode import open_video
+from kgclip.video.encode import write_video
 
 # The folder under a process' scratch that a cell writes to.
 CELL = "cell"
@@ -108,17 +114,35 @@ def _open_synthetic(spec: DataSpec, seed: int, work: Path, *, workers: int, show
         train_per_action=spec.clips_per_action,
         test_per_action=spec.test_per_action,
     )
-    folder = work / f"figures-{seed}-{_digest(json.dumps([to_json(options), spec.backbone]))}"
+    look = ["negative"] if spec.negative else []
+    folder = work / f"figures-{seed}-{_digest(json.dumps([to_json(options), spec.backbone, *look]))}"
     root, features, known = folder / "synthetic", folder / "features.safetensors", folder / "hash.json"
     # Each file appears whole and after those that it is made from, so that a killed run goes on here.
     if not known.exists():
+        drawn = folder / "drawn" if spec.negative else root
+        if not root.exists() and not drawn.exists():
+            generate(drawn, options, workers=workers, progress=show_progress)
         if not root.exists():
-            generate(root, options, workers=workers, progress=show_progress)
+            _in_negative(drawn, root, workers)
         dataset = open_dataset(root)
         if not features.exists():
             encode_clips(dataset, spec.backbone, features, workers=workers, show_progress=show_progress)
         write_json(known, data_hash(dataset, features))
     return OpenData(spec, root, features, spec.backbone, json.loads(known.read_text()), work)
+
+
+def _in_negative(drawn: Path, root: Path, workers: int) -> None:
+    """The same data set with every frame in negative; takes the place of the first."""
+    with atomic_folder(root) as made:
+        shutil.copytree(drawn, made, dirs_exist_ok=True)
+        list(map_in_workers(_turn_to_negative, sorted(made.rglob("*.mp4")), workers, place=str(root), chunk=16))
+    shutil.rmtree(drawn)
+
+
+def _turn_to_negative(video: Path) -> None:
+    with open_video(video) as opened:
+        images, fps = opened.read(np.arange(opened.num_frames)), round(opened.fps)
+    write_video(video, 255 - images, fps)
 
 
 def backbone_of(spec: DataSpec, features: FeatureFile) -> str:

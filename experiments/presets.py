@@ -100,6 +100,16 @@ _EXPERIMENTS = (
         pixels=True,
     ),
     Experiment(
+        "fine-tuning-new-look",
+        "The same with few labels on frames in negative, a look that the tower was not pre-trained on",
+        tuple(FINE_TUNED),
+        (replace(_FEW, test_frames=TEST_FRAMES),),
+        against="CLIP only, tower fine-tuned",
+        seeds=5,
+        pixels=True,
+        negative=True,
+    ),
+    Experiment(
         "fine-tuning-parts",
         "The paper's design and its parts one by one, the whole of a small image tower trained",
         tuple(FINE_TUNED_PARTS),

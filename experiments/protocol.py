@@ -52,6 +52,7 @@ class DataSpec:
         backbone: the model's backbone (see :class:`kgclip.config.ModelConfig`).
         text: folder of a sentence encoder for the names; None keeps the backbone's own text tower.
         pixels: train on pixels, image tower included, rather than on cached features.
+        negative: figures are in negative, a look that no tower was pre-trained on (only without ``root``).
         splits: folder of published splits, split_20_train.txt and so on.
         folds: number of source-grouped folds, each the test part once; 0 takes the data set's own test part.
         part_noise: how often a figure's body part departs from its action's script (only without ``root``).
@@ -67,6 +68,7 @@ class DataSpec:
     backbone: str = "synthetic"
     text: str | None = None
     pixels: bool = False
+    negative: bool = False
     splits: Path | None = None
     folds: int = 0
     part_noise: float = 0.2
@@ -101,6 +103,7 @@ class Experiment:
         metrics: the main ones, with differences in tables and plots; the rest is listed below them.
         axis: what x of the points is, with its unit.
         pixels: its arms train the image tower, on figures of few clips an action.
+        negative: the frames of these figures are in negative.
         pose: its arms read pose, from ``DataSpec.keypoints``.
     """
 
@@ -113,6 +116,7 @@ class Experiment:
     metrics: tuple[str, ...] = ("top1",)
     axis: str = ""
     pixels: bool = False
+    negative: bool = False
     pose: bool = False
 
     @property

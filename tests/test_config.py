@@ -87,7 +87,16 @@ GRADIENT = ModelConfig(head="gradient")
             {"split": SplitOptions(file=Path("s"), test_fraction=0.4)},
             "--split.test-fraction: the split of",
         ),
-        ({"model": ModelConfig(text="s", tuning="text")}, "--model.tuning: the sentence encoder of --model.text stays"),
+        (
+            {"model": ModelConfig(tuning="text")},
+            "--model.tuning: no name passes the text tower",
+        ),
+        ({"model": ModelConfig(tuning="full", pooling="projected")}, "--model.pooling: the head is solved"),
+        ({"model": ModelConfig(tuning="full"), "loss": LossWeights(mm=0.5)}, "--loss.mm: the head is solved; add"),
+        (
+            {"model": replace(GRADIENT, text="s", tuning="text")},
+            "--model.tuning: the sentence encoder of --model.text stays",
+        ),
     ],
 )
 def test_options_that_cannot_act_are_refused(changes: dict[str, Any], message: str):
@@ -102,7 +111,8 @@ def test_options_that_cannot_act_are_refused(changes: dict[str, Any], message: s
         {"path_weight": 1.0, "definitions": Path("d"), "rule": MovementRule(min_support=0.5)},
         {"model": GRADIENT, "loss": LossWeights(mm=0.5), "optim": OptimConfig(epochs=5, lr_new=1.0)},
         {"model": ModelConfig(tuning="lora", lora_rank=4), "augmentation": Augmentation(flip=0.3)},
-        {"model": ModelConfig(tuning="text"), "shard": True},
+        {"model": replace(GRADIENT, tuning="text"), "shard": True},
+        {"model": ModelConfig(tuning="full"), "loss": LossWeights(shows=0.5)},
         {"model": ModelConfig(tuning="partial", partial_layers=4), "optim": OptimConfig(lr_backbone=1.0)},
         {"model": replace(GRADIENT, graph=False), "loss": LossWeights(mm=0.5)},
         {"split": SplitOptions(file=Path("s"), shots=2)},

@@ -32,7 +32,7 @@ class ModelConfig:
         subspace: form of the triplet encoder that is trained by gradient; None leaves it out, so that movements count
             as texts alone.
         epsilon: its deviation compensation: per relation, shared or none.
-        tuning: which part of the backbone trains by gradient.
+        tuning: which part of the backbone trains by gradient; beneath a solved head none of its text tower.
         lora_rank: rank of the LoRA adapters (tuning "lora").
         partial_layers: how many of the last blocks train (tuning "partial").
     """

@@ -68,9 +68,19 @@ def _idle(config: TrainConfig) -> list[tuple[bool, tuple[str, ...], str]]:
     solved = "this head is solved, not trained; add --model.head gradient, or --model.tuning to train the tower"
     graph = "CLIP only takes no graph; leave it out, or leave --model.no-graph out"
     trained = ("loss.", "optim.", "model.subspace", "model.epsilon", "model.pooling", "augmentation.", "save_every_s")
+    of_head = (
+        *("model.subspace", "model.epsilon", "model.pooling", "optim.lr_new", "optim.texts"),
+        *("loss.consists_of", "loss.mm", "loss.margin"),
+    )
     of_graph = ("graph", "definitions", "annotations", "rule.", "path_weight", "model.subspace", "model.epsilon")
     return [
         (not config.trains, trained, solved),
+        (
+            model.head == "closed_form" and model.tuning == "text",
+            ("model.tuning",),
+            "no name passes the text tower where the head is solved; add --model.head gradient",
+        ),
+        (config.trains and model.head == "closed_form", of_head, "the head is solved; add --model.head gradient"),
         (model.head == "gradient", ("keypoints",), "only the solved head reads pose; leave one of the two out"),
         (not model.graph, (*of_graph, "loss.shows", "loss.consists_of", "loss.margin"), graph),
         (model.tuning != "lora", ("model.lora_rank",), "is of LoRA adapters; add --model.tuning lora"),

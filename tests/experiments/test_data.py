@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from kgclip.engine.prepare import prepare
 from kgclip.errors import KgclipError
 from kgclip.identity import Identity
 from kgclip.synthetic.dataset import SyntheticOptions
+from kgclip.video.frames import read_clip
 
 POINT = Point("all", frames=4, test_frames=(4,))
 
@@ -55,6 +57,16 @@ def test_a_killed_preparation_goes_on(made: list[str], tmp_path: Path):
     opened.features.unlink()
     assert open_data(spec, 0, tmp_path) == opened
     assert made[2:] == ["features by synthetic"]
+
+
+def test_figures_in_negative_are_a_data_set_of_their_own(made: list[str], figures: Path, tmp_path: Path):
+    spec = DataSpec("synthetic")
+    plain, negative = open_data(spec, 0, tmp_path), open_data(replace(spec, negative=True), 0, tmp_path)
+    assert made.count("figures of seed 0 with noise 0.2") == 2
+    video = min(figures.rglob("*.mp4")).relative_to(figures)
+    before, after = (read_clip(data.root / video, 4).images.astype(int) for data in (plain, negative))
+    assert np.abs(255 - before - after).mean() < 5
+    assert {path.name for path in negative.root.parent.iterdir()} == {"synthetic", "features.safetensors", "hash.json"}
 
 
 def test_features_of_a_data_set_are_made_once(made: list[str], figures: Path, tmp_path: Path):

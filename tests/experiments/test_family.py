@@ -86,6 +86,7 @@ def test_arms_train_by_gradient_where_they_say_so(setting: Setting, captured):
     assert captured(f"{PAPER}, margin loss", setting)[0].loss.margin == 1.0
     assert captured(PAPER, setting)[0].path_weight == 0
     assert captured("KG-CLIP, tower fine-tuned", setting)[0].model.head == "closed_form"
+    assert captured("KG-CLIP, tower fine-tuned", setting)[0].trains
     assert captured("KG-CLIP, tower frozen", setting)[0].model.tuning == "frozen"
 
 

@@ -13,6 +13,7 @@ from kgclip.models.ridge import (
     PENALTY,
     WIDTH,
     KernelFeatures,
+    RidgeSystem,
     choose_landmarks,
     fit_ridge,
     radial_scale,
@@ -55,6 +56,20 @@ def test_left_out_is_what_a_fit_without_the_source_gives(width: int):
         solver = Ridge(alpha=penalty_of(x)).fit(wide[~of], tall[~of])
         expected = np.atleast_2d(solver.predict(wide[of])) - tall[~of].mean(axis=0) + tall.mean(axis=0)
         np.testing.assert_allclose(fit.left_out.numpy()[of], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", [5, 30])
+def test_rows_are_taken_out_of_a_solution(width: int):
+    """Fitted again without the rows, around the means of all and at the same penalty."""
+    x, y = problem(12, width)
+    out = SOURCES == 2
+    weight, bias = RidgeSystem.of(x, y, PENALTY).without(out)
+    centered = (x - x.mean(dim=0)).double().numpy()
+    solver = Ridge(alpha=penalty_of(x), fit_intercept=False).fit(centered[~out], (y - y.mean(dim=0))[~out].numpy())
+    np.testing.assert_allclose(weight.numpy().T, solver.coef_, atol=1e-4)
+    np.testing.assert_allclose(
+        (x @ weight + bias).numpy(), centered @ solver.coef_.T + y.mean(dim=0).numpy(), atol=1e-3
+    )
 
 
 def test_nothing_of_a_left_out_row_reaches_it():

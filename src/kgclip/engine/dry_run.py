@@ -74,8 +74,7 @@ def estimate(config: TrainConfig) -> Estimate:
             seconds["validation"] = (config.optim.epochs + 1) * num_val * clip_s
             solves += config.optim.epochs + 1 if config.model.head == "closed_form" else 0
         seconds["solving"] = solves * solving
-    tensors = trained_tensors(torch.nn.ModuleList([run.backbone, run.head])).values() if config.trains else ()
-    trained = sum(tensor.numel() for tensor in tensors)
+        trained = sum(tensor.numel() for tensor in trained_tensors(run.step).values()) if config.trains else 0
     parameters = sum(parameter.numel() for parameter in run.backbone.parameters())
     return Estimate(num_clips, num_val, steps, trained, parameters, seconds, peak_memory())
 

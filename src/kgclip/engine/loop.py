@@ -19,6 +19,7 @@ from kgclip.config import TrainConfig
 from kgclip.data.loader import Batch, Source, VideoSource, epoch_order
 from kgclip.engine import processes, sharding
 from kgclip.engine.metrics import negative_log_likelihood, top_k
+from kgclip.engine.solved_step import SolvedStep
 from kgclip.engine.state import TrainingState, restore_tensors, trained_tensors
 from kgclip.engine.step import TrainingStep
 from kgclip.errors import KgclipError
@@ -40,17 +41,17 @@ Validate = Callable[[], tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]]
 """Gives logits and labels of the validation clips, of the model as it stands."""
 
 
-def parameter_groups(backbone: Backbone, head: GradientHead, config: TrainConfig) -> list[dict[str, Any]]:
+def parameter_groups(backbone: Backbone, head: GradientHead | None, config: TrainConfig) -> list[dict[str, Any]]:
     """AdamW's groups: backbone and new modules by learning rate, each with and without weight decay.
 
     Only matrices decay: biases and norms never, and neither the vectors of the triplet encoder, whose origin is 1.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    vectors = {id(p) for p in head.triplet.parameters()} if head.triplet is not None else set()
+    vectors = {id(p) for p in head.triplet.parameters()} if head is not None and head.triplet is not None else set()
     # The text tower beside ready-made features, or beside an encoder that is never tuned, is as new as the rest.
     image = backbone.towers().get("image")
     pretrained = set() if image is None or image.frozen else {id(p) for p in backbone.parameters()}
-    for parameter in (*backbone.parameters(), *head.parameters()):
+    for parameter in (*backbone.parameters(), *(head.parameters() if head is not None else ())):
         if parameter.requires_grad:
             lr = config.optim.lr_backbone if id(parameter) in pretrained else config.optim.lr_new
             decays = parameter.ndim >= 2 and id(parameter) not in vectors
@@ -111,13 +112,14 @@ class Best:
 class Trainer:
     """Runs the epochs of one configuration over a source of training clips.
 
-    The trainable parameters of the step are chosen already; `validate` is None without validation clips.
+    The trainable parameters of the step are chosen already; `validate` is None without validation clips. A step that
+    is solved anew before each epoch has no head of its own.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        step: TrainingStep,
+        step: TrainingStep | SolvedStep,
         source: Source,
         validate: Validate | None,
         state: TrainingState,
@@ -138,7 +140,7 @@ class Trainer:
         saved, tensors = self.state.restore(self.step, self.optimizer)
         processes.meet()
         module, optimizer = self.fabric.setup(self.step, self.optimizer)
-        if fixed_texts:
+        if fixed_texts and isinstance(self.step, TrainingStep):
             self.step.fix_texts()
         if isinstance(self.source, VideoSource) and not config.shard:
             compile_image_tower(self.step.backbone, len(self.source) * self.source.num_frames * config.optim.epochs)
@@ -185,6 +187,8 @@ class Trainer:
     def train_epoch(self, epoch: int, module: Any, optimizer: Any, advance: Any) -> dict[str, Any]:
         """One pass over the training clips, with what Fabric made of step and optimizer; returns the log's line."""
         optim = self.config.optim
+        if isinstance(self.step, SolvedStep):
+            self.step.begin_epoch()
         started = time.monotonic()
         self.step.train()
         order = epoch_order(len(self.source), optim.batch_size, self.config.seed, epoch)
@@ -227,12 +231,13 @@ class Trainer:
             advance(len(whole))
         wall_s = time.monotonic() - started
         means = {name: total / len(self.source) for name, total in totals.items()}
+        scale = {} if self.step.head is None else {"logit_scale": float(self.step.head.scale().detach())}
         return {
             "epoch": epoch,
             "loss": sum(means.values()),
             "terms": means,
             "lr_factor": factor,
-            "logit_scale": float(self.step.head.scale().detach()),
+            **scale,
             "clips_per_s": len(self.source) / max(wall_s, 1e-9),
             "wall_s": wall_s,
         }
@@ -240,7 +245,7 @@ class Trainer:
     def _not_finite(self, what: str, batch: Batch, whole: Sequence[int]) -> KgclipError:
         """What is said of a step: the clips whose embeddings are not finite, or all where it is all of them or none."""
         with torch.no_grad():
-            rows = self.step.head.embed(frame_embeddings(self.step.backbone, self.fabric.to_device(batch.frames)))
+            rows = self.step.embed(frame_embeddings(self.step.backbone, self.fabric.to_device(batch.frames)))
         bad = batch.index[~rows.isfinite().all(dim=1).cpu()].tolist()
         names = [self.step.targets.names["video"][i] for i in (bad if 0 < len(bad) < len(batch.index) else whole)]
         newest, more = self.state.newest(), len(names) - MOST_NAMED

@@ -113,7 +113,7 @@ def solve(
         parts = [gradient(embeddings[rows], names) for rows in torch.arange(len(performs)).split(BATCH)]
         mm = torch.cat([part for part, _ in parts])
         tri = None if gradient.triplet is None else torch.cat([part for _, part in parts if part is not None])
-    rows = _judged(performs, targets.sources)
+    rows = judged(performs, targets.sources)
     output = mm if tri is None else 0.5 * (mm + tri)
     if path.readable:
         path.fit_weight(path_weight, output, path(shares))
@@ -124,8 +124,8 @@ def solve(
         return SolvedModel(model, None)
     defined = ~performs.any(dim=0)
     if path.readable:
-        judged = rows if rows.any() else torch.ones_like(rows)
-        path.fit_defined(defined, output[judged], path(shares)[judged])
+        used = rows if rows.any() else torch.ones_like(rows)
+        path.fit_defined(defined, output[used], path(shares)[used])
     return _calibrated(model, model.join(mm, tri, shares, said), performs, rows)
 
 
@@ -163,7 +163,7 @@ def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float
     return sums / (mass + prior).clamp(min=1e-9)
 
 
-def _judged(performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]) -> Bool[Tensor, " N"]:
+def judged(performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]) -> Bool[Tensor, " N"]:
     """Clips whose left-out scores say how good a model is.
 
     Clips of an action that has a single source say nothing of it: without that source it has no clip.

@@ -52,6 +52,10 @@ class TrainingStep(nn.Module):
         parts = embeddings.split([len(few) for few in names])
         return {kind: (part, rows[kind]) for kind, part in zip(kinds, parts, strict=True)}
 
+    def embed(self, embeddings: Float[Tensor, "B T F"]) -> Float[Tensor, "B D"]:
+        """Unit-length embeddings of clips from those of their frames."""
+        return self.head.embed(embeddings)
+
     def forward(
         self, index: Int[Tensor, " B"], frames: Frames, flipped: Bool[Tensor, " B"], count: int | None = None
     ) -> dict[str, Tensor]:
@@ -63,7 +67,7 @@ class TrainingStep(nn.Module):
             index, frames, flipped: of this process's clips.
             count: clips of all processes, without those that fill up the last ones' parts; None takes all.
         """
-        clips = processes.gathered(self.head.embed(frame_embeddings(self.backbone, frames)))[:count]
+        clips = processes.gathered(self.embed(frame_embeddings(self.backbone, frames)))[:count]
         index, mirrored = processes.gathered(torch.stack([index, flipped.long()], dim=1))[:count].unbind(dim=1)
         flipped = mirrored.bool()
         of_clips = {r.name: self._of_clips(r, index, flipped) for r in RELATIONS if r.head == "video"}

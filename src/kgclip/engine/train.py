@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,17 @@ from kgclip.engine.left_out import left_out_clips
 from kgclip.engine.loop import Trainer, loss_weights
 from kgclip.engine.metrics import fit_temperature
 from kgclip.engine.poses import Poses
-from kgclip.engine.prepare import Prepared, graph_targets, known_actions, prepare, with_validation, without_clips
+from kgclip.engine.prepare import (
+    GraphTargets,
+    Prepared,
+    graph_targets,
+    known_actions,
+    prepare,
+    with_validation,
+    without_clips,
+)
 from kgclip.engine.solve import SolvedModel, solve
+from kgclip.engine.solved_step import SolvedStep
 from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.stored import read_stored
@@ -33,6 +43,7 @@ from kgclip.locks import free_output, lock
 from kgclip.models.backbones import auto
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.fit_head import ClipRows
 from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP, embed_texts, unsolved_model
 from kgclip.models.tuning import merge_lora, set_trainable
@@ -204,23 +215,29 @@ class Run:
         self.frames.prepared = prepared
         return replace(self, prepared=prepared, actions=known_actions(self.config, prepared))
 
-    def trainer(self, state: TrainingState) -> Trainer:
-        """What trains backbone and head by gradient."""
+    @cached_property
+    def step(self) -> TrainingStep | SolvedStep:
+        """One step of training by gradient."""
         config, split = self.config, self.prepared.split
-        targets = graph_targets(self.prepared, split.train, self.actions, graph=config.model.graph)
+        targets, weights = self.targets(self.prepared), loss_weights(config)
+        if config.model.head == "closed_form":
+            wanted = CACHED_PER_FRAME * config.frames
+            encode = partial(self.frames.embeddings, split.train, wanted)
+            return SolvedStep(self.backbone, targets, config.frames, weights, encode)
         if config.model.pooling == "statistics":
             self.head.pooling.fit(self.frames.embeddings(split.train, config.frames))
-        step = TrainingStep(
-            self.backbone,
-            self.head,
-            targets,
-            config.prompts,
-            loss_weights(config),
-            every_text=config.optim.texts == "all",
-        )
+        every_text = config.optim.texts == "all"
+        return TrainingStep(self.backbone, self.head, targets, config.prompts, weights, every_text=every_text)
+
+    def targets(self, prepared: Prepared) -> GraphTargets:
+        """The graph over training clips."""
+        return graph_targets(prepared, prepared.split.train, self.actions, graph=self.config.model.graph)
+
+    def trainer(self, state: TrainingState) -> Trainer:
+        """What trains backbone and head by gradient."""
         validate = self.validate if self.val_labels else None
-        source = self.frames.source(split.train, config.frames, training=True)
-        return Trainer(config, step, source, validate, state)
+        source = self.frames.source(self.prepared.split.train, self.config.frames, training=True)
+        return Trainer(self.config, self.step, source, validate, state)
 
     def train(self, state: TrainingState) -> dict[str, Any]:
         """Train backbone and head by gradient; they then hold the weights of the best epoch."""
@@ -229,12 +246,14 @@ class Run:
 
     def solve(self, prepared: Prepared) -> SolvedModel:
         """The model with its head, or with a trained head its reading of movements, solved on the training clips."""
-        config, split = self.config, prepared.split
-        targets = graph_targets(prepared, split.train, self.actions, graph=config.model.graph)
-        embeddings = self.frames.rows(split.train, CACHED_PER_FRAME * config.frames)
+        return self._solved(prepared, self.frames.rows(prepared.split.train, CACHED_PER_FRAME * self.config.frames))
+
+    def _solved(self, prepared: Prepared, embeddings: ClipRows) -> SolvedModel:
+        config = self.config
         # Beside rows of embeddings, which lie in memory and not on a GPU.
         trained = (self.head.cpu(), self.action_embeddings()) if config.model.head == "gradient" else None
-        pose = None if self.poses is None else self.poses.numbers(split.train)
+        pose = None if self.poses is None else self.poses.numbers(prepared.split.train)
+        targets = self.targets(prepared)
         return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained, pose)
 
     @torch.no_grad()
@@ -244,8 +263,8 @@ class Run:
 
     def validate(self) -> tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]:
         """Logits and labels of the validation clips by the model as it stands; of a trained head without the path."""
-        if self.config.model.head == "closed_form":
-            return self.val_logits(self.solve(self.prepared).model)
+        if isinstance(self.step, SolvedStep):
+            return self.val_logits(self._solved(self.prepared, self.step.encoded()).model)
         return self.val_logits(unsolved_model(self.backbone, self.head, self.action_embeddings()))
 
     @property
@@ -291,7 +310,7 @@ def new_run(
     backbone = load_backbone(model.backbone, model.text)
     # What is trained in bf16 is also validated, extracted and used in it.
     backbone.in_bf16 = config.optim.precision == "bf16-mixed"
-    set_trainable(backbone, model.tuning, model.lora_rank, model.partial_layers)
+    set_trainable(backbone, model.tuning, model.lora_rank, model.partial_layers, names=model.head == "gradient")
     frames = RunFrames(config, prepared, backbone, folder, show_progress)
     if poses is not None:
         poses.check(prepared.split.train)

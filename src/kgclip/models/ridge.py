@@ -31,6 +31,54 @@ class RidgeFit:
     left_out: Float[Tensor, "N Q"]
 
 
+@dataclass(frozen=True)
+class RidgeSystem:
+    """``min ‖y − φ w − b‖² + λ ‖w‖²`` factorized, λ = a penalty times the mean squared length of a row.
+
+    Attributes:
+        centered, target: rows and targets minus their means.
+        center, bias: these means.
+        factor: of ``φᵀ φ + λ``, by Cholesky.
+        weight: w.
+    """
+
+    centered: Float[Tensor, "N P"]
+    target: Float[Tensor, "N Q"]
+    center: Float[Tensor, " P"]
+    bias: Float[Tensor, " Q"]
+    factor: Float[Tensor, "P P"]
+    weight: Float[Tensor, "P Q"]
+
+    @classmethod
+    def of(cls, phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], penalty: float) -> "RidgeSystem":
+        """The system of these rows and targets."""
+        center, bias = phi.mean(dim=0), y.mean(dim=0)
+        centered, target = phi - center, y - bias
+        ridge = penalty * centered.square().sum(dim=1).mean().clamp(min=1e-12)
+        identity = torch.eye(centered.shape[1], dtype=torch.float64, device=phi.device)
+        factor = torch.linalg.cholesky((centered.T @ centered).double() + ridge * identity)
+        weight = torch.cholesky_solve((centered.T @ target).double(), factor).to(y.dtype)
+        return cls(centered, target, center, bias, factor, weight)
+
+    def left_out(self, sources: Int[Tensor, " N"]) -> Float[Tensor, "N Q"]:
+        """What each row would be given by a fit without the rows of its source, as :func:`fit_ridge` says."""
+        half = torch.linalg.solve_triangular(self.factor.to(self.target.dtype), self.centered.T, upper=False)
+        numbers = sources.unique(return_inverse=True)[1]
+        sums = self.target.new_zeros(int(numbers.max()) + 1, self.target.shape[1]).index_add(0, numbers, self.target)
+        without = (len(sources) - numbers.bincount()).clamp(min=1)[:, None]
+        residual = self.target - self.centered @ self.weight
+        errors = left_out_errors(half, residual, sources, len(sources)) - (sums / without)[numbers]
+        return self.target + self.bias - errors
+
+    def without(self, rows: Bool[Tensor, " N"]) -> tuple[Float[Tensor, "P Q"], Float[Tensor, " Q"]]:
+        """w and b of a fit without some rows, by rank-R update; the means stay those of all rows."""
+        out = self.centered[rows]
+        gain = torch.cholesky_solve(out.T, self.factor.to(out.dtype))
+        remaining = torch.eye(len(out), dtype=out.dtype, device=out.device) - out @ gain
+        weight = self.weight - gain @ torch.linalg.solve(remaining, self.target[rows] - out @ self.weight)
+        return weight, self.bias - self.center @ weight
+
+
 def fit_ridge(
     phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], sources: Int[Tensor, " N"], penalty: float = PENALTY
 ) -> RidgeFit:
@@ -48,22 +96,11 @@ def fit_ridge(
             nothing would remain without it.
         penalty: in units of the mean squared length of a row.
     """
-    sources = _apart(sources)
-    center, bias = phi.mean(dim=0), y.mean(dim=0)
-    centered, target = phi - center, y - bias
-    ridge = penalty * centered.square().sum(dim=1).mean().clamp(min=1e-12)
-    identity = torch.eye(centered.shape[1], dtype=torch.float64, device=phi.device)
-    factor = torch.linalg.cholesky((centered.T @ centered).double() + ridge * identity)
-    weight = torch.cholesky_solve((centered.T @ target).double(), factor).to(y.dtype)
-    half = torch.linalg.solve_triangular(factor.to(y.dtype), centered.T, upper=False)
-    numbers = sources.unique(return_inverse=True)[1]
-    sums = target.new_zeros(int(numbers.max()) + 1, y.shape[1]).index_add(0, numbers, target)
-    without = (len(sources) - numbers.bincount()).clamp(min=1)[:, None]
-    errors = left_out_errors(half, target - centered @ weight, sources, len(sources)) - (sums / without)[numbers]
-    return RidgeFit(weight, bias - center @ weight, y - errors)
+    system = RidgeSystem.of(phi, y, penalty)
+    return RidgeFit(system.weight, system.bias - system.center @ system.weight, system.left_out(apart(sources)))
 
 
-def _apart(sources: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+def apart(sources: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
     """What is left out together: sources, or single rows where there is one source."""
     return torch.arange(len(sources), device=sources.device) if (sources == sources[0]).all() else sources
 
@@ -149,5 +186,5 @@ class KernelFeatures:
             return RidgeFit(nothing, nothing.sum(dim=0), targets[rows])
         count = len(self.phi) // len(rows)
         phi = self.phi[rows.repeat(count)]
-        fit = fit_ridge(phi, targets[rows].repeat(count, 1), _apart(sources[rows]).repeat(count), count * penalty)
+        fit = fit_ridge(phi, targets[rows].repeat(count, 1), apart(sources[rows]).repeat(count), count * penalty)
         return RidgeFit(fit.weight, fit.bias, fit.left_out.unflatten(0, (count, -1)).mean(dim=0))

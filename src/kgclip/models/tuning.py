@@ -9,7 +9,9 @@ from kgclip.models.backbones.base import Backbone, Tower
 from kgclip.models.options import Tuning
 
 
-def set_trainable(backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partial_layers: int = 2) -> None:
+def set_trainable(
+    backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partial_layers: int = 2, *, names: bool = True
+) -> None:
     """Choose, in place, the weights of the backbone that train.
 
     Weights outside the towers (the published logit_scale) never train: the loss has its own.
@@ -21,6 +23,7 @@ def set_trainable(backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partia
             follows them, drawn from torch's global generator; "full": both towers.
         lora_rank: rank of an adapter; its output is scaled by 2 (alpha = 2 rank).
         partial_layers: number of blocks, at least 1.
+        names: whether names pass the text tower in training; where they do not, it stays frozen.
 
     Raises:
         KgclipError: the rank or the number of blocks is less than 1, or this tuning has nothing to act on.
@@ -31,7 +34,7 @@ def set_trainable(backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partia
     backbone.requires_grad_(False)
     if tuning == "frozen":
         return
-    towers = _tunable_towers(backbone, tuning)
+    towers = _tunable_towers(backbone, tuning, names=names)
     vars(backbone).pop("image_identity", None)  # of weights that now change
     if tuning == "lora":
         _add_adapters(backbone, towers, lora_rank)
@@ -42,14 +45,14 @@ def set_trainable(backbone: Backbone, tuning: Tuning, lora_rank: int = 8, partia
             module.requires_grad_(True)
 
 
-def _tunable_towers(backbone: Backbone, tuning: Tuning) -> list[Tower]:
+def _tunable_towers(backbone: Backbone, tuning: Tuning, *, names: bool) -> list[Tower]:
     towers = {name: tower for name, tower in backbone.towers().items() if name == "text" or tuning != "text"}
     if "image" in towers and towers["image"].frozen:
         raise KgclipError(
             f"--model.tuning {tuning}: the image encoder of the backbone {backbone.spec['kind']} is used as it is; "
-            "set it to frozen or text"
+            f"set it to frozen{' or text' if names else ''}"
         )
-    tunable = [tower for tower in towers.values() if not tower.frozen]
+    tunable = [tower for name, tower in towers.items() if not tower.frozen and (names or name != "text")]
     if not tunable:
         raise KgclipError(f"--model.tuning {tuning}: nothing of this backbone can be tuned; set it to frozen")
     return tunable

@@ -1,0 +1,140 @@
+"""A tower that trains beneath a solved head: what a step's loss is, and what it must not know."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor
+from torch.nn import functional as F
+
+from kgclip.engine.prepare import GraphTargets
+from kgclip.engine.solved_step import SolvedStep
+from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.closed_form import powered_statistics, statistics_scales
+from kgclip.models.options import LossWeights
+from kgclip.models.ridge import PENALTY
+
+NUM_CLIPS, NUM_FRAMES = 24, 4
+MOVEMENTS = ("left arm raise", "right arm raise", "hip bend")
+INDEX = torch.tensor([0, 5])
+UNFLIPPED = torch.zeros(2, dtype=torch.bool)
+
+
+def targets(*, labeled: int = NUM_CLIPS, annotated: int = NUM_CLIPS) -> GraphTargets:
+    """Two clips a source and three actions; some have no label, and some no movement."""
+    generator = torch.Generator().manual_seed(0)
+    performs = torch.eye(3)[torch.arange(NUM_CLIPS) // 2 % 3]
+    shows = torch.rand(NUM_CLIPS, 3, generator=generator)
+    performs[labeled:], shows[annotated:] = 0, 0
+    names = {"video": tuple(map(str, range(NUM_CLIPS))), "action": ("a", "b", "c"), "movement": MOVEMENTS}
+    edges = {"performs": performs, "shows": shows, "consists_of": torch.zeros(3, 3)}
+    return GraphTargets(names, edges, torch.arange(NUM_CLIPS) // 2, torch.tensor([1, 0, 2]))
+
+
+def frames() -> Tensor:
+    return torch.randn(NUM_CLIPS, NUM_FRAMES, 8, generator=torch.Generator().manual_seed(1))
+
+
+def new_step(goal: GraphTargets, weights: LossWeights | None = None) -> SolvedStep:
+    step = SolvedStep(load_backbone("features:8"), goal, NUM_FRAMES, weights or LossWeights(), frames)
+    step.begin_epoch()
+    return step
+
+
+def rows() -> tuple[np.ndarray, np.ndarray]:
+    """Standardized statistics, and which clips share a source with those of INDEX."""
+    statistics = powered_statistics(frames(), NUM_FRAMES)
+    center, scale = statistics_scales(statistics)
+    return ((statistics - center) / scale).double().numpy(), np.isin(np.arange(NUM_CLIPS) // 2, [0, 2])
+
+
+def without(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Scores of the clips of INDEX by scikit-learn's ridge on the clips of other sources, with the means of all."""
+    centered = x - x.mean(axis=0)
+    alpha = PENALTY * np.square(centered).sum(axis=1).mean()
+    fit = Ridge(alpha=alpha, fit_intercept=False).fit(centered[~out], (y - y.mean(axis=0))[~out])
+    return centered[INDEX.numpy()] @ fit.coef_.T + y.mean(axis=0)
+
+
+def test_the_loss_is_that_of_a_solution_without_the_sources_of_the_step():
+    goal = targets()
+    step = new_step(goal)
+    terms = step(INDEX, frames()[INDEX], UNFLIPPED)
+    x, out = rows()
+    performs, shows = goal.edges["performs"], goal.edges["shows"]
+    # The slope that the power is given at 0 moves its values by a hundredth.
+    scores = torch.from_numpy(without(x, performs.double().numpy(), out))
+    assert step._epoch is not None
+    expected = F.cross_entropy(scores / step._epoch.unit, performs[INDEX].double())
+    assert float(terms["performs"]) == pytest.approx(float(expected), rel=0.1)
+    errors = np.square(without(x, shows.double().numpy(), out) - shows[INDEX].numpy()).sum(axis=1).mean()
+    assert float(terms["shows"]) == pytest.approx(errors / float(shows.var(dim=0, correction=0).sum()), rel=0.1)
+
+
+def test_a_label_does_not_reach_the_scores_of_its_own_source():
+    """Labels of the step's two sources exchanged: the classes are as large as before, so that only they could tell."""
+    goal = targets()
+    changed = goal.edges["performs"].clone()
+    changed[[0, 1, 4, 5]] = changed[[4, 5, 0, 1]]
+    scores = []
+    for performs in (goal.edges["performs"], changed):
+        step = new_step(replace(goal, edges=goal.edges | {"performs": performs}))
+        epoch = step._epoch
+        assert epoch is not None
+        assert epoch.actions is not None
+        out = torch.isin(goal.sources, goal.sources[INDEX])
+        scores.append(epoch.actions.without(out, step.embed(frames()[INDEX])))
+    torch.testing.assert_close(scores[0], scores[1])
+
+
+def test_a_mirrored_clip_shows_the_mirrored_movements():
+    goal = targets()
+    swapped = goal.edges["shows"].clone()
+    swapped[0, [0, 1]] = swapped[0, [1, 0]]
+    step = new_step(goal)
+    flipped = step(INDEX, frames()[INDEX], torch.tensor([True, False]))["shows"]
+    step.targets.edges["shows"] = swapped
+    torch.testing.assert_close(flipped, step(INDEX, frames()[INDEX], UNFLIPPED)["shows"])
+
+
+def test_a_step_with_nothing_to_learn_from_moves_nothing():
+    step = new_step(targets(labeled=20, annotated=20), LossWeights(shows=0.0))
+    clips = frames()[INDEX].requires_grad_()
+    terms = step(torch.tensor([20, 23]), clips, UNFLIPPED)
+    assert set(terms) == {"performs"}
+    terms["performs"].backward()
+    assert clips.grad is not None
+    assert terms["performs"] == 0
+    assert not clips.grad.any()
+
+
+@pytest.mark.parametrize("goal", [targets(annotated=0), targets(labeled=0)])
+def test_either_kind_of_edge_is_enough(goal: GraphTargets):
+    clips = frames()[INDEX].requires_grad_()
+    torch.stack(list(new_step(goal)(INDEX, clips, UNFLIPPED).values())).sum().backward()
+    assert clips.grad is not None
+    assert clips.grad.isfinite().all()
+    assert clips.grad.any()
+
+
+def test_frames_that_are_black_have_a_gradient():
+    clips = torch.zeros(2, NUM_FRAMES, 8, requires_grad=True)
+    torch.stack(list(new_step(targets())(INDEX, clips, UNFLIPPED).values())).sum().backward()
+    assert clips.grad is not None
+    assert clips.grad.isfinite().all()
+
+
+def test_clips_are_encoded_once_for_validation_and_the_next_epoch():
+    calls = []
+
+    def encode() -> Tensor:
+        calls.append(1)
+        return frames()
+
+    step = SolvedStep(load_backbone("features:8"), targets(), NUM_FRAMES, LossWeights(), encode)
+    for _ in range(2):
+        step.encoded()
+        step.begin_epoch()
+    assert len(calls) == 2
