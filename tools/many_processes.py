@@ -79,6 +79,7 @@ def cases(data: Path) -> dict[str, TrainConfig]:
         "margin": replace(start, loss=margin),
         "full tuning": full,
         "full tuning, sharded": replace(full, shard=shard),
+        "full tuning, solved head": replace(full, model=ModelConfig(tuning="full")),
         "LoRA, two steps an update": lora,
         "LoRA, two steps an update, sharded": replace(lora, shard=shard),
     }

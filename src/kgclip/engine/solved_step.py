@@ -53,6 +53,7 @@ class Epoch:
 
     Attributes:
         center, scale: of the statistics.
+        least: added to the size of an embedding's numbers before the power.
         performs: labels, one-hot, completed or zero; of the actions that have clips.
         counted: clips whose left-out scores say how good the tower is.
         actions: S_mm of the clips with a label, None where no clip has one.
@@ -63,6 +64,7 @@ class Epoch:
 
     center: Float[Tensor, " S"]
     scale: Float[Tensor, " S"]
+    least: float
     performs: Float[Tensor, "N K"]
     counted: Bool[Tensor, " N"]
     actions: LinearPart | None
@@ -128,14 +130,14 @@ class SolvedStep(nn.Module):
             unit = fit_temperature(left_out.float().cpu(), performs[counted])
         movements = LinearPart.of(x, shows.to(device), annotated.to(device)) if annotated.any() else None
         deviation = float(shows[annotated].var(dim=0, correction=0).sum().clamp(min=1e-6)) if annotated.any() else 1.0
-        self._epoch = Epoch(center, scale, performs, counted, actions, unit, movements, deviation)
+        least = ROUNDING * float(embeddings.abs().mean().clamp(min=1e-6))
+        self._epoch = Epoch(center, scale, least, performs, counted, actions, unit, movements, deviation)
 
     def embed(self, embeddings: Float[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
         """Standardized statistics of clips; a gradient flows back where the solved head's power has none."""
         assert self._epoch is not None, "begin_epoch comes first"
         frames = embeddings.float()
-        least = ROUNDING * frames.detach().abs().mean().clamp(min=1e-12)
-        powered = frames * (frames.abs() + least).pow(POWER - 1)
+        powered = frames * (frames.abs() + self._epoch.least).pow(POWER - 1)
         return (frame_statistics(powered) - self._epoch.center) / self._epoch.scale
 
     def forward(
