@@ -71,6 +71,7 @@ def cases(data: Path) -> dict[str, TrainConfig]:
     start = TrainConfig(data, Path("unused"), frames=2, workers=0, device="cpu", model=head, optim=STILL)
     margin = LossWeights(mm=0.0, margin=2.0)
     full = replace(start, model=replace(head, tuning="full"))
+    solved = replace(start, model=ModelConfig(tuning="full"))
     lora = replace(start, model=replace(head, tuning="lora", subspace="context"), optim=replace(STILL, accumulate=2))
     shard = processes.launched() > 1
     return {
@@ -79,7 +80,8 @@ def cases(data: Path) -> dict[str, TrainConfig]:
         "margin": replace(start, loss=margin),
         "full tuning": full,
         "full tuning, sharded": replace(full, shard=shard),
-        "full tuning, solved head": replace(full, model=ModelConfig(tuning="full")),
+        "solved head": solved,
+        "solved head, sharded": replace(solved, shard=shard),
         "LoRA, two steps an update": lora,
         "LoRA, two steps an update, sharded": replace(lora, shard=shard),
     }
