@@ -85,6 +85,7 @@ class SolvedStep(nn.Module):
         num_frames: T.
         weights: of ``performs`` and ``shows``.
         encode: embeddings [N, T', F] of the training clips' frames by the tower as it stands.
+        pose: pose numbers of the training clips, by which labels are completed too.
     """
 
     head = None
@@ -96,10 +97,11 @@ class SolvedStep(nn.Module):
         num_frames: int,
         weights: LossWeights,
         encode: Callable[[], Float[Tensor, "N C F"]],
+        pose: Float[Tensor, "N S"] | None = None,
     ):
         super().__init__()
         self.backbone, self.targets, self.num_frames, self.weights = backbone, targets, num_frames, weights
-        self._encode = encode
+        self._encode, self._pose = encode, pose
         self._encoded: Tensor | None = None
         self._epoch: Epoch | None = None
         self._sources = targets.sources if len(targets.sources.unique()) > 1 else apart(targets.sources)
@@ -115,8 +117,8 @@ class SolvedStep(nn.Module):
         """Solve on the tower as it stands; it is about to change."""
         embeddings, edges = self.encoded(), self.targets.edges
         self._encoded = None
-        performs, shows = complete_labels(embeddings, edges, self.targets.movements), edges["shows"]
-        performs = performs[:, performs.any(dim=0)]
+        completed, shows = complete_labels(embeddings, edges, self.targets.movements, self._pose), edges["shows"]
+        performs = completed[:, completed.any(dim=0)]
         device = next(self.backbone.parameters()).device
         statistics = powered_statistics(phases(embeddings, self.num_frames, 1)[0].to(device), self.num_frames)
         center, scale = statistics_scales(statistics)

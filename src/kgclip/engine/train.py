@@ -223,7 +223,7 @@ class Run:
         if config.model.head == "closed_form":
             wanted = CACHED_PER_FRAME * config.frames
             encode = partial(self.frames.embeddings, split.train, wanted)
-            return SolvedStep(self.backbone, targets, config.frames, weights, encode)
+            return SolvedStep(self.backbone, targets, config.frames, weights, encode, self.pose(split.train))
         if config.model.pooling == "statistics":
             self.head.pooling.fit(self.frames.embeddings(split.train, config.frames))
         every_text = config.optim.texts == "all"
@@ -232,6 +232,10 @@ class Run:
     def targets(self, prepared: Prepared) -> GraphTargets:
         """The graph over training clips."""
         return graph_targets(prepared, prepared.split.train, self.actions, graph=self.config.model.graph)
+
+    def pose(self, clips: tuple[str, ...]) -> Float[Tensor, "N S"] | None:
+        """Pose numbers of clips; None where the run reads no pose."""
+        return None if self.poses is None else self.poses.numbers(clips)
 
     def trainer(self, state: TrainingState) -> Trainer:
         """What trains backbone and head by gradient."""
@@ -252,8 +256,7 @@ class Run:
         config = self.config
         # Beside rows of embeddings, which lie in memory and not on a GPU.
         trained = (self.head.cpu(), self.action_embeddings()) if config.model.head == "gradient" else None
-        pose = None if self.poses is None else self.poses.numbers(prepared.split.train)
-        targets = self.targets(prepared)
+        targets, pose = self.targets(prepared), self.pose(prepared.split.train)
         return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained, pose)
 
     @torch.no_grad()
@@ -282,8 +285,8 @@ class Run:
         positions = torch.tensor([self.actions.index(name) for name in labels.values()])
         embeddings = self.frames.embeddings(tuple(labels), self.config.frames)
         device = next(self.backbone.parameters()).device
-        numbers = None if self.poses is None else self.poses.numbers(tuple(labels)).to(device)
-        score = model.to(device)(embeddings.to(device), numbers)
+        numbers = self.pose(tuple(labels))
+        score = model.to(device)(embeddings.to(device), None if numbers is None else numbers.to(device))
         return (score.total / model.temperature).cpu(), positions
 
     def calibrate(self, model: KGCLIP) -> Threshold | None:
