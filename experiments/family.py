@@ -198,7 +198,7 @@ FINE_TUNED: dict[str, Arm] = {
     "CLIP only, tower fine-tuned": trained(without_graph, tower),
     "KG-CLIP, tower fine-tuned": trained(tower),
 }
-# Other λ than 1 and 0 changed nothing on frozen features.
+# On frozen features λ of 0.5 and 1.5 changed half a point at most.
 FINE_TUNED_PARTS: dict[str, Arm] = {
     "CLIP only, mean pooling, fine-tuned": trained(without_graph, full),
     **{

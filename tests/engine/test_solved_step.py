@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.solved_step import SolvedStep
+from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.closed_form import powered_statistics, statistics_scales
 from kgclip.models.options import LossWeights
@@ -50,12 +51,12 @@ def rows() -> tuple[np.ndarray, np.ndarray]:
     return ((statistics - center) / scale).double().numpy(), np.isin(np.arange(NUM_CLIPS) // 2, [0, 2])
 
 
-def without(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Scores of the clips of INDEX by scikit-learn's ridge on the clips of other sources, with the means of all."""
+def without(x: np.ndarray, y: np.ndarray, out: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Scores of clips by scikit-learn's ridge on the clips of other sources, with the means of all."""
     centered = x - x.mean(axis=0)
     alpha = PENALTY * np.square(centered).sum(axis=1).mean()
     fit = Ridge(alpha=alpha, fit_intercept=False).fit(centered[~out], (y - y.mean(axis=0))[~out])
-    return centered[INDEX.numpy()] @ fit.coef_.T + y.mean(axis=0)
+    return (asked - x.mean(axis=0)) @ fit.coef_.T + y.mean(axis=0)
 
 
 def test_the_loss_is_that_of_a_solution_without_the_sources_of_the_step():
@@ -64,13 +65,15 @@ def test_the_loss_is_that_of_a_solution_without_the_sources_of_the_step():
     terms = step(INDEX, frames()[INDEX], UNFLIPPED)
     x, out = rows()
     performs, shows = goal.edges["performs"], goal.edges["shows"]
-    # The slope that the power is given at 0 moves its values by a hundredth.
-    scores = torch.from_numpy(without(x, performs.double().numpy(), out))
+    asked = step.embed(frames()[INDEX]).double().numpy()
+    # The slope that the power is given at 0 moves its values a little.
+    np.testing.assert_allclose(asked, x[INDEX.numpy()], atol=0.2)
+    scores = torch.from_numpy(without(x, performs.double().numpy(), out, asked))
     assert step._epoch is not None
     expected = F.cross_entropy(scores / step._epoch.unit, performs[INDEX].double())
-    assert float(terms["performs"]) == pytest.approx(float(expected), rel=0.1)
-    errors = np.square(without(x, shows.double().numpy(), out) - shows[INDEX].numpy()).sum(axis=1).mean()
-    assert float(terms["shows"]) == pytest.approx(errors / float(shows.var(dim=0, correction=0).sum()), rel=0.1)
+    assert float(terms["performs"]) == pytest.approx(float(expected), rel=1e-4)
+    errors = np.square(without(x, shows.double().numpy(), out, asked) - shows[INDEX].numpy()).sum(axis=1).mean()
+    assert float(terms["shows"]) == pytest.approx(errors / float(shows.var(dim=0, correction=0).sum()), rel=1e-4)
 
 
 def test_a_label_does_not_reach_the_scores_of_its_own_source():
@@ -117,6 +120,19 @@ def test_either_kind_of_edge_is_enough(goal: GraphTargets):
     assert clips.grad is not None
     assert clips.grad.isfinite().all()
     assert clips.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("goal", "weights"),
+    [
+        (targets(labeled=2, annotated=0), LossWeights()),
+        (targets(annotated=0), LossWeights(performs=0.0)),
+        (targets(), LossWeights(performs=0.0, shows=0.0)),
+    ],
+)
+def test_a_tower_that_nothing_would_change_is_refused(goal: GraphTargets, weights: LossWeights):
+    with pytest.raises(KgclipError, match=r"--model\.tuning: nothing says how the tower should change"):
+        new_step(goal, weights)
 
 
 def test_frames_that_are_black_have_a_gradient():

@@ -12,6 +12,7 @@ from kgclip.engine import processes
 from kgclip.engine.metrics import fit_temperature
 from kgclip.engine.prepare import GraphTargets
 from kgclip.engine.solve import judged
+from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import POWER, powered_statistics, statistics_scales
 from kgclip.models.completion import complete_labels
@@ -114,7 +115,11 @@ class SolvedStep(nn.Module):
 
     @torch.no_grad()
     def begin_epoch(self) -> None:
-        """Solve on the tower as it stands; it is about to change."""
+        """Solve on the tower as it stands; it is about to change.
+
+        Raises:
+            KgclipError: nothing says how the tower should change.
+        """
         embeddings, edges = self.encoded(), self.targets.edges
         self._encoded = None
         completed, shows = complete_labels(embeddings, edges, self.targets.movements, self._pose), edges["shows"]
@@ -132,6 +137,13 @@ class SolvedStep(nn.Module):
             unit = fit_temperature(left_out.float().cpu(), performs[counted])
         movements = LinearPart.of(x, shows.to(device), annotated.to(device)) if annotated.any() else None
         deviation = float(shows[annotated].var(dim=0, correction=0).sum().clamp(min=1e-6)) if annotated.any() else 1.0
+        learns = (actions is not None and self.weights.performs) or (movements is not None and self.weights.shows)
+        if not learns:
+            raise KgclipError(
+                "--model.tuning: nothing says how the tower should change: no action has labeled clips of two sources "
+                "and no clip shows a movement, or --loss.performs and --loss.shows are 0; give such clips or weights, "
+                "or leave it out"
+            )
         least = ROUNDING * float(embeddings.abs().mean().clamp(min=1e-6))
         self._epoch = Epoch(center, scale, least, performs, counted, actions, unit, movements, deviation)
 
