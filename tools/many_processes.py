@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from tyro.conf import Positional
 
+from kgclip.cli.main import leave
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
 from kgclip.engine import processes
 from kgclip.engine.dry_run import first_clips
@@ -160,7 +161,7 @@ def main(options: Options) -> None:
         found = gradients(options.data, options.save.parent, options.cases)
         if os.environ["RANK"] == "0":
             save_tensors(found, options.save)
-        return
+        leave()
     one = gradients_of(options.data, options.cases, 1)
     print("| case | processes | loss | gradients | held |\n|---|---:|---:|---:|---:|")
     for count in options.processes:

@@ -47,6 +47,7 @@ ENCODE = """
 import os, sys
 from pathlib import Path
 from types import SimpleNamespace
+from kgclip.cli.main import leave
 from kgclip.config import TrainConfig
 from kgclip.engine import extract, processes
 from kgclip.engine.frames import RunFrames
@@ -67,6 +68,7 @@ with processes.together("cpu"):
     frames = RunFrames(config, prepared, backbone, out, show_progress=False)
     assert len(frames.features.clips) == len(clips)
     (out / f"{os.environ['RANK']}.txt").write_text(str(calls))
+leave()
 """
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NoReturn
 
 from kgclip.errors import KgclipError, OneProcessError
 from kgclip.locks import claims
@@ -133,6 +134,18 @@ def _no_command(argv: list[str]) -> int:
     return 2
 
 
+def leave(code: int = 0) -> NoReturn:
+    """End one of the processes that torchrun started.
+
+    Where threads of gloo still wait when Python takes itself down, C++ aborts the process, whose work is done: so it
+    ends without that.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def main() -> None:
     """Entry point of the `kgclip` command."""
     # torch and transformers make hundreds of thousands of objects that stay: looking through them for garbage, which
@@ -150,9 +163,6 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     if several:
-        # Where threads of gloo still wait when Python ends, C++ aborts the process, whose work is done.
-        atexit._run_exitfuncs()
-        sys.stderr.flush()
-        os._exit(code)
+        leave(code)
     gc.freeze()
     sys.exit(code)
