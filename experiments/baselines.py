@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from experiments.propagation import propagate
 from experiments.setting import Arm, Fitted, Setting
 from kgclip.compare import PENALTIES, solve_ridge
+from kgclip.data.splits import without_validation
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.pooling import frame_statistics
@@ -105,7 +106,7 @@ class Pipeline:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        known = self.setting.prepared.split.labelled
+        known = without_validation(self.setting.prepared.split, self.setting.prepared.dataset).labelled
         if num_frames not in self.fitted:
             imputer = SimpleImputer(keep_empty_features=True)
             pipeline = make_pipeline(imputer, StandardScaler(), RidgeClassifierCV(alphas=PENALTIES))

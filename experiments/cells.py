@@ -131,7 +131,7 @@ def _run_cell(cell: Cell, setting: Setting, store: Path) -> None:
 def _measure(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, float]:
     """The metrics at T, and on cached features the time of scoring: milliseconds a clip, all test clips at once."""
     metrics = cell_metrics(setting, fitted, num_frames)
-    if setting.features is None:
+    if setting.config.features is None:
         return metrics
     clips = setting.prepared.split.test
     started = time.perf_counter()

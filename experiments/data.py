@@ -220,7 +220,7 @@ def open_setting(data: OpenData, point: Point, seed: int, fold: int, scratch: Pa
             seed=seed,
         ),
     )
-    setting = Setting(config, prepare(config), definitions=data.spec.definitions)
+    setting = Setting(config, prepare(config), definitions=data.spec.definitions, cached=data.features)
     if point.novel_fraction > 0:
         setting = hold_out(setting, point.novel_fraction, seed)
     return dataclasses.replace(setting, config=dataclasses.replace(setting.config, out=scratch / CELL / "model"))

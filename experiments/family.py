@@ -63,7 +63,8 @@ class TrainedFit:
 
     def _score(self, clips: tuple[str, ...], num_frames: int) -> Score:
         model, features = self.checkpoint.model, self.setting.features
-        if features is not None:
+        if self.setting.config.features is not None:
+            assert features is not None
             numbers = None if model.pose is None else self.setting.numbers(clips)
             return score_source(model, feature_source(features, clips, num_frames), numbers=numbers)
         source = VideoSource(self.setting.prepared.paths(clips), num_frames, pixels_of(model.backbone))

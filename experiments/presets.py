@@ -84,7 +84,7 @@ _EXPERIMENTS = (
     Experiment(
         "fine-tuning",
         "With and without the graph, the whole of a small image tower trained or frozen",
-        tuple(FINE_TUNED),
+        (*FINE_TUNED, PIPELINE),
         (replace(_FEW, test_frames=TEST_FRAMES),),
         against="CLIP only, tower fine-tuned",
         seeds=5,
@@ -93,7 +93,7 @@ _EXPERIMENTS = (
     Experiment(
         "fine-tuning-all-labels",
         "The same with the action of every clip known",
-        tuple(FINE_TUNED),
+        (*FINE_TUNED, PIPELINE),
         (replace(_ALL, test_frames=TEST_FRAMES),),
         against="CLIP only, tower fine-tuned",
         seeds=5,
@@ -102,7 +102,7 @@ _EXPERIMENTS = (
     Experiment(
         "fine-tuning-new-look",
         "The same with few labels on frames in negative, a look that the tower was not pre-trained on",
-        tuple(FINE_TUNED),
+        (*FINE_TUNED, PIPELINE),
         (replace(_FEW, test_frames=TEST_FRAMES),),
         against="CLIP only, tower fine-tuned",
         seeds=5,
@@ -112,7 +112,7 @@ _EXPERIMENTS = (
     Experiment(
         "fine-tuning-parts",
         "The paper's design and its parts one by one, the whole of a small image tower trained",
-        tuple(FINE_TUNED_PARTS),
+        (*FINE_TUNED_PARTS, PIPELINE),
         (_FEW,),
         against=f"{PAPER}, fine-tuned",
         seeds=5,

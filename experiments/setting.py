@@ -35,17 +35,20 @@ class Setting:
         prepared: the clips, the split and the graph.
         novel: actions without any training clip; empty where every action has clips.
         definitions: the movements that somebody has written down for an action, where the data come with them.
+        cached: features of all clips by the tower as it comes, where the image tower of the family trains on pixels.
     """
 
     config: TrainConfig
     prepared: Prepared
     novel: tuple[str, ...] = ()
     definitions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    cached: Path | None = None
 
     @cached_property
     def features(self) -> FeatureFile | None:
-        """Cached features of all clips; None where the image tower trains on pixels."""
-        return None if self.config.features is None else FeatureFile(self.config.features)
+        """Features of all clips by the tower as it comes."""
+        file = self.config.features or self.cached
+        return None if file is None else FeatureFile(file)
 
     @property
     def actions(self) -> tuple[str, ...]:

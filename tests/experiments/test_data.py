@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from experiments import data as module
+from experiments.baselines import pipeline
 from experiments.data import OpenData, open_data, open_setting
 from experiments.protocol import DataSpec, Point
 from kgclip.data.feature_writer import write_features
@@ -161,6 +162,17 @@ def test_frozen_features_need_no_validation_clips(tiny_data: OpenData, tmp_path:
     assert split.labelled == split.train
     pixels = replace(tiny_data, spec=replace(tiny_data.spec, pixels=True))
     assert 24 <= len(open_setting(pixels, POINT, 0, 0, tmp_path / "s").prepared.split.val) < 36
+
+
+def test_where_the_tower_trains_the_pipeline_has_validation_clips_too(tiny_data: OpenData, tmp_path: Path):
+    pixels = replace(tiny_data, spec=replace(tiny_data.spec, pixels=True))
+    carved = open_setting(pixels, POINT, 0, 0, tmp_path / "s")
+    whole = open_setting(tiny_data, POINT, 0, 0, tmp_path / "s")
+    test = whole.prepared.split.test
+    assert carved.config.features is None
+    assert set(carved.prepared.split.labelled) < set(whole.prepared.split.labelled)
+    # scikit-learn's errors left out, on the same clips in another order, are equal up to rounding.
+    torch.testing.assert_close(pipeline(carved).scores(test, 4), pipeline(whole).scores(test, 4), atol=1e-4, rtol=1e-4)
 
 
 def test_definitions_come_with_generated_figures_alone(figures: Path, tiny_data: OpenData, tmp_path: Path):
