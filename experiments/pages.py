@@ -41,7 +41,13 @@ SIDE_BY_SIDE = {
 # Experiments of many points, whose arms are shown with their means alone.
 ARM_BY_ARM = ("few-labels", "pose")
 # Those that are tested with several numbers of frames.
-BY_FRAMES = ("fine-tuning", "fine-tuning-all-labels", "fine-tuning-new-look", "fine-tuning-parts")
+BY_FRAMES = (
+    "fine-tuning",
+    "fine-tuning-all-labels",
+    "fine-tuning-new-look",
+    "fine-tuning-new-look-all-labels",
+    "fine-tuning-parts",
+)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,16 @@ _EXPERIMENTS = (
         negative=True,
     ),
     Experiment(
+        "fine-tuning-new-look-all-labels",
+        "The same with the action of every clip known, on frames in negative",
+        (*FINE_TUNED, PIPELINE),
+        (replace(_ALL, test_frames=TEST_FRAMES),),
+        against="CLIP only, tower fine-tuned",
+        seeds=5,
+        pixels=True,
+        negative=True,
+    ),
+    Experiment(
         "fine-tuning-parts",
         "The paper's design and its parts one by one, the whole of a small image tower trained",
         (*FINE_TUNED_PARTS, PIPELINE),
