@@ -129,7 +129,8 @@ class TrainConfig:
         workers: processes that decode.
         device: "auto", "cpu" or "cuda".
         shard: share the towers that train out over torchrun's processes (FSDP2); without it each has all weights.
-        keep_going: skip broken annotations, and clips that cannot be encoded, with a warning.
+        keep_going: skip broken annotations, and where the image tower is frozen clips that cannot be encoded, with a
+            warning.
         save_every_s: seconds between the states that --resume goes on from; 0 saves after every epoch.
         path_weight: weight of path evidence against S_output, both as z-scores; 0 leaves it out.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kgclip.engine.prepare import GraphTargets
-from kgclip.engine.solved_step import SolvedStep
+from kgclip.engine.solved_step import SolvedStep, check_goal
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.closed_form import powered_statistics, statistics_scales
@@ -44,52 +44,67 @@ def new_step(goal: GraphTargets, weights: LossWeights | None = None) -> SolvedSt
     return step
 
 
-def rows() -> tuple[np.ndarray, np.ndarray]:
-    """Standardized statistics, and which clips share a source with those of INDEX."""
+def rows() -> np.ndarray:
+    """Standardized statistics."""
     statistics = powered_statistics(frames(), NUM_FRAMES)
     center, scale = statistics_scales(statistics)
-    return ((statistics - center) / scale).double().numpy(), np.isin(np.arange(NUM_CLIPS) // 2, [0, 2])
+    return ((statistics - center) / scale).double().numpy()
 
 
-def without(x: np.ndarray, y: np.ndarray, out: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Scores of clips by scikit-learn's ridge on the clips of other sources, with the means of all."""
-    centered = x - x.mean(axis=0)
+def of_others(x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Scores of the clips at INDEX by scikit-learn's ridge on the clips of other sources, with the means of all."""
+    centered, scores = x - x.mean(axis=0), []
     alpha = PENALTY * np.square(centered).sum(axis=1).mean()
-    fit = Ridge(alpha=alpha, fit_intercept=False).fit(centered[~out], (y - y.mean(axis=0))[~out])
-    return (asked - x.mean(axis=0)) @ fit.coef_.T + y.mean(axis=0)
+    for clip, row in zip(INDEX.tolist(), asked, strict=True):
+        others = np.arange(NUM_CLIPS) // 2 != clip // 2
+        fit = Ridge(alpha=alpha, fit_intercept=False).fit(centered[others], (y - y.mean(axis=0))[others])
+        scores.append(fit.coef_ @ (row - x.mean(axis=0)) + y.mean(axis=0))
+    return np.stack(scores)
 
 
-def test_the_loss_is_that_of_a_solution_without_the_sources_of_the_step():
+def test_the_loss_is_that_of_solutions_without_the_source_of_each_clip():
     goal = targets()
     step = new_step(goal)
     terms = step(INDEX, frames()[INDEX], UNFLIPPED)
-    x, out = rows()
+    x = rows()
     performs, shows = goal.edges["performs"], goal.edges["shows"]
     asked = step.embed(frames()[INDEX]).double().numpy()
     # The slope that the power is given at 0 moves its values a little.
     np.testing.assert_allclose(asked, x[INDEX.numpy()], atol=0.2)
-    scores = torch.from_numpy(without(x, performs.double().numpy(), out, asked))
+    scores = torch.from_numpy(of_others(x, performs.double().numpy(), asked))
     assert step._epoch is not None
     expected = F.cross_entropy(scores / step._epoch.unit, performs[INDEX].double())
     assert float(terms["performs"]) == pytest.approx(float(expected), rel=1e-4)
-    errors = np.square(without(x, shows.double().numpy(), out, asked) - shows[INDEX].numpy()).sum(axis=1).mean()
+    errors = np.square(of_others(x, shows.double().numpy(), asked) - shows[INDEX].numpy()).sum(axis=1).mean()
     assert float(terms["shows"]) == pytest.approx(errors / float(shows.var(dim=0, correction=0).sum()), rel=1e-4)
 
 
-def test_a_label_does_not_reach_the_scores_of_its_own_source():
-    """Labels of the step's two sources exchanged: the classes are as large as before, so that only they could tell."""
+def test_what_a_clip_shows_does_not_reach_the_scores_of_its_own_source():
+    """The two clips of a source changed in opposite ways: the means are as before, so that only they could tell."""
     goal = targets()
-    changed = goal.edges["performs"].clone()
-    changed[[0, 1, 4, 5]] = changed[[4, 5, 0, 1]]
-    scores = []
-    for performs in (goal.edges["performs"], changed):
-        step = new_step(replace(goal, edges=goal.edges | {"performs": performs}))
+    changed = goal.edges["shows"].clone()
+    changed[0], changed[1] = changed[0] + 0.5, changed[1] - 0.5
+    given = []
+    for shows in (goal.edges["shows"], changed):
+        step = new_step(replace(goal, edges=goal.edges | {"shows": shows}))
         epoch = step._epoch
         assert epoch is not None
-        assert epoch.actions is not None
-        out = torch.isin(goal.sources, goal.sources[INDEX])
-        scores.append(epoch.actions.without(out, step.embed(frames()[INDEX])))
-    torch.testing.assert_close(scores[0], scores[1])
+        assert epoch.movements is not None
+        given.append(epoch.movements.of_others(step.embed(frames()[INDEX]), INDEX, goal.sources))
+    torch.testing.assert_close(given[0][0], given[1][0])
+    assert (given[0][1] - given[1][1]).abs().max() > 1e-3
+
+
+def test_a_step_that_holds_clips_of_all_sources_has_a_gradient():
+    """As large as that of a few clips: each is judged by the others."""
+    norms = []
+    for index in (torch.arange(6), torch.arange(NUM_CLIPS)):
+        clips = frames()[index].requires_grad_()
+        step = new_step(targets())
+        torch.stack(list(step(index, clips, torch.zeros(len(index), dtype=torch.bool)).values())).sum().backward()
+        assert clips.grad is not None
+        norms.append(float(clips.grad[:6].norm() * len(index)))
+    assert norms[1] == pytest.approx(norms[0], rel=0.5)
 
 
 def test_a_mirrored_clip_shows_the_mirrored_movements():
@@ -132,7 +147,25 @@ def test_either_kind_of_edge_is_enough(goal: GraphTargets):
 )
 def test_a_tower_that_nothing_would_change_is_refused(goal: GraphTargets, weights: LossWeights):
     with pytest.raises(KgclipError, match=r"--model\.tuning: nothing says how the tower should change"):
-        new_step(goal, weights)
+        check_goal(goal, weights)
+
+
+@pytest.mark.parametrize(
+    ("goal", "weights"),
+    [
+        (targets(), LossWeights()),
+        (targets(annotated=0), LossWeights(shows=0.0)),
+        (targets(labeled=0), LossWeights()),
+        (targets(labeled=2), LossWeights(shows=0.0)),  # the others are completed
+    ],
+)
+def test_a_tower_that_something_would_change_is_not(goal: GraphTargets, weights: LossWeights):
+    check_goal(goal, weights)
+
+
+def test_the_few_clips_of_a_trial_may_say_nothing():
+    terms = new_step(targets(labeled=2, annotated=0))(INDEX, frames()[INDEX], UNFLIPPED)
+    assert {name: term.item() for name, term in terms.items()} == {"performs": 0}
 
 
 def test_frames_that_are_black_have_a_gradient():

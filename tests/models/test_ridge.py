@@ -45,7 +45,7 @@ def test_the_fit_equals_scikit_learn(rows: int, width: int, noise: float):
     np.testing.assert_allclose(fit.bias.numpy(), expected.intercept_, atol=1e-3)
 
 
-@pytest.mark.parametrize("width", [5, 30])
+@pytest.mark.parametrize("width", [2, 5, 30])  # fewer features than some sources have rows, and more
 def test_left_out_is_what_a_fit_without_the_source_gives(width: int):
     """Fitted again without the rows of each source, at the same penalty; its intercept is the mean of all rows."""
     x, y = problem(12, width)
@@ -58,18 +58,21 @@ def test_left_out_is_what_a_fit_without_the_source_gives(width: int):
         np.testing.assert_allclose(fit.left_out.numpy()[of], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("width", [5, 30])
-def test_rows_are_taken_out_of_a_solution(width: int):
-    """Fitted again without the rows, around the means of all and at the same penalty."""
+@pytest.mark.parametrize("width", [2, 5, 30])
+def test_moved_rows_are_given_what_a_fit_of_other_sources_gives(width: int):
+    """Fitted again without the rows of each one's source, around the means of all and at the same penalty."""
     x, y = problem(12, width)
-    out = SOURCES == 2
-    weight, bias = RidgeSystem.of(x, y, PENALTY).without(out)
-    centered = (x - x.mean(dim=0)).double().numpy()
-    solver = Ridge(alpha=penalty_of(x), fit_intercept=False).fit(centered[~out], (y - y.mean(dim=0))[~out].numpy())
-    np.testing.assert_allclose(weight.numpy().T, solver.coef_, atol=1e-4)
-    np.testing.assert_allclose(
-        (x @ weight + bias).numpy(), centered @ solver.coef_.T + y.mean(dim=0).numpy(), atol=1e-3
-    )
+    asked = x + torch.randn(12, width, generator=torch.Generator().manual_seed(1))
+    given = RidgeSystem.of(x.double(), y.double(), PENALTY).of_others(asked, SOURCES, SOURCES)
+    centered, target = (x - x.mean(dim=0)).double().numpy(), (y - y.mean(dim=0)).double().numpy()
+    for row in range(12):
+        others = (SOURCES[row] != SOURCES).numpy()
+        solver = Ridge(alpha=penalty_of(x), fit_intercept=False).fit(centered[others], target[others])
+        expected = solver.predict((asked[row] - x.mean(dim=0)).double().numpy()[None])[0] + y.mean(dim=0).numpy()
+        np.testing.assert_allclose(given[row].numpy(), expected, atol=1e-3)
+    few = torch.tensor([7, 0])
+    alone = RidgeSystem.of(x.double(), y.double(), PENALTY).of_others(asked[few], SOURCES[few], SOURCES)
+    torch.testing.assert_close(alone, given[few])
 
 
 def test_nothing_of_a_left_out_row_reaches_it():

@@ -86,7 +86,9 @@ def train(argv: Sequence[str]) -> int:
         if summary["val_top1"] is not None:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
         if summary["left_out_top1"] is not None:
-            print(f", top-1 {summary['left_out_top1']:.3f} on training clips whose source was left out", end="")
+            # A tower that trained has seen them.
+            of = "the solution of the head" if config.trains else "the solution"
+            print(f", top-1 {summary['left_out_top1']:.3f} on training clips whose source was left out of {of}", end="")
         found = (checkpoint.split.hash, checkpoint.graph.hash, stored_hash(command.config.out))
         hashes = ", ".join(f"{what} {short(h)}" for what, h in zip(("split", "graph", "model"), found, strict=True))
         print(f", {summary['wall_s']:.0f} s; {hashes}")

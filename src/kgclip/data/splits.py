@@ -102,9 +102,10 @@ class SplitOptions:
     train_fraction: float = 1.0
     """Share of the training clips used; a smaller share lies inside a larger one of the same seed."""
     shots: int | None = None
-    """Number of training clips per action; fewer shots lie inside more."""
+    """Number of training clips per action, beside those kept for validation; fewer shots lie inside more."""
     label_fraction: float = 1.0
-    """Share of the training clips used whose action label is used; a smaller share lies inside a larger one."""
+    """Share of the training clips used whose action label is used, beside those kept for validation; a smaller share
+    lies inside a larger one."""
     group_by_source: bool = True
     """Keep the clips that were cut from one video on one side."""
     seed: int = 0

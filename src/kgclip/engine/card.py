@@ -111,7 +111,11 @@ def _figures(checkpoint: Checkpoint, measured: Measured | None) -> list[str]:
             lines.append(f"| {row['label']} | {row['value']:.3f} | {low:.3f} to {high:.3f} | {row['what']} |")
     found = summarize(checkpoint.left_out)
     if found.judged:
-        lines += ["", f"Training clips whose recording was left out: {found.right} of {found.judged} are recognized."]
+        where = "of the head, though not of the tower's training" if checkpoint.config.trains else "of the solution"
+        lines += [
+            "",
+            f"Training clips whose recording was left out {where}: {found.right} of {found.judged} are recognized.",
+        ]
     return lines
 
 

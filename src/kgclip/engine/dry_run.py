@@ -13,10 +13,11 @@ import torch
 
 from kgclip.config import TrainConfig
 from kgclip.engine.checkpoint import choose_device
+from kgclip.engine.frames import trains
 from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import Prepared, prepare
 from kgclip.engine.state import TrainingState, trained_tensors
-from kgclip.engine.train import Run, new_run
+from kgclip.engine.train import Run, check_learns, new_run
 from kgclip.errors import KgclipError
 from kgclip.remains import scratch_folder
 
@@ -56,6 +57,7 @@ def estimate(config: TrainConfig) -> Estimate:
     choose_device(config.device)
     started = time.perf_counter()
     prepared = prepare(config)
+    check_learns(config, prepared)
     seconds = {"preparation": time.perf_counter() - started}
     num_clips, num_val = len(prepared.split.train), len(prepared.split.val)
     size = min(config.optim.batch_size, num_clips)
@@ -65,6 +67,8 @@ def estimate(config: TrainConfig) -> Estimate:
     with scratch_folder("dryrun") as folder:
         poses = None if config.keypoints is None else Poses(config.keypoints)
         run = new_run(config, few, folder, poses=poses)
+        if trains(run.backbone, "image"):
+            run.backbone.to(choose_device(config.device))
         seconds["features"] = times * (1 + num_val / num_clips) * seconds_of(lambda: run.frames.features)
         clip_s = seconds_of(lambda: run.frames.embeddings(few.split.train, config.frames)) / len(few.split.train)
         solving = times * seconds_of(lambda: run.solve(few))
@@ -119,6 +123,7 @@ def with_batch_size(config: TrainConfig) -> TrainConfig:
     if not config.trains:
         raise KgclipError("--batch auto: this head is solved, not trained; leave it out, or add --model.head gradient")
     prepared = prepare(config)
+    check_learns(config, prepared)
     most = max(1, min(MOST, len(prepared.split.train) // LEAST_STEPS))
     best, speed, size = 0, 0.0, min(FIRST, most)
     while size and size <= most:

@@ -53,7 +53,7 @@ class RunFrames:
             pixels_of(self.backbone)
             return
         if trains(self.backbone, "image"):
-            raise KgclipError(f"{file}: features are of a frozen encoder; set --model.tuning to frozen or text")
+            raise KgclipError(f"{file}: features are of a frozen encoder; set --model.tuning frozen")
         features = FeatureFile(file)
         features.check_encoder(self.backbone.image_identity, self.backbone.frame_dim)
         # A backbone of ready-made features is from now on one of this encoder's.

@@ -15,7 +15,7 @@ from kgclip.engine.solve import judged
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import POWER, powered_statistics, statistics_scales
-from kgclip.models.completion import complete_labels
+from kgclip.models.completion import complete_labels, is_incomplete
 from kgclip.models.kgclip import Frames, frame_embeddings
 from kgclip.models.options import LossWeights
 from kgclip.models.pooling import frame_statistics, phases
@@ -42,10 +42,12 @@ class LinearPart:
         """The solution of those rows."""
         return cls(RidgeSystem.of(x[rows], y[rows].double(), PENALTY), rows)
 
-    def without(self, out: Bool[Tensor, " N"], x: Float[Tensor, "B S"]) -> Float[Tensor, "B Q"]:
-        """What rows are given by the solution without those clips."""
-        weight, bias = self.system.without(out[self.rows])
-        return x @ weight.to(x.dtype) + bias.to(x.dtype)
+    def of_others(
+        self, x: Float[Tensor, "B S"], index: Int[Tensor, " B"], sources: Int[Tensor, " N"]
+    ) -> Float[Tensor, "B Q"]:
+        """What the clips at ``index`` are given by the solution without the clips of their source."""
+        own, of_rows = sources[index].to(x.device), sources[self.rows].to(x.device)
+        return self.system.of_others(x, own, of_rows)
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,25 @@ class Epoch:
     deviation: float
 
 
+def check_goal(targets: GraphTargets, weights: LossWeights) -> None:
+    """Raise KgclipError where the steps over these clips could not change a tower."""
+    edges = targets.edges
+    sources = targets.sources if len(targets.sources.unique()) > 1 else apart(targets.sources)
+    actions = weights.performs and (is_incomplete(edges) or judged(edges["performs"], sources).any())
+    if not actions and not (weights.shows and edges["shows"].any()):
+        raise KgclipError(
+            "--model.tuning: nothing says how the tower should change: no action has labeled clips of two sources "
+            "and no clip shows a movement, or --loss.performs and --loss.shows are 0; give such clips or weights, "
+            "or leave it out"
+        )
+
+
 class SolvedStep(nn.Module):
     """From a batch to the loss of what the head would say of its clips if it had been solved without their sources.
 
     The head is solved before each epoch on the training clips as the tower then encodes them (S_mm and the movements,
-    both linear); labels are completed anew. A step takes the sources of its clips out of that solution in closed form
-    (:meth:`RidgeSystem.without`), so that a tower cannot please a head that knows the very clips.
+    both linear); labels are completed anew. For each clip of a step its source is taken out of that solution in closed
+    form (:meth:`RidgeSystem.of_others`), so that a tower cannot please a head that knows the very clip.
 
     Args:
         targets: the graph over the training clips.
@@ -115,11 +130,8 @@ class SolvedStep(nn.Module):
 
     @torch.no_grad()
     def begin_epoch(self) -> None:
-        """Solve on the tower as it stands; it is about to change.
-
-        Raises:
-            KgclipError: nothing says how the tower should change.
-        """
+        """Solve on the tower as it stands; it is about to change."""
+        self._epoch = None
         embeddings, edges = self.encoded(), self.targets.edges
         self._encoded = None
         completed, shows = complete_labels(embeddings, edges, self.targets.movements, self._pose), edges["shows"]
@@ -137,13 +149,6 @@ class SolvedStep(nn.Module):
             unit = fit_temperature(left_out.float().cpu(), performs[counted])
         movements = LinearPart.of(x, shows.to(device), annotated.to(device)) if annotated.any() else None
         deviation = float(shows[annotated].var(dim=0, correction=0).sum().clamp(min=1e-6)) if annotated.any() else 1.0
-        learns = (actions is not None and self.weights.performs) or (movements is not None and self.weights.shows)
-        if not learns:
-            raise KgclipError(
-                "--model.tuning: nothing says how the tower should change: no action has labeled clips of two sources "
-                "and no clip shows a movement, or --loss.performs and --loss.shows are 0; give such clips or weights, "
-                "or leave it out"
-            )
         least = ROUNDING * float(embeddings.abs().mean().clamp(min=1e-6))
         self._epoch = Epoch(center, scale, least, performs, counted, actions, unit, movements, deviation)
 
@@ -161,18 +166,19 @@ class SolvedStep(nn.Module):
         embeddings = frame_embeddings(self.backbone, frames)
         with torch.autocast(frames.device.type, enabled=False):
             x = processes.gathered(self.embed(embeddings))[:count]
-            index, mirrored = processes.gathered(torch.stack([index, flipped.long()], dim=1))[:count].unbind(dim=1)
+            mine = torch.stack([index, flipped.long()], dim=1)
+            # On GPUs DDP has moved them there; the graph stays here.
+            index, mirrored = processes.gathered(mine)[:count].cpu().unbind(dim=1)
             return self._terms(x, index, mirrored.bool())
 
     def _terms(self, x: Float[Tensor, "B S"], index: Tensor, flipped: Tensor) -> dict[str, Tensor]:
         epoch = self._epoch
         assert epoch is not None
-        out = torch.isin(self._sources, self._sources[index]).to(x.device)
         # A step without a clip that has something to learn from.
         terms = {"performs": 0 * x.sum()}
         counted = epoch.counted[index]
         if self.weights.performs and epoch.actions is not None and counted.any():
-            scores = epoch.actions.without(out, x[counted.to(x.device)]) / epoch.unit
+            scores = epoch.actions.of_others(x[counted.to(x.device)], index[counted], self._sources) / epoch.unit
             terms["performs"] = self.weights.performs * F.cross_entropy(
                 scores, epoch.performs[index[counted]].to(x.device)
             )
@@ -180,6 +186,7 @@ class SolvedStep(nn.Module):
         seen = shows.any(dim=1)
         if self.weights.shows and epoch.movements is not None and seen.any():
             shows = torch.where(flipped[:, None], self.targets.flipped(shows), shows)[seen].to(x.device)
-            errors = (epoch.movements.without(out, x[seen.to(x.device)]) - shows).square().sum(dim=1)
+            given = epoch.movements.of_others(x[seen.to(x.device)], index[seen], self._sources)
+            errors = (given - shows).square().sum(dim=1)
             terms["shows"] = self.weights.shows * errors.mean() / epoch.deviation
         return terms

@@ -68,7 +68,9 @@ class TrainingStep(nn.Module):
             count: clips of all processes, without those that fill up the last ones' parts; None takes all.
         """
         clips = processes.gathered(self.embed(frame_embeddings(self.backbone, frames)))[:count]
-        index, mirrored = processes.gathered(torch.stack([index, flipped.long()], dim=1))[:count].unbind(dim=1)
+        # On GPUs DDP has moved them there; the graph stays here.
+        mine = torch.stack([index, flipped.long()], dim=1)
+        index, mirrored = processes.gathered(mine)[:count].cpu().unbind(dim=1)
         flipped = mirrored.bool()
         of_clips = {r.name: self._of_clips(r, index, flipped) for r in RELATIONS if r.head == "video"}
         wanted: dict[str, Bool[Tensor, " N"]] = {}

@@ -33,7 +33,7 @@ from kgclip.engine.prepare import (
     without_clips,
 )
 from kgclip.engine.solve import SolvedModel, solve
-from kgclip.engine.solved_step import SolvedStep
+from kgclip.engine.solved_step import SolvedStep, check_goal
 from kgclip.engine.state import TrainingState
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.stored import read_stored
@@ -158,6 +158,7 @@ def _train(
     beside = None if config.annotations is None else config.annotations / KEYPOINTS_FILE
     if poses is None and beside is not None and beside.is_file() and config.model.head == "closed_form":
         log.info("%s: keypoints lie beside the annotations; add --keypoints to read pose too", beside)
+    check_learns(config, prepared)
     run = new_run(config, prepared, folder, poses=poses, show_progress=show_progress)
     if config.keep_going:
         run = run.of_readable_clips()
@@ -302,6 +303,14 @@ class Run:
         temperature = fit_temperature(logits, labels)
         model.temperature.mul_(temperature)
         return choose_threshold((logits / temperature).softmax(dim=1), labels, "validation")
+
+
+def check_learns(config: TrainConfig, prepared: Prepared) -> None:
+    """Raise KgclipError if a tower is to train beneath a solved head, and nothing says how it should change."""
+    if config.trains and config.model.head == "closed_form":
+        actions = known_actions(config, prepared)
+        targets = graph_targets(prepared, prepared.split.train, actions, graph=config.model.graph)
+        check_goal(targets, loss_weights(config))
 
 
 def new_run(

@@ -70,13 +70,38 @@ class RidgeSystem:
         errors = left_out_errors(half, residual, sources, len(sources)) - (sums / without)[numbers]
         return self.target + self.bias - errors
 
-    def without(self, rows: Bool[Tensor, " N"]) -> tuple[Float[Tensor, "P Q"], Float[Tensor, " Q"]]:
-        """w and b of a fit without some rows, by rank-R update; the means stay those of all rows."""
-        out = self.centered[rows]
-        gain = torch.cholesky_solve(out.T, self.factor.to(out.dtype))
-        remaining = torch.eye(len(out), dtype=out.dtype, device=out.device) - out @ gain
-        weight = self.weight - gain @ torch.linalg.solve(remaining, self.target[rows] - out @ self.weight)
-        return weight, self.bias - self.center @ weight
+    def of_others(
+        self, asked: Float[Tensor, "B P"], own: Int[Tensor, " B"], sources: Int[Tensor, " N"]
+    ) -> Float[Tensor, "B Q"]:
+        """What each row would be given by a fit without the rows of its source, around the means of all rows.
+
+        Args:
+            asked: the rows, which may have moved since the fit; gradients flow back to them.
+            own: their sources.
+            sources: of the rows of the fit.
+        """
+        shifted = asked - self.center.to(asked.dtype)
+        given = shifted @ self.weight.to(asked.dtype) + self.bias.to(asked.dtype)
+        owners, width = own.unique(), self.centered.shape[1]
+        large = torch.stack([sources == owner for owner in owners]).sum(dim=1) > width
+        few = torch.isin(sources, owners[~large])
+        gains = torch.cholesky_solve(self.centered[few].T, self.factor.to(self.centered.dtype))
+        rows, changes = [], []
+        for owner, is_large in zip(owners, large.tolist(), strict=True):
+            out = self.centered[sources == owner]
+            errors = self.target[sources == owner] - out @ self.weight
+            # Two forms of one solution: a system of the source's rows, or where these are many, of the features.
+            if is_large:
+                remaining = (self.factor @ self.factor.T).to(out.dtype) - out.T @ out
+                change = torch.linalg.solve(remaining, out.T @ errors)
+            else:
+                gain = gains[:, sources[few] == owner]
+                remaining = torch.eye(len(out), dtype=out.dtype, device=out.device) - out @ gain
+                change = gain @ torch.linalg.solve(remaining, errors)
+            mine = (own == owner).nonzero()[:, 0]
+            rows.append(mine)
+            changes.append(shifted[mine] @ change.to(asked.dtype))
+        return given - torch.cat(changes)[torch.cat(rows).argsort()]
 
 
 def fit_ridge(
@@ -121,10 +146,16 @@ def left_out_errors(
     for size in sizes.unique().tolist():
         rows = order[starts[sizes == size][:, None] + torch.arange(size, device=order.device)]
         block = half.T[rows]
-        remaining = torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT - 1 / num
-        # A single row has nothing to be fitted on without it.
-        remaining.diagonal(dim1=1, dim2=2).add_(1e-6)
-        errors[rows] = torch.linalg.solve(remaining, residual[rows])
+        # A single row has nothing to be fitted on without it: so the identity is a little more than one.
+        if size <= len(half):
+            remaining = (1 + 1e-6) * torch.eye(size, dtype=half.dtype, device=half.device) - block @ block.mT - 1 / num
+            errors[rows] = torch.linalg.solve(remaining, residual[rows])
+            continue
+        # The same by a system of the features, which are fewer (Woodbury).
+        wide = torch.cat([block, torch.full_like(block[..., :1], num**-0.5)], dim=2)
+        identity = (1 + 1e-6) * torch.eye(wide.shape[2], dtype=half.dtype, device=half.device)
+        inner = torch.linalg.solve(identity - wide.mT @ wide, wide.mT @ residual[rows])
+        errors[rows] = (residual[rows] + wide @ inner) / (1 + 1e-6)
     return errors
 
 
