@@ -1,6 +1,6 @@
 """Ridge regression on kernel features, with what each recording would be given by a fit that never saw it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -40,6 +40,7 @@ class RidgeSystem:
         center, bias: these means.
         factor: of ``φᵀ φ + λ``, by Cholesky.
         weight: w.
+        changes: by source, what w changes by without its rows; of large sources alone, kept from the first use.
     """
 
     centered: Float[Tensor, "N P"]
@@ -48,6 +49,7 @@ class RidgeSystem:
     bias: Float[Tensor, " Q"]
     factor: Float[Tensor, "P P"]
     weight: Float[Tensor, "P Q"]
+    changes: dict[int, Float[Tensor, "P Q"]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, phi: Float[Tensor, "N P"], y: Float[Tensor, "N Q"], penalty: float) -> "RidgeSystem":
@@ -88,20 +90,26 @@ class RidgeSystem:
         gains = torch.cholesky_solve(self.centered[few].T, self.factor.to(self.centered.dtype))
         rows, changes = [], []
         for owner, is_large in zip(owners, large.tolist(), strict=True):
-            out = self.centered[sources == owner]
-            errors = self.target[sources == owner] - out @ self.weight
-            # Two forms of one solution: a system of the source's rows, or where these are many, of the features.
             if is_large:
-                remaining = (self.factor @ self.factor.T).to(out.dtype) - out.T @ out
-                change = torch.linalg.solve(remaining, out.T @ errors)
+                change = self._change(int(owner), sources)
             else:
-                gain = gains[:, sources[few] == owner]
+                out, gain = self.centered[sources == owner], gains[:, sources[few] == owner]
                 remaining = torch.eye(len(out), dtype=out.dtype, device=out.device) - out @ gain
+                errors = self.target[sources == owner] - out @ self.weight
                 change = gain @ torch.linalg.solve(remaining, errors)
             mine = (own == owner).nonzero()[:, 0]
             rows.append(mine)
             changes.append(shifted[mine] @ change.to(asked.dtype))
         return given - torch.cat(changes)[torch.cat(rows).argsort()]
+
+    def _change(self, owner: int, sources: Int[Tensor, " N"]) -> Float[Tensor, "P Q"]:
+        """What w changes by without a source: the same solution by a system of the features, which are fewer."""
+        if owner not in self.changes:
+            out = self.centered[sources == owner]
+            remaining = (self.factor @ self.factor.T).to(out.dtype) - out.T @ out
+            errors = self.target[sources == owner] - out @ self.weight
+            self.changes[owner] = torch.linalg.solve(remaining, out.T @ errors)
+        return self.changes[owner]
 
 
 def fit_ridge(
