@@ -28,9 +28,9 @@ from kgclip.engine import processes
 from kgclip.engine.dry_run import first_clips
 from kgclip.engine.loop import Trainer
 from kgclip.engine.prepare import prepare
+from kgclip.engine.run import new_run
 from kgclip.engine.sharding import whole
 from kgclip.engine.state import TrainingState
-from kgclip.engine.train import new_run
 from kgclip.files import save_tensors
 from kgclip.models.options import LossWeights
 

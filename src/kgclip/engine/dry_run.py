@@ -16,8 +16,8 @@ from kgclip.engine.checkpoint import choose_device
 from kgclip.engine.frames import trains
 from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import Prepared, prepare
+from kgclip.engine.run import Run, check_learns, new_run
 from kgclip.engine.state import TrainingState, trained_tensors
-from kgclip.engine.train import Run, check_learns, new_run
 from kgclip.errors import KgclipError
 from kgclip.remains import scratch_folder
 
