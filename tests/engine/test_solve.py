@@ -283,3 +283,26 @@ def test_features_of_many_clips_are_read_as_they_are_needed(
     new = torch.stack([features[clip][0] for clip in features.clips[:8]]).float()
     score, expected = parts.model(new), whole.model(new)
     torch.testing.assert_close(score.total, expected.total, rtol=1e-2, atol=1e-2)
+
+
+def test_clips_that_the_tower_did_not_learn_from_tell_how_good_it_is():
+    """The others show their labels, as a tower makes them that has learned from them."""
+    fresh = torch.arange(N) // (2 * K) >= 3
+    learned = frames()
+    learned[~fresh] += 4 * normal(K, 1, DIM, seed=5)[LABELS[~fresh]]
+    backbone = load_backbone(f"features:{DIM}")
+    whole, alone, none = (
+        solve(backbone, learned, targets(), T, 0.5, fresh=rows) for rows in (None, fresh, torch.zeros_like(fresh))
+    )
+    assert alone.left_out is not None
+    assert torch.equal(alone.left_out.judged, fresh)
+    assert alone.unknown is not None
+    assert alone.unknown.num_clips == fresh.sum()
+    assert alone.left_out_top1 is not None
+    assert whole.left_out_top1 is not None
+    assert alone.left_out_top1 < whole.left_out_top1 - 0.1
+    assert alone.model.temperature > whole.model.temperature
+    assert not torch.equal(alone.model.path.seen_from, whole.model.path.seen_from)
+    torch.testing.assert_close(score_of(alone).total, score_of(whole).total)
+    assert none.left_out_top1 == whole.left_out_top1
+    assert torch.equal(none.model.path.seen_from, whole.model.path.seen_from)

@@ -39,6 +39,9 @@ def test_what_trains_on_pixels_comes_back(
     with torch.no_grad():
         torch.testing.assert_close(trained.model(frames).total, loaded.model(frames).total)
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
+    # The tower has learned from all others.
+    judged = sum(clip.judged for clip in loaded.left_out)
+    assert judged == (loaded.summary["val_clips"] if head == "closed_form" else 0)
 
 
 def test_a_tower_that_training_spoils_stays_as_it_was(

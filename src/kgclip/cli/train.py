@@ -95,13 +95,20 @@ def train(argv: Sequence[str]) -> int:
         if summary["val_top1"] is not None:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
         if summary["left_out_top1"] is not None:
-            # A tower that trained has seen them.
-            of = "the solution of the head" if config.trains else "the solution"
-            print(f", top-1 {summary['left_out_top1']:.3f} on training clips whose source was left out of {of}", end="")
+            print(f", top-1 {summary['left_out_top1']:.3f} on {left_out(config, summary['val_clips'])}", end="")
         found = (checkpoint.split.hash, checkpoint.graph.hash, stored_hash(command.config.out))
         hashes = ", ".join(f"{what} {short(h)}" for what, h in zip(("split", "graph", "model"), found, strict=True))
         print(f", {summary['wall_s']:.0f} s; {hashes}")
     return 0
+
+
+def left_out(config: TrainConfig, num_val: int) -> str:
+    """The clips that the accuracy of left-out clips is of."""
+    if not config.trains:
+        return "training clips whose source was left out"
+    if num_val:
+        return "validation clips by the last head without their source"
+    return "training clips whose source was left out of the head, though not of the tower's training"
 
 
 def dry_run(config: TrainConfig, *, as_json: bool) -> int:

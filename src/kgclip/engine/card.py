@@ -111,11 +111,13 @@ def _figures(checkpoint: Checkpoint, measured: Measured | None) -> list[str]:
             lines.append(f"| {row['label']} | {row['value']:.3f} | {low:.3f} to {high:.3f} | {row['what']} |")
     found = summarize(checkpoint.left_out)
     if found.judged:
-        where = "of the head, though not of the tower's training" if checkpoint.config.trains else "of the solution"
-        lines += [
-            "",
-            f"Training clips whose recording was left out {where}: {found.right} of {found.judged} are recognized.",
-        ]
+        clips = "Training clips whose recording was left out"
+        if checkpoint.config.trains:
+            held = checkpoint.summary["val_clips"]
+            clips = (
+                "Validation clips by the last head without their recording" if held else f"{clips} of the head alone"
+            )
+        lines += ["", f"{clips}: {found.right} of {found.judged} are recognized."]
     return lines
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from kgclip.config import TrainConfig
@@ -97,15 +97,22 @@ class Run:
         return self.trainer(state).run(show_progress=self.frames.show_progress, fixed_texts=fixed_texts)
 
     def solve(self, prepared: Prepared) -> SolvedModel:
-        """The model with its head, or with a trained head its reading of movements, solved on the training clips."""
-        return self._solved(prepared, self.frames.rows(prepared.split.train, CACHED_PER_FRAME * self.config.frames))
+        """The model with its head, or with a trained head its reading of movements, solved on the training clips.
 
-    def _solved(self, prepared: Prepared, embeddings: ClipRows) -> SolvedModel:
+        Those of them that are this run's validation clips tell how good it is, where the tower has learned from the
+        others.
+        """
+        rows = self.frames.rows(prepared.split.train, CACHED_PER_FRAME * self.config.frames)
+        held = set(self.prepared.split.val) if self.config.trains else set()
+        fresh = torch.tensor([clip in held for clip in prepared.split.train], dtype=torch.bool)
+        return self._solved(prepared, rows, fresh)
+
+    def _solved(self, prepared: Prepared, embeddings: ClipRows, fresh: Bool[Tensor, " N"] | None = None) -> SolvedModel:
         config = self.config
         # Beside rows of embeddings, which lie in memory and not on a GPU.
         trained = (self.head.cpu(), self.action_embeddings()) if config.model.head == "gradient" else None
         targets, pose = self.targets(prepared), self.pose(prepared.split.train)
-        return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained, pose)
+        return solve(self.backbone, embeddings, targets, config.frames, config.path_weight, trained, pose, fresh)
 
     @torch.no_grad()
     def action_embeddings(self) -> Float[Tensor, "K D"]:

@@ -70,6 +70,7 @@ def solve(
     path_weight: float,
     trained: tuple[GradientHead, Float[Tensor, "K D"]] | None = None,
     pose: Float[Tensor, "N S"] | None = None,
+    fresh: Bool[Tensor, " N"] | None = None,
 ) -> SolvedModel:
     """Solve for S_mm, S_tri, the movements and the path; with a trained head for the movements and the path alone.
 
@@ -82,6 +83,8 @@ def solve(
         trained: a head trained by gradient, whose scores take the place of the solved ones, and the embeddings of the
             actions' prompts, of unit length.
         pose: pose numbers of the training clips, rows of NaN where there is no pose; not beside a trained head.
+        fresh: clips that the tower did not learn from, where it learned from others; they alone say how good the model
+            is and what counts as seen, if there are any.
     """
     performs, shows = targets.edges["performs"], targets.edges["shows"]
     definitions = targets.edges["consists_of"]
@@ -105,7 +108,8 @@ def solve(
     path = PathEvidence(len(targets.actions), len(targets.movements))
     path.fit(definitions, shows[targets.annotated], shares[targets.annotated])
     windows = left_out[nearest_count(WINDOW, head.counts)]
-    path.fit_seen(shows[targets.annotated], windows.shares[targets.annotated])
+    told = _among(targets.annotated, fresh)
+    path.fit_seen(shows[told], windows.shares[told])
     model = KGCLIP(backbone, head, path, trained and trained[0], len(targets.actions), stream).eval()
     if trained is not None:
         gradient, names = trained
@@ -113,7 +117,7 @@ def solve(
         parts = [gradient(embeddings[rows], names) for rows in torch.arange(len(performs)).split(BATCH)]
         mm = torch.cat([part for part, _ in parts])
         tri = None if gradient.triplet is None else torch.cat([part for _, part in parts if part is not None])
-    rows = judged(performs, targets.sources)
+    rows = _among(judged(performs, targets.sources), fresh)
     output = mm if tri is None else 0.5 * (mm + tri)
     if path.readable:
         path.fit_weight(path_weight, output, path(shares))
@@ -127,6 +131,11 @@ def solve(
         used = rows if rows.any() else torch.ones_like(rows)
         path.fit_defined(defined, output[used], path(shares)[used])
     return _calibrated(model, model.join(mm, tri, shares, said), performs, rows)
+
+
+def _among(rows: Bool[Tensor, " N"], fresh: Bool[Tensor, " N"] | None) -> Bool[Tensor, " N"]:
+    """Those of the rows that are fresh; all where none is."""
+    return rows if fresh is None or not (rows & fresh).any() else rows & fresh
 
 
 def best_pose_weight(
