@@ -123,6 +123,23 @@ def test_the_command_prints_the_arms_and_an_answer(
     assert f"{100 * value['top1'][KG_CLIP]['mean']:.1f}" in text
 
 
+@pytest.mark.slow
+def test_actions_that_a_model_knows_more_or_less_of_are_told_apart(
+    tmp_path: Path, tiny_config: Callable[..., TrainConfig]
+):
+    """One that is known by its definition alone, first by name; and one whose clips all lie in the test fold."""
+    file = tmp_path / "definitions.yaml"
+    file.write_text("aaa: [left arm bend]\n")
+    more = compare(tiny_config(tmp_path / "out", definitions=file), 1, 2, show_progress=False)
+    plain = compare(tiny_config(tmp_path / "out"), 1, 2, show_progress=False)
+    assert more.top1[CLIP_ONLY] == plain.top1[CLIP_ONLY]
+    assert more.top1[KG_CLIP][0] > 0.8 * plain.top1[KG_CLIP][0]
+    one_recording = tiny_config(tmp_path / "out", source_pattern="(?P<source>belly_dancing|.*)")
+    less = compare(one_recording, 1, 2, show_progress=False)
+    for arm in (CLIP_ONLY, KG_CLIP):
+        assert less.top1[arm][0] > 0.8 * plain.top1[arm][0]
+
+
 def test_what_cannot_be_compared(tiny_config: Callable[..., TrainConfig], tmp_path: Path):
     config = tiny_config(tmp_path / "out")
     with pytest.raises(KgclipError, match="--seeds 0: is too small"):

@@ -218,7 +218,10 @@ def _one_fold(
         with tempfile.TemporaryDirectory(dir=folder) as place:
             changed = dataclasses.replace(changed, out=Path(place) / "model")
             checkpoint = train(changed, prepared=prepare(changed), show_progress=False)
-        yield arm, _right(scores_of(checkpoint, test)[0], answers)
+        # An action may be known by its definition alone, or have no clip outside the fold.
+        places = {action: place for place, action in enumerate(checkpoint.actions)}
+        own = torch.tensor([places.get(actions[answer], -1) for answer in answers.tolist()])
+        yield arm, _right(scores_of(checkpoint, test)[0], own)
 
 
 def _right(scores: Float[Tensor, "B K"], answers: Tensor) -> int:

@@ -159,6 +159,10 @@ class TrainConfig:
     rule: MovementRule = field(default_factory=MovementRule)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
+    def __post_init__(self) -> None:
+        if self.path_weight < 0:
+            raise KgclipError(f"--path-weight {self.path_weight:g}: is less than nothing; give 0 or more")
+
     @property
     def trains(self) -> bool:
         """Whether anything is trained by gradient."""

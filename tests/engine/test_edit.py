@@ -1,5 +1,6 @@
 """Actions that consist of other movements, and one more action, without training again."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,16 @@ def test_what_is_added_to_an_action_speaks_for_it_where_it_is_read(kg_checkpoint
     # And taken away again it is as before.
     again = redefined(changed, [], [Definition(action, (most,))])
     torch.testing.assert_close(again.model.path.weights, kg_checkpoint.model.path.weights, atol=1e-4, rtol=1e-4)
+
+
+def test_where_movements_have_no_say_other_ones_are_refused(kg_checkpoint: Checkpoint):
+    silent = copy.deepcopy(kg_checkpoint)
+    silent.model.path.weight.zero_()
+    action, movement = kg_checkpoint.actions[0], kg_checkpoint.movements[0]
+    with pytest.raises(KgclipError, match=rf"--add {action}: movements have no say in this model"):
+        redefined(silent, [Definition(action, (movement,))], [])
+    silent.model.path.set_defined(torch.arange(len(kg_checkpoint.actions)) == 0)
+    redefined(silent, [Definition(action, (movement,))], [])
 
 
 def test_a_definition_in_training_and_one_added_later_weigh_alike(

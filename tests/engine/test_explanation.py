@@ -12,7 +12,7 @@ from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.explain import explain, read_windows
 from kgclip.engine.explanation import SEEN, ClipFacts, Explanation, Span
 from kgclip.engine.predict import Recognizer
-from kgclip.engine.reasons import probabilities
+from kgclip.engine.reasons import probabilities, reasons
 from kgclip.engine.unknown import Threshold
 from kgclip.video.frames import read_clip
 
@@ -99,15 +99,32 @@ def test_spans_are_presentation_times_within_the_clip_and_of_what_was_read(expla
 
 
 def test_reasons_are_of_what_was_seen(explained: list[Explanation]):
-    reasons = 0
+    found = 0
     for explanation in explained:
         by_name = {movement.name: movement for movement in explanation.movements}
         for reason in explanation.reasons:
-            reasons += 1
-            assert all(by_name[name].seen and by_name[name].contribution() > 0 for name in reason.movements)
+            found += 1
+            mine = [by_name[name] for name in reason.movements]
+            assert all(m.seen and m.contribution() > 0 and m.evidence > m.baseline for m in mine)
         rival = explanation.against_runner_up
         assert rival is None or all(by_name[name].seen_from is not None for name in rival.movements)
-    assert reasons
+    assert found
+
+
+def test_a_movement_that_speaks_against_the_answer_is_no_reason_where_little_of_it_was_seen(
+    explained: list[Explanation],
+):
+    explanation = explained[0]
+    movement = max(explanation.movements, key=lambda m: m.contribution())
+    assert movement.spans
+    rest = tuple(m for m in explanation.movements if m is not movement)
+    for weight, evidence in ((0.3, movement.baseline + 0.5), (-0.3, movement.baseline - 0.5)):
+        weights = (weight, *([0.0] * (len(movement.weights) - 1)))
+        other = replace(movement, weights=weights, evidence=evidence)
+        assert other.seen
+        assert other.contribution() > 0.1
+        alone = replace(explanation, movements=(other, *rest))
+        assert any(movement.name in reason.movements for reason in reasons(alone)) == (weight > 0)
 
 
 def test_what_would_change_the_answer_changes_it(explained: list[Explanation]):

@@ -178,7 +178,7 @@ def test_an_action_of_one_source_does_not_count_in_calibration():
     goal.sources.zero_()
     result = solved(goal)
     assert result.left_out_top1 is None
-    assert result.model.temperature == 1
+    assert result.model.temperature == pytest.approx(PRIOR_TEMPERATURE)
     assert top_k(score_of(result).total, LABELS) > 0.6
 
 
@@ -306,3 +306,24 @@ def test_clips_that_the_tower_did_not_learn_from_tell_how_good_it_is():
     torch.testing.assert_close(score_of(alone).total, score_of(whole).total)
     assert none.left_out_top1 == whole.left_out_top1
     assert torch.equal(none.model.path.seen_from, whole.model.path.seen_from)
+
+
+@pytest.mark.parametrize("sizes", [(5, 4), (10, 11), (30, 30)])
+@pytest.mark.parametrize("whole", [4000, 0])
+def test_of_actions_with_one_recording_each_no_answer_is_certain(
+    sizes: tuple[int, int], whole: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Without its recording an action has no clip, so that left-out scores say nothing: not even how far they lie."""
+    monkeypatch.setattr(fit_head, "MOST_AT_ONCE", whole)
+    labels = torch.tensor([0] * sizes[0] + [1] * sizes[1])
+    looks = 0.3 * normal(2, 1, DIM, seed=1)
+    clips = looks[labels] + normal(len(labels), 1, DIM, seed=2) + 0.3 * normal(len(labels), T, DIM, seed=3)
+    names = {"video": tuple(map(str, range(len(labels)))), "action": ("a", "b"), "movement": MOVEMENTS[:2]}
+    edges = {"performs": torch.eye(2)[labels], "shows": torch.eye(2)[labels], "consists_of": torch.eye(2)}
+    goal = GraphTargets(names, edges, labels.clone(), torch.full((2,), -1))
+    result = solve(load_backbone(f"features:{DIM}"), clips, goal, T, 0.5)
+    assert result.left_out_top1 is None
+    fresh = looks[torch.arange(200) % 2] + normal(200, 1, DIM, seed=4) + 0.3 * normal(200, T, DIM, seed=5)
+    score = result.model(fresh)
+    assert score.total.abs().max() < 10
+    assert 0.5 < result.model.probability(score).amax(dim=1).mean() < 0.85

@@ -62,6 +62,11 @@ def redefined(checkpoint: Checkpoint, add: Sequence[Definition], remove: Sequenc
     for given, share, option in ((add, WHOLE, "--add"), (remove, 0.0, "--remove")):
         for definition in given:
             k = _position(definition.action, checkpoint.actions, f"{option} {definition.action}", "action")
+            if not checkpoint.model.path.weight and not checkpoint.model.path.defined[k]:
+                raise KgclipError(
+                    f"{option} {definition.action}: movements have no say in this model (it was trained with "
+                    "--path-weight 0); train one with the path"
+                )
             for name in definition.movements:
                 m = _position(name, checkpoint.movements, f"{option} {name}", "movement")
                 if not share and not definitions[k, m]:

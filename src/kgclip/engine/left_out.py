@@ -99,6 +99,11 @@ class Summary:
         if self.judged:
             share = f"{self.right} of {self.judged} ({self.right / self.judged:.0%})"
             lines.append(f"Clips of recordings it never saw are recognized in {share} cases.")
+            if self.to_label:
+                lines.append(
+                    "Labels of other clips were completed with theirs: where movements say little of the action, new "
+                    "clips are recognized less often."
+                )
         good = [f"{action} ({share:.0%})" for action, share in self.accuracy.items() if share >= TOLD_APART]
         if good:
             lines.append(f"It tells apart best: {_listed(good)}.")

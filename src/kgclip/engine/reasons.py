@@ -22,7 +22,8 @@ def reasons(explanation: Explanation) -> tuple[Reason, ...]:
     """The strongest movements that were seen and speak for the first action; left and right are merged."""
     found: list[tuple[MovementReading, ...]] = []
     for movement in sorted(explanation.movements, key=lambda m: -m.contribution()):
-        if movement.contribution() < LEAST or not movement.seen:
+        # Less of it than usual may speak for the action, which is no reason that it was seen.
+        if movement.contribution() < LEAST or not movement.seen or movement.evidence <= movement.baseline:
             continue
         pair = next((n for n, have in enumerate(found) if are_pair(have[0].name, movement.name)), None)
         if pair is not None and len(found[pair]) == 1:
@@ -52,7 +53,7 @@ def against(explanation: Explanation) -> Reason | None:
         if favor < LEAST:
             return None
         words = movement.phrase
-        if movement.seen and first > second:
+        if movement.seen and movement.evidence > movement.baseline and first > second:
             text = f"“{movement.name}” is seen" if words is None else words.seen
             return Reason(
                 f"{text}, which it {'hardly ever' if second < HARDLY_SHOWS else 'less often'} shows", (movement.name,)

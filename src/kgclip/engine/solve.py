@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from kgclip.engine import processes
@@ -20,6 +20,7 @@ from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP, Score
 from kgclip.models.pooling import nearest_count
 from kgclip.models.pose_stream import fit_pose, has_pose, pose_output
+from kgclip.models.ridge import judged
 from kgclip.models.sums import BATCH
 
 log = logging.getLogger(__name__)
@@ -172,17 +173,6 @@ def _definitions(performs: Float[Tensor, "N K"], targets: GraphTargets) -> Float
     return sums / (mass + prior).clamp(min=1e-9)
 
 
-def judged(performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]) -> Bool[Tensor, " N"]:
-    """Clips whose left-out scores say how good a model is.
-
-    Clips of an action that has a single source say nothing of it: without that source it has no clip.
-    """
-    position = sources.unique(return_inverse=True)[1]
-    mass = performs.new_zeros(int(position.max()) + 1, performs.shape[1]).index_add(0, position, performs)
-    elsewhere = performs.sum(dim=0) - mass[position] > 0.5
-    return (elsewhere & (performs > 0)).any(dim=1)
-
-
 def _calibrated(model: KGCLIP, score: Score, performs: Float[Tensor, "N K"], rows: Bool[Tensor, " N"]) -> SolvedModel:
     """Fit the temperature and the threshold of "unknown" on what left-out clips are given, and measure their accuracy.
 
@@ -190,6 +180,7 @@ def _calibrated(model: KGCLIP, score: Score, performs: Float[Tensor, "N K"], row
     recognized too easily. A clip counts as recognized by as much as its label says.
     """
     if not rows.any():
+        model.temperature.fill_(PRIOR_TEMPERATURE)
         return SolvedModel(model, None)
     labels = performs[rows]
     share = len(labels) / (len(labels) + PRIOR_CLIPS)

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from kgclip.engine import processes
 from kgclip.engine.metrics import fit_temperature
 from kgclip.engine.prepare import GraphTargets
-from kgclip.engine.solve import judged
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.closed_form import POWER, powered_statistics, statistics_scales
@@ -19,7 +18,7 @@ from kgclip.models.completion import complete_labels, is_incomplete
 from kgclip.models.kgclip import Frames, frame_embeddings
 from kgclip.models.options import LossWeights
 from kgclip.models.pooling import frame_statistics, phases
-from kgclip.models.ridge import PENALTY, RidgeSystem, apart
+from kgclip.models.ridge import PENALTY, RidgeSystem, apart, judged
 
 # Keeps the slope of the power finite at 0, as a share of the embeddings' mean size.
 ROUNDING = 0.01

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from kgclip.models.pooling import NUM_STATISTICS, interleaved_statistics, nearest_count
-from kgclip.models.ridge import KernelFeatures, choose_landmarks, radial_scale, squared_distances
+from kgclip.models.ridge import KernelFeatures, apart, choose_landmarks, judged, radial_scale, squared_distances
 
 # Features are drawn towards equal sizes by this power, sign kept: towers that end in a ReLU have a few large ones.
 POWER = 0.7
@@ -161,15 +161,17 @@ class Solution(nn.Module):
         self.bias.copy_(mm.bias)
         self.subspaces.copy_(radial.whitening @ torch.cat([tri.weight, shows.weight], dim=1))
         self.deviation.copy_(-torch.cat([tri.bias, shows.bias]))
-        for place, fit in enumerate((mm, tri)):
-            if fit.left_out.numel():
-                spread = fit.left_out.std(dim=1, correction=0).mean()
-                # Scores that are the same for every action have no unit of their own.
-                self.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
         fitted = ((linear, mm, labeled), (radial, tri, labeled), (radial, shows, annotated))
         given = [features.phi[own_phase] @ fit.weight + fit.bias for features, fit, _ in fitted]
-        for values, (_, fit, rows) in zip(given, fitted, strict=True):
-            values[rows] = fit.left_out
+        told = bool(judged(performs, apart(targets.sources)).any())
+        for place, (values, (_, fit, rows)) in enumerate(zip(given, fitted, strict=True)):
+            # Of actions with a single source each, left-out scores are the same for all clips.
+            if told or place == 2:
+                values[rows] = fit.left_out
+            if place < 2 and values[rows].numel():
+                spread = values[rows].std(dim=1, correction=0).mean()
+                # Scores that are the same for every action have no unit of their own.
+                self.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
         scores, near, shares = (values.to(statistics.dtype) for values in given)
         return Solved(scores / self.spread[0], near / self.spread[1] if self.shape.tri else None, shares)
 

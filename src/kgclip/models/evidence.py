@@ -15,6 +15,8 @@ WINDOW = 4
 # A movement counts as seen where at least this share of the left-out clips that read as much show it. Beside these
 # stand a few that do not: the share is the least of many that would do, and does better on these clips than on others.
 SEEN_PRECISION, DOUBTED_CLIPS = 0.8, 2
+# Evidence that varies less than this, of left-out clips, tells none from another: it is rounding.
+LEAST_SPREAD = 1e-3
 # Up to that many, the system of movements × movements takes no time worth saving.
 FEW_MOVEMENTS = 1024
 
@@ -45,7 +47,7 @@ def _directions(definitions: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) 
 def _scaled(directions: Float[Tensor, "K M"], covariance: Float[Tensor, "M M"]) -> Float[Tensor, "K M"]:
     """Weights whose evidence has a deviation of 1, from the covariance of the shares as read."""
     spread = ((directions @ covariance) * directions).sum(dim=1).clamp(min=0).sqrt()
-    return directions / torch.where(spread > 1e-6, spread, 1.0)[:, None]
+    return directions / torch.where(spread > LEAST_SPREAD, spread, 1.0)[:, None]
 
 
 def _whiten(shown: Float[Tensor, "N M"], values: Float[Tensor, "M K"]) -> Float[Tensor, "M K"]:
@@ -165,7 +167,8 @@ class PathEvidence(nn.Module):
             output, path: S_output and S_path of training clips.
         """
         spreads = [values.std(dim=1, correction=0).mean() for values in (output, path)]
-        self.weight.copy_(weight * spreads[0] / spreads[1].clamp(min=1e-6))
+        # Where no reading of a left-out clip tells it from another, the path has no say.
+        self.weight.copy_(weight * spreads[0] / spreads[1] if spreads[1] > LEAST_SPREAD else torch.zeros(()))
 
     def fit_defined(
         self, defined: Bool[Tensor, " K"], output: Float[Tensor, "N K"], path: Float[Tensor, "N K"]

@@ -18,7 +18,15 @@ from kgclip.models.closed_form import (
     scales_of,
 )
 from kgclip.models.pooling import FRAME_COUNTS, phases
-from kgclip.models.ridge import PENALTY, KernelFeatures, choose_landmarks, radial_scale, squared_distances
+from kgclip.models.ridge import (
+    PENALTY,
+    KernelFeatures,
+    apart,
+    choose_landmarks,
+    judged,
+    radial_scale,
+    squared_distances,
+)
 from kgclip.models.sums import RidgeSums, SummedFit, batches_of_sources
 
 # Phases in which a training clip is seen with few frames, and rows of a fit that they may make.
@@ -182,10 +190,13 @@ class BatchedFit:
         labeled, annotated = self.targets.performs.any(dim=1), self.targets.shows.any(dim=1)
         sources = [self._together(known) for known in (labeled, labeled, annotated)]
         found = [self.targets.performs.new_zeros(num_clips, fit.outputs) for fit in fits]
+        # Of actions with a single source each, left-out scores are the same for all clips.
+        told = bool(judged(self.targets.performs, apart(self.targets.sources)).any())
+        leaves_out = (told, told, True)
         for batch in self._rows_of_fits(linear.whitening, radial.whitening):
-            for fit, row, together, values in zip(fits, batch, sources, found, strict=True):
+            for fit, row, together, values, out in zip(fits, batch, sources, found, leaves_out, strict=True):
                 given, mine = row.phi @ fit.weight + fit.bias, row.known
-                if fit.outputs and mine.any():
+                if out and fit.outputs and mine.any():
                     given[mine] = fit.left_out(row.phi[mine], row.goal[mine], together[row.rows][mine])
                 values[row.rows] = given.to(values.dtype)
         mm, tri, shares = (self.team.total(values) for values in found)

@@ -138,6 +138,17 @@ def apart(sources: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
     return torch.arange(len(sources), device=sources.device) if (sources == sources[0]).all() else sources
 
 
+def judged(performs: Float[Tensor, "N K"], sources: Int[Tensor, " N"]) -> Bool[Tensor, " N"]:
+    """Clips whose left-out scores say how good a model is.
+
+    Clips of an action that has a single source say nothing of it: without that source it has no clip.
+    """
+    position = sources.unique(return_inverse=True)[1]
+    mass = performs.new_zeros(int(position.max()) + 1, performs.shape[1]).index_add(0, position, performs)
+    elsewhere = performs.sum(dim=0) - mass[position] > 0.5
+    return (elsewhere & (performs > 0)).any(dim=1)
+
+
 def left_out_errors(
     half: Float[Tensor, "P N"], residual: Float[Tensor, "N Q"], sources: Int[Tensor, " N"], num: int
 ) -> Float[Tensor, "N Q"]:
