@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -73,7 +74,7 @@ def test_the_commands_of_the_page_give_what_they_give_of_the_same_files_here(
         Path("model").symlink_to(kg_model)
         Path("keypoints.parquet").symlink_to(figures / "keypoints.parquet")
         for line in lines:
-            words = [place if word == "s3://bucket/videos" else word for word in line.split()]
+            words = [place if word == "s3://bucket/videos" else word for word in shlex.split(line)]
             words = [word.replace("{0000..0009}", "{0000..0000}") for word in words]
             more = ["--workers", "1"] if words[0] == "annotate" else []
             assert run([*words, *more]) == (2 if more else 0)  # one clip has no keypoints
