@@ -1,6 +1,7 @@
 """What a run is made of: typed, immutable, saved as JSON with every run."""
 
 import dataclasses
+import math
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -110,6 +111,10 @@ class OptimConfig:
                 raise KgclipError(f"--optim.{option} {value}: is too small; give {least} or more")
 
 
+# Frames a clip, of which twice as many are encoded.
+MOST_FRAMES = 1024
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """One training run.
@@ -160,8 +165,10 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        if self.path_weight < 0:
-            raise KgclipError(f"--path-weight {self.path_weight:g}: is less than nothing; give 0 or more")
+        if not 0 <= self.path_weight < math.inf:
+            raise KgclipError(f"--path-weight {self.path_weight:g}: is no weight; give a number from 0")
+        if not 1 <= self.frames <= MOST_FRAMES:
+            raise KgclipError(f"--frames {self.frames}: cannot be; give a number from 1 to {MOST_FRAMES:,}")
 
     @property
     def trains(self) -> bool:

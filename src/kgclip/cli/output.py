@@ -28,7 +28,11 @@ def parse(kind: type[T], argv: Sequence[str], prog: str, default: T | None = Non
     """The command's options from its words; help and mistakes in options are printed by tyro (exit code 2)."""
     options: dict[str, Any] = {} if default is None else {"default": default}
     # All of the docstring, with its examples; tyro takes the first paragraph alone.
-    return tyro.cli(kind, args=list(argv), prog=f"kgclip {prog}", description=inspect.getdoc(kind), **options)
+    command = tyro.cli(kind, args=list(argv), prog=f"kgclip {prog}", description=inspect.getdoc(kind), **options)
+    workers = getattr(command, "workers", getattr(getattr(command, "config", None), "workers", None))
+    if workers is not None and workers < 0:
+        raise KgclipError(f"--workers {workers}: is too small; give 0 or more")
+    return command
 
 
 def say(line: str, *, error: bool = False) -> None:

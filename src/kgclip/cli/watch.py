@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -137,6 +138,12 @@ def _watcher(command: WatchCommand, recognizer: "Recognizer", pose: object, outp
     )
 
 
+def _remove_empty(path: Path, kind: type[BaseException] | None, *_: object) -> None:
+    """Take away a file that an error left empty, so that it does not stand in the way of the next run."""
+    if kind is not None and path.is_file() and not path.stat().st_size:
+        path.unlink()
+
+
 class FilmOutputs:
     """Everything that spans and frames are written to; files of one film are whole once `stack` has ended."""
 
@@ -152,6 +159,8 @@ class FilmOutputs:
         if command.jsonl is not None:
             opened = nullcontext(sys.stdout) if command.jsonl == STDOUT else command.jsonl.open("x", encoding="utf-8")
             file = stack.enter_context(opened)
+            if command.jsonl != STDOUT:
+                stack.push(partial(_remove_empty, command.jsonl))
             self._takers.append(lambda span: print(json.dumps(span.to_json()), file=file, flush=True))
         for path, vtt in ((command.srt, False), (command.vtt, True)):
             if path is not None:
