@@ -78,7 +78,7 @@ class Epoch:
 def check_goal(targets: GraphTargets, weights: LossWeights) -> None:
     """Raise KgclipError where the steps over these clips could not change a tower."""
     edges = targets.edges
-    sources = targets.sources if len(targets.sources.unique()) > 1 else apart(targets.sources)
+    sources = apart(targets.sources)
     actions = weights.performs and (is_incomplete(edges) or judged(edges["performs"], sources).any())
     if not actions and not (weights.shows and edges["shows"].any()):
         raise KgclipError(
@@ -119,7 +119,7 @@ class SolvedStep(nn.Module):
         self._encode, self._pose = encode, pose
         self._encoded: Tensor | None = None
         self._epoch: Epoch | None = None
-        self._sources = targets.sources if len(targets.sources.unique()) > 1 else apart(targets.sources)
+        self._sources = apart(targets.sources)
 
     def encoded(self) -> Float[Tensor, "N C F"]:
         """Embeddings of the training clips' frames, computed once for the tower as it stands."""
