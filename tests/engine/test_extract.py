@@ -12,7 +12,7 @@ import torch
 
 from kgclip.data.features import FeatureFile
 from kgclip.engine.encoder import FrameEncoder
-from kgclip.engine.extract import extract_features
+from kgclip.engine.extract import extract_features, let_go
 from kgclip.errors import KgclipError
 from kgclip.identity import Identity
 from kgclip.locks import lock
@@ -123,6 +123,43 @@ def test_what_is_there_is_never_replaced(paths: dict[str, Path], tmp_path: Path)
     with pytest.raises(KgclipError, match="holds features of other clips; choose another --out"):
         extract({"a": paths["a"]}, out, Color())
     assert out.read_bytes() == before
+
+
+def test_clips_that_are_gone_do_not_come_back_with_a_run_that_goes_on(paths: dict[str, Path], tmp_path: Path):
+    out, color = tmp_path / "f.safetensors", Color()
+    with pytest.raises(KgclipError, match="2 of 4 clips are encoded"):
+        extract(paths, out, color)
+    left = {"b": paths["b"], "d": paths["d"]}
+    assert extract(left, out, color).encoded == 1
+    assert color.calls == 3
+    whole = tmp_path / "whole.safetensors"
+    extract(left, whole, Color())
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_only_clips_that_have_changed_are_encoded_again(whole: bool, paths: dict[str, Path], tmp_path: Path):
+    out, color = tmp_path / "f.safetensors", Color()
+    if whole:
+        extract(sound(paths), out, color)
+    else:
+        with pytest.raises(KgclipError, match="2 of 4 clips are encoded"):
+            extract(paths, out, color)
+    calls = color.calls
+    write_video(paths["a"], np.full((6, 32, 32, 3), 200, np.uint8), 12)
+    encoder = FrameEncoder(COLOR, color)
+    let_go(encoder, sound(paths), 3, out, {"b", "c", "d"})
+    let_go(encoder, sound(paths), 3, out, {"a", "b", "c", "d"})  # killed before anything was encoded
+    extract(sound(paths), out, color)
+    assert color.calls == calls + (1 if whole else 2)
+    features = FeatureFile(out)
+    assert set(features.clips) == {"a", "b", "d"}
+    assert float(features["a"][0].mean()) == pytest.approx(200, abs=5)
+    let_go(encoder, sound(paths), 3, out, {"a", "b", "d"})  # nothing to do
+    assert out.is_file()
+    with pytest.raises(KgclipError, match="features of 3 frames a clip, not 2"):
+        let_go(encoder, sound(paths), 2, out, {"b"})
+    assert set(FeatureFile(out).clips) == {"a", "b", "d"}
 
 
 def test_one_process_at_a_time_writes_a_file(paths: dict[str, Path], tmp_path: Path):

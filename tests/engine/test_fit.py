@@ -1,5 +1,6 @@
 """From clips to a model in one call: what is done is kept, and what goes wrong loses nothing."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import torch
 
 from kgclip.config import TrainConfig
 from kgclip.data.dataset import open_dataset
+from kgclip.data.features import FeatureFile
 from kgclip.engine import fit as module
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import evaluate, open_evaluation
-from kgclip.engine.fit import ANNOTATIONS, FEATURES, MODEL, FitOptions, Fitting
+from kgclip.engine.fit import ANNOTATIONS, CLIPS, FEATURES, MODEL, FitOptions, Fitting
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
+from kgclip.pose.annotate import PoseSource, observe
+from kgclip.pose.keypoints import ClipPose, read_keypoints, write_keypoints
 
 KEYPOINTS = "keypoints.parquet"
 
@@ -104,6 +108,66 @@ def test_a_second_run_takes_what_is_there(fitted: FitOptions, monkeypatch: pytes
     assert after.hash == before.hash
 
 
+def fit_again(options: FitOptions) -> list[str]:
+    """What a run says."""
+    said: list[str] = []
+    Fitting.open(options, progress=False).run(said.append, progress=False)
+    return said
+
+
+def test_clips_that_were_added_removed_or_changed_are_read_and_no_others(
+    fitted: FitOptions, clips: Path, figures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    own, out = tmp_path / "clips", tmp_path / "out"
+    shutil.copytree(clips, own, symlinks=True)
+    options = replace(fitted, clips=own, out=out)
+    assert not any("have changed" in line for line in fit_again(options))
+    gone, changed, stays, *_ = open_dataset(own).clips
+    gone.path.unlink()
+    content = changed.path.read_bytes()
+    changed.path.unlink()
+    changed.path.write_bytes(content)  # the same pictures, but who can know: another file
+    action = gone.path.parent
+    new = next((figures / "test_videos" / action.name).iterdir())
+    (action / new.name).symlink_to(new)
+    names = {clip.id for clip in open_dataset(own).clips}
+    looked: list[str] = []
+
+    def look(clip: str, path: Path, source: PoseSource) -> ClipPose:
+        looked.append(clip)
+        return observe(clip, path, source)
+
+    monkeypatch.setattr("kgclip.pose.annotate.observe", look)
+    assert "2 of 24 clips are new or have changed" in fit_again(options)
+    assert len(looked) == 2
+    assert changed.id in looked
+    assert gone.id not in names
+    assert set(read_keypoints(out / ANNOTATIONS / KEYPOINTS)[0]) == names
+    assert set(FeatureFile(out / FEATURES).clips) == names
+    assert not (out / ANNOTATIONS / gone.id).exists()
+    assert any((out / ANNOTATIONS / stays.id).iterdir())
+    # As if all had been read at once.
+    fit_again(replace(options, out=tmp_path / "new"))
+    assert Checkpoint.load(out / MODEL).left_out == Checkpoint.load(tmp_path / "new" / MODEL).left_out
+
+
+def test_a_run_that_is_refused_changes_nothing(fitted: FitOptions, figures: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    shutil.copytree(fitted.out, out)
+    fewer = tmp_path / "clips"
+    shutil.copytree(fitted.clips, fewer, symlinks=True)
+    open_dataset(fewer).clips[0].path.unlink()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    other = tmp_path / "others.parquet"
+    poses, origin = read_keypoints(figures / KEYPOINTS)
+    write_keypoints(other, poses, origin | {"note": "others"})
+    refusals = (({"frames": 8}, "features of 8 frames a clip, not 16"), ({"pose": str(other)}, "asked for is"))
+    for refused, words in refusals:
+        with pytest.raises(KgclipError, match=words):
+            fit_again(replace(fitted, out=out, clips=fewer, **refused))
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
 def test_a_training_that_fails_leaves_the_model_before(fitted: FitOptions, monkeypatch: pytest.MonkeyPatch):
     before = Checkpoint.load(fitted.out / MODEL).hash
 
@@ -114,7 +178,7 @@ def test_a_training_that_fails_leaves_the_model_before(fitted: FitOptions, monke
     with pytest.raises(KgclipError, match="no"):
         Fitting.open(fitted, progress=False).run(lambda _: None, progress=False)
     assert Checkpoint.load(fitted.out / MODEL).hash == before
-    assert sorted(path.name for path in fitted.out.iterdir()) == [ANNOTATIONS, FEATURES, MODEL]
+    assert sorted(path.name for path in fitted.out.iterdir()) == [ANNOTATIONS, CLIPS, FEATURES, MODEL]
 
 
 def test_without_pose_there_is_no_graph_and_that_is_said(fitted: FitOptions, tmp_path: Path):
@@ -185,7 +249,7 @@ def test_a_fit_that_was_killed_goes_on(fitted: FitOptions):
     (fitted.out / f"{MODEL}.training").mkdir()
     again = Fitting.open(fitted, progress=False).run(lambda _: None, progress=False)
     assert again.hash == before
-    assert sorted(path.name for path in fitted.out.iterdir()) == [ANNOTATIONS, FEATURES, MODEL]
+    assert sorted(path.name for path in fitted.out.iterdir()) == [ANNOTATIONS, CLIPS, FEATURES, MODEL]
 
 
 def test_a_fit_that_was_killed_at_once_goes_on(fitted: FitOptions, tmp_path: Path, ended_process: int):

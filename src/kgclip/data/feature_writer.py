@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
@@ -107,6 +107,25 @@ class FeatureWriter:
     def _enter(self, clip: str, frames: Int[np.ndarray, " T"]) -> None:
         self.lengths[clip] = len(frames)
         self._indices.append(frames.astype("<i4"))
+
+    def keep(self, clips: Collection[str]) -> None:
+        """Let go of all clips but these, as far as they are written."""
+        if self.lengths.keys() <= set(clips):
+            return
+        lines = self._lines.read_bytes().splitlines(keepends=True)
+        kept = []
+        with atomic_path(self._rows) as rows, self._rows.open("rb") as old, rows.open("wb") as new:
+            for line in lines:
+                clip = json.loads(line)
+                content = old.read(len(clip["frames"]) * clip["width"] * _TYPES[clip["dtype"]].itemsize)
+                if clip["clip"] in clips:
+                    new.write(content)
+                    kept.append(line)
+        # A run that is killed here has lines without their rows: it lets go of more than it need.
+        with atomic_path(self._lines) as file:
+            file.write_bytes(b"".join(kept))
+        self.lengths, self._indices, self._first = {}, [], None
+        self._resume()
 
     def add(self, clip: str, features: Tensor, frames: np.ndarray) -> None:
         """Write the features [T, F] of one clip, and the 0-based indices [T] of their frames.

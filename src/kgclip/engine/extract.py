@@ -1,6 +1,6 @@
 """Features of the frames of a data set: computed once by an encoder, cached for training in minutes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -74,13 +74,14 @@ def extract_features(
             it is there and holds something else.
     """
     with lock(out), disk_room(out):
-        folder = out.with_name(f".{out.name}.kgclip-part")
+        folder = _begun(out)
         clear_remains(out.parent, folder.name)
         if out.exists():
             extraction = _already(encoder, paths, num_frames, out)
             remove_folder(folder)  # of a run that was killed after it had written the file
             return extraction
         writer = FeatureWriter(folder, encoder.identity, num_frames)
+        writer.keep(paths)
         before, skipped = len(writer.lengths), {}
         todo = {clip: path for clip, path in paths.items() if clip not in writer.lengths}
         with progress_bar("encoding frames", len(paths), "clips", show=progress) as advance:
@@ -106,6 +107,38 @@ def extract_features(
         writer.save(out, skipped)
         remove_folder(folder)
         return Extraction(len(writer.lengths), len(writer.lengths) - before, skipped)
+
+
+def let_go(
+    encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, out: Path, unchanged: Collection[str]
+) -> None:
+    """Prepare a feature file for clips that are no longer those it was written of; `extract_features` then goes on.
+
+    Features of clips that are gone, or whose file is another now, are let go. While clips are left to encode, there is
+    only what an ended run leaves.
+
+    Args:
+        encoder, paths, num_frames, out: as in :func:`extract_features`.
+        unchanged: clips whose file is the one that was encoded.
+
+    Raises:
+        KgclipError: the file holds features of another encoder or number of frames, or is in use.
+    """
+    keep = paths.keys() & set(unchanged)
+    with lock(out), disk_room(out):
+        folder = _begun(out)
+        if out.exists():
+            file = _same_kind(encoder, num_frames, out)
+            if set(file.clips) == paths.keys() == keep:
+                return
+            remove_folder(folder)
+            writer = FeatureWriter(folder, encoder.identity, num_frames)
+            for clip in file.clips:
+                if clip in keep:
+                    writer.add(clip, *file[clip])
+            out.unlink()
+        elif folder.exists():
+            FeatureWriter(folder, encoder.identity, num_frames).keep(keep)
 
 
 def encode_for_first(encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, workers: int) -> None:
@@ -159,20 +192,36 @@ def _encode_file(path: VideoPath, source: EncoderSource, num_frames: int) -> Enc
         return error
 
 
+def _begun(out: Path) -> Path:
+    """The folder in which a feature file is begun."""
+    return out.with_name(f".{out.name}.kgclip-part")
+
+
 def _already(encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, out: Path) -> Extraction:
     """What is in the file, if this run would write the same.
 
     Raises:
         KgclipError: it is no feature file, or of another encoder, number of frames, or other clips.
     """
-    file = FeatureFile(out)
-    differs = None
-    if not is_same(file.encoder, encoder.identity):
-        differs = f"features by {describe(file.encoder)}, not by {describe(encoder.identity)}"
-    elif file.num_frames != num_frames:
-        differs = f"features of {file.num_frames} frames a clip, not {num_frames}"
-    elif set(paths) != {*file.clips, *file.skipped}:
-        differs = "features of other clips"
-    if differs is not None:
-        raise KgclipError(f"{out}: exists and holds {differs}; choose another --out, or remove it")
+    file = _same_kind(encoder, num_frames, out)
+    if set(paths) != {*file.clips, *file.skipped}:
+        raise _differs(out, "features of other clips")
     return Extraction(len(file.clips), 0, file.skipped)
+
+
+def _same_kind(encoder: FrameEncoder, num_frames: int, out: Path) -> FeatureFile:
+    """The feature file, if it is of this encoder and number of frames.
+
+    Raises:
+        KgclipError: it is no feature file, or of another encoder or number of frames.
+    """
+    file = FeatureFile(out)
+    if not is_same(file.encoder, encoder.identity):
+        raise _differs(out, f"features by {describe(file.encoder)}, not by {describe(encoder.identity)}")
+    if file.num_frames != num_frames:
+        raise _differs(out, f"features of {file.num_frames} frames a clip, not {num_frames}")
+    return file
+
+
+def _differs(out: Path, how: str) -> KgclipError:
+    return KgclipError(f"{out}: exists and holds {how}; choose another --out, or remove it")

@@ -2,37 +2,43 @@
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgclip.config import ModelConfig, TrainConfig
+from kgclip.data.annotation_files import trait_of
 from kgclip.data.annotations import read_observations
 from kgclip.data.check import check_dataset
 from kgclip.data.dataset import DataSet, open_dataset
 from kgclip.data.splits import SplitOptions
 from kgclip.data.wording import count_of
+from kgclip.engine import extract
 from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device
 from kgclip.engine.dry_run import peak_memory, seconds_of
-from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.encoder import FrameEncoder, backbone_encoder
 from kgclip.engine.extract import extract_features
 from kgclip.engine.frames import CACHED_PER_FRAME
 from kgclip.engine.prepare import with_definitions
 from kgclip.engine.train import state_folder, train, with_backbone
 from kgclip.errors import KgclipError
+from kgclip.files import read_json, write_json
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.inspect import Finding
 from kgclip.locks import lock
 from kgclip.models.backbones.registry import load_backbone
-from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, observe
+from kgclip.pose import annotate as pose_annotate
+from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, earlier_poses, observe
 from kgclip.pose.brought import is_keypoints
 from kgclip.progress import progress_bar
 from kgclip.remains import is_ours, remove_folder
+from kgclip.remote import Stored
+from kgclip.video.cut import VideoPath, file_of
 from kgclip.video.frames import read_clip
 
 log = logging.getLogger(__name__)
 
-MODEL, ANNOTATIONS, FEATURES = "model", "annotations", "features.safetensors"
+MODEL, ANNOTATIONS, FEATURES, CLIPS = "model", "annotations", "features.safetensors", "clips.json"
 # Clips that the estimate is timed on, and seconds that it leaves for loading and solving.
 TIMED_CLIPS, OTHER_S = 2, 15.0
 
@@ -127,40 +133,47 @@ class Fitting:
             KgclipError: a clip or the estimator cannot be read.
         """
         options, clips = self.options, self.dataset.clips
+        changed = len(clips) - len(self._unchanged())
+        poses = changed if (options.out / ANNOTATIONS / KEYPOINTS_FILE).is_file() else len(clips)
+        features = changed if (options.out / FEATURES).is_file() else len(clips)
         few = clips[:: max(1, len(clips) // TIMED_CLIPS)][:TIMED_CLIPS]
         seconds = {}
-        if self._source is not None and not (options.out / ANNOTATIONS / KEYPOINTS_FILE).is_file():
-            source = self._source
+        source = self._source
+        if source is not None and poses:
             observe(few[0].id, few[0].path, source)  # loads the estimator
             a_clip = seconds_of(lambda: [observe(clip.id, clip.path, source) for clip in few]) / len(few)
-            seconds["poses"] = a_clip * len(clips) / max(1, options.workers)
-        if not (options.out / FEATURES).is_file():
+            seconds["poses"] = a_clip * poses / max(1, options.workers)
+        if features:
             encoder = backbone_encoder(load_backbone(self.config.model.backbone, self.config.model.text))
-            frames = CACHED_PER_FRAME * options.frames
+            frames = self._num_frames
             encoder.encode(read_clip(few[0].path, frames).images)
             a_clip = seconds_of(lambda: [encoder.encode(read_clip(c.path, frames).images) for c in few]) / len(few)
-            seconds["features"] = a_clip * len(clips)
+            seconds["features"] = a_clip * features
         memory = peak_memory() * (1 + (options.workers if "poses" in seconds else 0))
         return FitEstimate(seconds | {"the rest": OTHER_S}, memory)
 
     def run(self, say: Callable[[str], None] = log.info, *, progress: bool = True) -> Checkpoint:
-        """Make the model; what an earlier run has done is taken from there.
+        """Make the model; what an earlier run has read of clips that have not changed since is taken from there.
 
         Args:
             say: is told of each step.
             progress: progress bars on stderr.
 
         Raises:
-            KgclipError: a clip cannot be read, or there is too little to learn from.
+            KgclipError: a clip cannot be read, there is too little to learn from, or the folder holds poses or
+                features of another kind.
         """
         options, config = self.options, self.config
+        model = config.model
+        encoder = backbone_encoder(load_backbone(model.backbone, model.text).to(choose_device(options.device)))
         with lock(options.out):
+            self._let_go(encoder, say)
             if self._source is not None:
                 say(f"reading poses by {options.pose}")
                 self._annotate(progress)
                 config = replace(config, keypoints=options.out / ANNOTATIONS / KEYPOINTS_FILE)
             say(f"encoding frames by {config.model.backbone}")
-            self._encode(progress)
+            self._encode(encoder, progress)
             return self._train(config, say)
 
     @property
@@ -170,17 +183,45 @@ class Fitting:
 
     def _annotate(self, progress: bool) -> None:
         assert self._source is not None
-        clips = {clip.id: clip.path for clip in self.dataset.clips}
-        with progress_bar("reading poses", len(clips), "clips", show=progress) as advance:
+        with progress_bar("reading poses", len(self._paths), "clips", show=progress) as advance:
             folder = self.options.out / ANNOTATIONS
-            annotate(clips, folder, self._source, workers=self.options.workers, advance=advance)
+            annotate(self._paths, folder, self._source, workers=self.options.workers, advance=advance)
 
-    def _encode(self, progress: bool) -> None:
-        model, options = self.config.model, self.options
-        encoder = backbone_encoder(load_backbone(model.backbone, model.text).to(choose_device(options.device)))
-        paths = {clip.id: clip.path for clip in self.dataset.clips}
-        num_frames = CACHED_PER_FRAME * options.frames
-        extract_features(encoder, paths, num_frames, options.out / FEATURES, workers=options.workers, progress=progress)
+    def _encode(self, encoder: FrameEncoder, progress: bool) -> None:
+        out, num_frames, workers = self.options.out / FEATURES, self._num_frames, self.options.workers
+        extract_features(encoder, self._paths, num_frames, out, workers=workers, progress=progress)
+
+    def _let_go(self, encoder: FrameEncoder, say: Callable[[str], None]) -> None:
+        """Let go of what was read of clips that are gone or are other files now, before anything new is read.
+
+        Raises:
+            KgclipError: the folder holds poses or features of another kind.
+        """
+        out, paths, unchanged = self.options.out, self._paths, self._unchanged()
+        # Poses of another kind are refused before anything is changed, and features within `let_go`.
+        if self._source is not None:
+            earlier_poses(out / ANNOTATIONS, self._source)
+        extract.let_go(encoder, paths, self._num_frames, out / FEATURES, unchanged)
+        pose_annotate.let_go(out / ANNOTATIONS, unchanged)
+        if unchanged and len(unchanged) < len(paths):
+            say(f"{len(paths) - len(unchanged)} of {count_of(len(paths), 'clip')} are new or have changed")
+        write_json(out / CLIPS, _traits(paths))
+
+    def _unchanged(self) -> frozenset[str]:
+        """The clips whose file is the one that an earlier run has begun to read."""
+        file = self.options.out / CLIPS
+        known = read_json(file) if file.is_file() else {}
+        if not isinstance(known, dict):
+            raise KgclipError(f"{file}: is not what `kgclip fit` writes; remove it, and all clips are read again")
+        return frozenset(clip for clip, trait in _traits(self._paths).items() if known.get(clip) == trait)
+
+    @property
+    def _paths(self) -> dict[str, VideoPath]:
+        return {clip.id: clip.path for clip in self.dataset.clips}
+
+    @property
+    def _num_frames(self) -> int:
+        return CACHED_PER_FRAME * self.options.frames
 
     def _train(self, config: TrainConfig, say: Callable[[str], None]) -> Checkpoint:
         out = config.out
@@ -223,7 +264,8 @@ def _check_out(out: Path) -> None:
     model = out / MODEL
     if out.is_dir() and all(is_ours(entry.name) for entry in out.iterdir()):
         return
-    begun = out.is_dir() and any((out / name).exists() for name in (ANNOTATIONS, FEATURES, f".{FEATURES}.kgclip-part"))
+    names = (CLIPS, ANNOTATIONS, FEATURES, f".{FEATURES}.kgclip-part")
+    begun = out.is_dir() and any((out / name).exists() for name in names)
     if not begun or (model.exists() and not (model / CONFIG_FILE).is_file()):
         raise KgclipError(f"{out}: exists and is no folder that `kgclip fit` wrote; choose another --out")
 
@@ -247,6 +289,15 @@ def _config(options: FitOptions, dataset: DataSet) -> TrainConfig:
             split=SplitOptions(),
         )
     )
+
+
+def _traits(paths: Mapping[str, VideoPath]) -> dict[str, str]:
+    """What a change of each clip shows in; of files at addresses only their address."""
+    files = {clip: file_of(path) for clip, path in paths.items()}
+    return {
+        clip: str(paths[clip]) if isinstance(file, Stored) else trait_of(clip, file.stat())
+        for clip, file in files.items()
+    }
 
 
 def _has_movements(config: TrainConfig) -> bool:

@@ -1,7 +1,7 @@
 """From video files to keypoints and part annotations: resumable, in parallel, and nothing skipped in silence."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from kgclip.locks import lock
 from kgclip.parallel import map_in_workers
 from kgclip.pose.brought import BroughtKeypoints, is_keypoints
 from kgclip.pose.estimators.estimator import Estimator, open_estimator
-from kgclip.pose.frames import write_frames, write_vocabulary
+from kgclip.pose.frames import remove_frames, write_frames, write_vocabulary
 from kgclip.pose.keypoints import KEYPOINTS_FILE, ClipPose, read_keypoints, write_keypoints
 from kgclip.pose.tracks import link_tracks
 from kgclip.video.cut import VideoPath, absolute
@@ -73,9 +73,7 @@ def annotate(
             raise KgclipError(f"none of {len(clips)} clips can be annotated; the first: {faults[0]}")
         write_vocabulary(out)
         for clip in clips.keys() & poses.keys():
-            # An id may start with "..", where a list of clips lies beside them.
-            inside = [word for word in Path(clip).parts if word not in ("..", "/")]
-            write_frames(out.joinpath(*inside), poses[clip], people)
+            write_frames(_frames_of(out, clip), poses[clip], people)
         if poses and not (out / KEYPOINTS_FILE).is_file():
             write_keypoints(out / KEYPOINTS_FILE, poses, _origin(source))
             raise KgclipError(f"{out}: was removed or moved while it was written; run it again")
@@ -94,7 +92,7 @@ def _collect(
     Without a number of workers the processes of a Ray cluster look.
     """
     file, origin = out / KEYPOINTS_FILE, _origin(source)
-    poses = _continued(out, origin)
+    poses = earlier_poses(out, source)
     todo = [(clip, path) for clip, path in clips.items() if clip not in poses]
     advance(len(clips) - len(todo))
     faults: list[str] = []
@@ -121,6 +119,29 @@ def _collect(
         if poses:
             write_keypoints(file, poses, origin)
     return poses, faults
+
+
+def let_go(out: Path, keep: Collection[str]) -> None:
+    """Take all clips but some out of a folder of annotations, with their frames; a folder without keypoints is fine.
+
+    Raises:
+        KgclipError: the keypoints cannot be read, or the folder is in use.
+    """
+    file = out / KEYPOINTS_FILE
+    if not file.is_file():
+        return
+    with lock(out):
+        poses, origin = read_keypoints(file)
+        gone = poses.keys() - set(keep)
+        for clip in gone:
+            remove_frames(_frames_of(out, clip))
+        if gone:
+            write_keypoints(file, {clip: pose for clip, pose in poses.items() if clip not in gone}, origin)
+
+
+def _frames_of(out: Path, clip: str) -> Path:
+    # An id may start with "..", where a list of clips lies beside them.
+    return out.joinpath(*(word for word in Path(clip).parts if word not in ("..", "/")))
 
 
 def observe(clip: str, path: VideoPath, source: PoseSource) -> ClipPose:
@@ -181,9 +202,13 @@ def _origin(source: PoseSource) -> dict[str, object]:
     return origin if is_keypoints(source.pose) else origin | {"detector": source.detector, "every": source.every}
 
 
-def _continued(out: Path, origin: dict[str, object]) -> dict[str, ClipPose]:
-    """The poses of an earlier run of the same kind."""
-    file = out / KEYPOINTS_FILE
+def earlier_poses(out: Path, source: PoseSource) -> dict[str, ClipPose]:
+    """The poses of an earlier run of the same kind.
+
+    Raises:
+        KgclipError: the folder belongs to other annotations, or to none.
+    """
+    file, origin = out / KEYPOINTS_FILE, _origin(source)
     if not file.is_file():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise KgclipError(f"{out}: is there and holds no {KEYPOINTS_FILE}; give a new folder for --out")

@@ -1,5 +1,6 @@
 """Part states as frame annotations in the layout of Kinetics-TPS (docs/data.md), with boxes and confidences."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ def write_frames(folder: Path, pose: ClipPose, people: range) -> None:
         old.discard(file)
     for file in old:
         file.unlink()
+
+
+def remove_frames(folder: Path) -> None:
+    """Remove the JSON files of a clip, and folders that are then empty; a folder that is not there is fine."""
+    for file in folder.glob("img_*.json"):
+        file.unlink()
+    with suppress(OSError):
+        while True:  # ends at the first folder that holds something
+            folder.rmdir()
+            folder = folder.parent
 
 
 def write_vocabulary(folder: Path) -> None:
