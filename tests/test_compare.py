@@ -150,3 +150,22 @@ def test_what_cannot_be_compared(tiny_config: Callable[..., TrainConfig], tmp_pa
     without = dataclasses.replace(config, features=None, model=blind)
     with pytest.raises(KgclipError, match="takes features, not pixels"):
         compare(without, 1, 2, show_progress=False)
+
+
+def test_clips_that_cannot_be_encoded_are_left_out_where_that_is_asked_for(
+    figures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+):
+    clips = tmp_path / "clips"
+    first, second = sorted((figures / "train_videos").iterdir())[:2]
+    for folder in (first, second):
+        (clips / folder.name).mkdir(parents=True)
+        for video in folder.iterdir():
+            (clips / folder.name / video.name).symlink_to(video)
+    (clips / first.name / "broken.mp4").write_bytes(b"no video")
+    words = ["--data", str(clips), "--annotations", str(figures / "train_annotations"), "--frames", "2"]
+    words = ["compare", *words, "--seeds", "1", "--folds", "2", "--json"]
+    assert run(words) == 2
+    assert "broken.mp4: truncated or not a video" in capsys.readouterr().err
+    assert run([*words, "--keep-going"]) == 0
+    assert f"{first.name}/broken: left out: " in caplog.text
+    assert "for real ones add --backbone auto" in caplog.text

@@ -1,6 +1,7 @@
 """Does the graph help on these clips? The same source-grouped splits for a plain baseline, CLIP only and KG-CLIP."""
 
 import dataclasses
+import logging
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.pooling import frame_statistics
 from kgclip.progress import progress_bar
 from kgclip.remains import scratch_folder
+
+log = logging.getLogger(__name__)
 
 PLAIN, CLIP_ONLY, KG_CLIP = "plain baseline", "CLIP only", "KG-CLIP"
 CACHED_FRAMES = 16  # of each clip
@@ -145,17 +148,20 @@ def scores_of(checkpoint: Checkpoint, frames: Float[Tensor, "B T F"]) -> tuple[T
     return score.total / checkpoint.model.temperature, score.shares
 
 
-def encode_clips(dataset: DataSet, backbone: str, out: Path, *, workers: int, show_progress: bool) -> None:
+def encode_clips(
+    dataset: DataSet, backbone: str, out: Path, *, workers: int, keep_going: bool = False, show_progress: bool
+) -> None:
     """Write features of the frames of all clips by the image tower of a backbone.
 
     Raises:
-        KgclipError: the backbone has no image tower, or a video cannot be read.
+        KgclipError: the backbone has no image tower, or a video cannot be read (unless ``keep_going``).
     """
     model = load_backbone(backbone)
     if "image" not in model.towers():
         raise KgclipError(f"--backbone {backbone}: takes features, not pixels; give --features FILE")
     paths = {clip.id: clip.path for clip in dataset.clips}
-    extract_features(backbone_encoder(model), paths, CACHED_FRAMES, out, workers=workers, progress=show_progress)
+    options = {"workers": workers, "keep_going": keep_going, "progress": show_progress}
+    extract_features(backbone_encoder(model), paths, CACHED_FRAMES, out, **options)
 
 
 def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool = True) -> Comparison:
@@ -178,10 +184,12 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
     right: dict[str, list[float]] = {PLAIN: [], CLIP_ONLY: [], KG_CLIP: []}
     with scratch_folder("compare") as folder:
         if config.features is None:
-            config = dataclasses.replace(config, features=folder / "features.safetensors")
-            encode_clips(
-                dataset, config.model.backbone, folder / "features.safetensors", workers=2, show_progress=show_progress
-            )
+            file = folder / "features.safetensors"
+            options = {"keep_going": config.keep_going, "show_progress": show_progress}
+            encode_clips(dataset, config.model.backbone, file, workers=2, **options)
+            config = dataclasses.replace(config, features=file)
+        if config.keep_going:
+            dataset = _encoded(dataset, config)
         with progress_bar("comparing", seeds * folds, "folds", show=show_progress) as advance:
             for seed in range(seeds):
                 counts, total = dict.fromkeys(right, 0), 0
@@ -194,6 +202,15 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
                     right[arm].append(count / total)
     clips = sum(clip.part != "test" and clip.action is not None for clip in dataset.clips)
     return Comparison({arm: tuple(values) for arm, values in right.items()}, folds, clips, len(dataset.actions))
+
+
+def _encoded(dataset: DataSet, config: TrainConfig) -> DataSet:
+    """The clips that have features; the others are warned of."""
+    assert config.features is not None
+    skipped = FeatureFile(config.features).skipped
+    for clip, reason in skipped.items():
+        log.warning("%s: left out: %s", clip, reason)
+    return dataclasses.replace(dataset, clips=tuple(clip for clip in dataset.clips if clip.id not in skipped))
 
 
 def _one_fold(

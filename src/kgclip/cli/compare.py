@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgclip.cli.output import parse, print_json, print_table, say
+from kgclip.cli.output import Switch, parse, print_json, print_table, say, warn_of_synthetic
 from kgclip.config import ModelConfig, TrainConfig
 
 
@@ -31,14 +31,16 @@ class CompareCommand:
     features: Path | None = None
     """cached features, see `kgclip data features`; default: made once by the backbone"""
     backbone: str = "synthetic"
-    """synthetic, the name or folder of a CLIP or SigLIP model, or features:<F> for features of another encoder"""
+    """synthetic, auto, the name or folder of a CLIP or SigLIP model, or features:<F> for features of another encoder"""
     seeds: int = 5
     """how many times the clips are cut anew"""
     folds: int = 3
     """test parts of each seed"""
     frames: int = 8
     """frames of a clip"""
-    json: bool = False
+    keep_going: Switch = False
+    """skip broken annotations and clips that cannot be encoded, with a warning"""
+    json: Switch = False
     """print one JSON object"""
 
 
@@ -47,6 +49,7 @@ def compare(argv: Sequence[str]) -> int:
     command = parse(CompareCommand, argv, "compare")
     from kgclip.compare import CLIP_ONLY, KG_CLIP, PLAIN, in_words, mean_and_interval
     from kgclip.compare import compare as run_comparison
+    from kgclip.engine.train import with_backbone
 
     config = TrainConfig(
         data=command.data,
@@ -55,10 +58,12 @@ def compare(argv: Sequence[str]) -> int:
         definitions=command.definitions,
         features=command.features,
         frames=command.frames,
+        keep_going=command.keep_going,
         device="cpu",
         model=ModelConfig(backbone=command.backbone),
     )
-    comparison = run_comparison(config, command.seeds, command.folds)
+    warn_of_synthetic(config, "--backbone auto")
+    comparison = run_comparison(with_backbone(config), command.seeds, command.folds)
     if command.json:
         print_json(comparison.to_json())
         return 0

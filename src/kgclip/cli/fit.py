@@ -49,6 +49,8 @@ class FitCommand:
     """frames a clip"""
     source_pattern: str | None = None
     """a regular expression whose group `source`, or else its first, is the recording in a clip's id"""
+    keep_going: Switch = False
+    """skip broken annotations and clips that cannot be encoded, with a warning"""
     workers: int = 2
     """processes that look at clips"""
     device: Literal["auto", "cpu", "cuda"] = "auto"

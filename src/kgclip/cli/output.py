@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +17,10 @@ from kgclip.errors import KgclipError
 from kgclip.visible import visible
 
 if TYPE_CHECKING:
+    from kgclip.config import TrainConfig
     from kgclip.kg.inspect import Finding
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -33,6 +37,20 @@ def parse(kind: type[T], argv: Sequence[str], prog: str, default: T | None = Non
     if workers is not None and workers < 0:
         raise KgclipError(f"--workers {workers}: is too small; give 0 or more")
     return command
+
+
+def warn_of_synthetic(config: "TrainConfig", option: str) -> None:
+    """Say that the default backbone is of no use for real pictures.
+
+    Args:
+        option: what to add to the command for them.
+    """
+    if config.model.backbone == type(config.model).backbone and config.features is None:
+        log.info(
+            "backbone: %s, which knows drawn figures and nothing of real pictures; for real ones add %s",
+            config.model.backbone,
+            option,
+        )
 
 
 def say(line: str, *, error: bool = False) -> None:

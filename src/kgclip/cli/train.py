@@ -1,6 +1,5 @@
 """`kgclip train`."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,13 +8,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from kgclip.cli.output import Switch, parse, print_json, print_table, short
-from kgclip.config import ModelConfig, TrainConfig
+from kgclip.cli.output import Switch, parse, print_json, print_table, short, warn_of_synthetic
+from kgclip.config import TrainConfig
 from kgclip.errors import KgclipError
 from kgclip.presets import check_options, preset
 from kgclip.visible import visible
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,12 +69,7 @@ def train(argv: Sequence[str]) -> int:
         option = "dry-run" if command.dry_run else "batch"
         raise KgclipError(f"--{option}: measures one process; leave torchrun out")
     check_shard(shard=config.shard)
-    if config.model.backbone == ModelConfig.backbone and config.features is None:
-        log.info(
-            "backbone: %s, which knows drawn figures and nothing of real pictures; for real ones add --model.backbone "
-            "auto",
-            config.model.backbone,
-        )
+    warn_of_synthetic(config, "--model.backbone auto")
     config = with_backbone(config)
     if command.batch == "auto":
         from kgclip.engine.dry_run import with_batch_size

@@ -57,6 +57,7 @@ class FitOptions:
         backbone: see :class:`kgclip.config.ModelConfig`.
         frames: T, frames a clip.
         source_pattern: see :class:`kgclip.config.TrainConfig`.
+        keep_going: leave out broken annotations, and clips that cannot be encoded.
         workers: processes that look at clips.
         device: where the image tower runs.
     """
@@ -70,6 +71,7 @@ class FitOptions:
     backbone: str = "auto"
     frames: int = 8
     source_pattern: str | None = None
+    keep_going: bool = False
     workers: int = 2
     device: str = "auto"
 
@@ -189,7 +191,10 @@ class Fitting:
 
     def _encode(self, encoder: FrameEncoder, progress: bool) -> None:
         out, num_frames, workers = self.options.out / FEATURES, self._num_frames, self.options.workers
-        extract_features(encoder, self._paths, num_frames, out, workers=workers, progress=progress)
+        keep_going = self.options.keep_going
+        extract_features(
+            encoder, self._paths, num_frames, out, workers=workers, keep_going=keep_going, progress=progress
+        )
 
     def _let_go(self, encoder: FrameEncoder, say: Callable[[str], None]) -> None:
         """Let go of what was read of clips that are gone or are other files now, before anything new is read.
@@ -284,6 +289,7 @@ def _config(options: FitOptions, dataset: DataSet) -> TrainConfig:
             source_pattern=options.source_pattern,
             features=options.out / FEATURES,
             frames=options.frames,
+            keep_going=options.keep_going,
             workers=options.workers,
             model=ModelConfig(options.backbone),
             split=SplitOptions(),
@@ -305,4 +311,5 @@ def _has_movements(config: TrainConfig) -> bool:
     if config.annotations is None:
         return False
     dataset = open_dataset(config.data, config.annotations, config.source_pattern)
-    return not read_observations(dataset, workers=config.workers, progress=False).parts.is_empty()
+    options = {"keep_going": config.keep_going, "workers": config.workers}
+    return not read_observations(dataset, **options, progress=False).parts.is_empty()
