@@ -114,4 +114,4 @@ def test_two_builds_of_one_graph(tmp_path: Path, capsys: pytest.CaptureFixture[s
     out = tmp_path / "graph.parquet"
     with lock(out):
         assert run(["kg", "build", "--definitions", "shipped", "--out", str(out)]) == 2
-    assert "is writing it; wait until that ends" in capsys.readouterr().err
+    assert "is writing it, and that is this one; give each output a name of its own" in capsys.readouterr().err

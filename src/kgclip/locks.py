@@ -94,6 +94,10 @@ def _locked(file: Path, path: Path) -> int:
             if holder.isdecimal() and not is_running(int(holder)) and time.monotonic() < end:
                 time.sleep(0.2)
                 continue
+            if holder == str(os.getpid()):
+                raise KgclipError(
+                    f"{path}: process {holder} is writing it, and that is this one; give each output a name of its own"
+                ) from None
             raise KgclipError(
                 f"{path}: process {holder} is writing it; wait until that ends, or choose another --out"
             ) from None

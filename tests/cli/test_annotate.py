@@ -66,6 +66,11 @@ def test_mistakes_end_in_one_sentence(words: list[str], message: str, folder: Pa
     assert not (folder / "out").exists()
 
 
+def test_a_person_that_no_clip_shows(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert annotate(folder, "videos/a.mp4", "--person", "99") == 2
+    assert "--person 99: no clip shows so many people, the most are 1; the keypoints are in " in capsys.readouterr().err
+
+
 def test_a_pose_that_names_nothing(folder: Path, capsys: pytest.CaptureFixture[str]):
     words = ["--pose", str(folder / "nowhere"), "--workers", "1"]
     assert run(["annotate", str(folder / "videos"), "--out", str(folder / "out"), *words]) == 2

@@ -218,9 +218,13 @@ def test_data_that_is_not_there(refused: Callable[..., str], kg_model: Path, tmp
     assert "not found" in refused("data", "features", gone, "--out", out)
     assert "not found" in refused("data", "check", gone)
     assert "gone" in refused("kg", "stats", gone)
-    assert "gone" in refused("kg", "build", "--data", gone, "--out", out)
-    assert "gone" in refused("kg", "build", "--graphs", gone, "--out", out)
-    assert "nothing to build from" in refused("kg", "build", "--out", out)
+    graph = tmp_path / "out.parquet"
+    assert "gone" in refused("kg", "build", "--data", gone, "--out", graph)
+    assert "gone" in refused("kg", "build", "--graphs", gone, "--out", graph)
+    assert "nothing to build from" in refused("kg", "build", "--out", graph)
+    assert f"--out {out}: a graph in the format parquet is known by its name; let it end with .parquet" in refused(
+        "kg", "build", "--data", gone, "--out", out
+    )
     assert "not a model folder" in refused("evaluate", folder, "--data", folder)
     assert "not a model folder" in refused("predict", gone, folder)
     assert "no such preset" in refused("train", "--preset", "best", "--data", folder, "--out", out)
@@ -255,7 +259,7 @@ def write_tps(root: Path, figures: Path, change: Callable[[dict], None] | str) -
 def test_a_malformed_annotation(refused: Callable[..., str], figures: Path, tmp_path: Path):
     root = write_tps(tmp_path / "tps", figures, '{"humans": [')
     assert "img_00001.json" in refused(
-        "kg", "build", "--data", root, "--out", tmp_path / "g", "--split.val-fraction", 0
+        "kg", "build", "--data", root, "--out", tmp_path / "g.parquet", "--split.val-fraction", 0
     )
     assert "img_00001.json" in refused("train", "--data", root, "--out", tmp_path / "out", *TRAIN)
 
@@ -265,7 +269,7 @@ def test_an_unknown_state(refused: Callable[..., str], figures: Path, tmp_path: 
     shutil.copytree(figures, root)
     words = root / "list" / "part_stat.txt"
     words.write_text("".join(line + "\n" for line in words.read_text().splitlines() if line != "bend"))
-    assert "bend" in refused("kg", "build", "--data", root, "--out", tmp_path / "g")
+    assert "bend" in refused("kg", "build", "--data", root, "--out", tmp_path / "g.parquet")
 
 
 @pytest.mark.parametrize("text", ["push up: [", "push up: [left tail wag]", "- a"])

@@ -62,7 +62,12 @@ def test_json_lines_can_be_printed(kg_model: Path, film: Path, capsys: pytest.Ca
     [
         (["gone.mp4"], "gone.mp4: no such file"),
         (["FILM", "--window-s", "0"], "--window-s 0"),
-        (["FILM", "--pose", "x"], "--pose x: this model reads no pose"),
+        (
+            ["FILM", "--step-s", "1e-9"],
+            "--window-s 0.373333 and --step-s 1e-09: windows",
+        ),
+        (["FILM", "--vtt", "OUT"], "OUT: process"),
+        (["FILM", "--pose", "x"], "x: this model reads no pose"),
         (["FILM", "--actions", "fly"], "--actions fly: is no action"),
     ],
 )
@@ -74,12 +79,20 @@ def test_what_cannot_be_is_one_sentence(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ):
-    words = [str(film) if word == "FILM" else word for word in words]
-    assert run(["watch", str(kg_model), *words, "--srt", str(tmp_path / "a.srt")]) == 2
+    out = str(tmp_path / "a.srt")
+    words = [{"FILM": str(film), "OUT": out}.get(word, word) for word in words]
+    message = message.replace("OUT", out)
+    assert run(["watch", str(kg_model), *words, "--srt", out]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"kgclip: {message}")
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_says_that_nothing_was_found(kg_model: Path, film: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["watch", str(kg_model), str(film), "--enter", "1"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err.splitlines()[-1]) == ("", "no action was found; with a smaller --enter more are")
 
 
 def frames_of(film: Path, end: BaseException | None, interrupt: bool) -> Iterator[StreamFrame]:

@@ -99,7 +99,12 @@ def test_the_command_lines(kg_model: Path, figures: Path, tmp_path: Path, capsys
     error = capsys.readouterr().err
     assert "changes nothing; give --add or --remove" in error
     assert "--add left knee bend: is no movement of the model, did you mean 'left leg bend'?" in error
+    assert run(["whatif", *words, "--add", "push up: left leg bend", "--top", "0"]) == 2
+    assert "--top 0: is too small; give 1 or more" in capsys.readouterr().err
     larger = tmp_path / "larger"
+    for option, partner in (("--pose", "--clips"), ("--keypoints", "--data")):
+        assert run(["add-action", str(kg_model), SQUAT, "--out", str(larger), option, "x"]) == 2
+        assert f"{option} x: is for {partner}, which is not given" in capsys.readouterr().err
     assert run(["add-action", str(kg_model), SQUAT, "--out", str(larger), "--data", str(figures)]) == 0
     out = capsys.readouterr().out
     assert f"{larger}: knows squat by its movements alone, and 24 other actions as before" in out

@@ -137,3 +137,9 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_rest(kg_model: Path, evalu
     assert set(first) == {"file", "error"}
     assert isinstance(second, Explanation)
     assert second.actions
+
+
+def test_a_wrong_action_is_no_fault_of_each_file(kg_model: Path, figures: Path):
+    recognizer = Recognizer.from_pretrained(kg_model)
+    with pytest.raises(KgclipError, match="--actions fly: is no action of the model"):
+        next(recognizer.predict_many([figures / "test_videos"], actions=["fly"]))

@@ -78,6 +78,12 @@ def annotate(argv: Sequence[str]) -> int:
             advance=advance,
         )
     nobody = sum(not pose.tracks for pose in poses.values())
+    numbers = [len(pose.tracks) for pose in poses.values()]
+    if people.start > 1 and people.start > max(numbers, default=0):
+        raise KgclipError(
+            f"--person {command.person}: no clip shows so many people, the most are {max(numbers, default=0)}; the "
+            f"keypoints are in {command.out}, give a smaller number"
+        )
     say(f"{len(poses)} clips annotated in {command.out}, {nobody} of them without a person")
     return 0
 

@@ -107,6 +107,12 @@ def add_action(argv: Sequence[str]) -> int:
     from kgclip.engine.poses import own_files, pose_source
     from kgclip.locks import claim_output
 
+    for option, value, partner in (
+        ("--pose", command.pose, "--clips" if not command.clips else None),
+        ("--keypoints", command.keypoints, "--data" if command.data is None else None),
+    ):
+        if value is not None and partner is not None:
+            raise KgclipError(f"{option} {value}: is for {partner}, which is not given; leave it out, or give both")
     claim_output(command.out)
     definition = Definition.parse(command.definition, "add-action")
     checkpoint = Checkpoint.load(command.model)

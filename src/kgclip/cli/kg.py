@@ -12,7 +12,7 @@ from kgclip.cli.output import Switch, parse, print_findings, print_json, print_t
 from kgclip.data.splits import SplitOptions, make_split
 from kgclip.errors import KgclipError
 from kgclip.kg.build import MovementRule, merge
-from kgclip.kg.io import read_graph, write_graph
+from kgclip.kg.io import check_name, read_graph, write_graph
 from kgclip.kg.shipped import definitions_for
 from kgclip.kg.tables import is_tables
 from kgclip.locks import claim_output
@@ -68,6 +68,7 @@ class BuildCommand:
 def build(argv: Sequence[str]) -> int:
     """Run `kgclip kg build`."""
     command = parse(BuildCommand, argv, "kg build")
+    check_name(command.out)
     claim_output(command.out)
     counts = _build_from_tables(command) if is_tables(command.annotations) else _build_in_memory(command)
     if command.json:

@@ -33,9 +33,10 @@ def parse(kind: type[T], argv: Sequence[str], prog: str, default: T | None = Non
     options: dict[str, Any] = {} if default is None else {"default": default}
     # All of the docstring, with its examples; tyro takes the first paragraph alone.
     command = tyro.cli(kind, args=list(argv), prog=f"kgclip {prog}", description=inspect.getdoc(kind), **options)
-    workers = getattr(command, "workers", getattr(getattr(command, "config", None), "workers", None))
-    if workers is not None and workers < 0:
-        raise KgclipError(f"--workers {workers}: is too small; give 0 or more")
+    for name, least in (("workers", 0), ("top", 1)):
+        value = getattr(command, name, getattr(getattr(command, "config", None), name, None))
+        if value is not None and value < least:
+            raise KgclipError(f"--{name} {value}: is too small; give {least} or more")
     return command
 
 

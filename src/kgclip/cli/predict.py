@@ -77,9 +77,8 @@ class PredictCommand:
 def predict(argv: Sequence[str]) -> int:
     """Run the command."""
     command = parse(PredictCommand, argv, "predict")
-    for option, value in (("--top", command.top), ("--frames", command.frames)):
-        if value is not None and value < 1:
-            raise KgclipError(f"{option} {value}: is too small; give 1 or more")
+    if command.frames is not None and command.frames < 1:
+        raise KgclipError(f"--frames {command.frames}: is too small; give 1 or more")
     files = command.paths if command.backbone is not None else command.paths[1:]
     if not files:
         what = "" if command.backbone is not None else "the model's folder and "
@@ -123,6 +122,7 @@ def _results(
     from kgclip.video.cut import absolute
 
     given = replace(absolute_options(command), paths=tuple(path.absolute() for path in command.paths))
+    recognizer.candidates(options.get("actions", ()))
     work = partial(_predict_file, command=given, options=options)
     found = map_on_ray(work, [absolute(video) for video in videos], place="--engine ray")
     for video, result in zip(videos, found, strict=True):
@@ -184,12 +184,17 @@ def _recognizer(command: PredictCommand, actions: tuple[str, ...]) -> "Recognize
     from kgclip.engine.checkpoint import choose_device
     from kgclip.engine.predict import Recognizer
     from kgclip.engine.videos import Videos
+    from kgclip.pose.brought import is_keypoints
 
     videos = Apart if command.untrusted else Videos
     if command.pose is not None and command.keypoints is not None:
         raise KgclipError("--keypoints: stand in place of an estimator; leave out --pose or --keypoints")
     if command.keypoints is not None and not command.keypoints.exists():
         raise KgclipError(f"--keypoints {command.keypoints}: no such file or folder; expected keypoints (docs/pose.md)")
+    if command.keypoints is not None and not is_keypoints(str(command.keypoints)):
+        raise KgclipError(
+            f"--keypoints {command.keypoints}: has no name of keypoints (docs/pose.md); an estimator goes to --pose"
+        )
     if command.backbone is None:
         pose = command.pose if command.keypoints is None else str(command.keypoints)
         return trained_recognizer(

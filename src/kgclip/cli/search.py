@@ -130,8 +130,6 @@ def search(argv: Sequence[str]) -> int:
     command = parse(SearchCommand, argv, "search")
     if (command.query is None) != command.duplicates:
         raise KgclipError("search: takes either a query or --duplicates; see kgclip search --help")
-    if command.top < 1:
-        raise KgclipError(f"--top {command.top}: is too small; give 1 or more")
     from kgclip.search.index import SearchIndex
 
     opened = SearchIndex(command.index)

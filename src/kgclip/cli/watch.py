@@ -104,6 +104,8 @@ def watch(argv: Sequence[str]) -> int:
         for span in watcher.spans(with_people(frames, pose)):
             written.take(span)
         written.write_page(command, watcher)
+    if not written.spans and source.error is None:
+        say("no action was found; with a smaller --enter more are", error=True)
     if source.error is not None:
         raise source.error
     return 0
@@ -152,6 +154,7 @@ class FilmOutputs:
         from kgclip.report.subtitles import writing_subtitles
         from kgclip.video.encode import writing_frames
 
+        self.spans = 0
         self._takers: list[Callable[[ActionSpan], None]] = []
         self._page = None if command.html is None else FilmPage()
         if command.jsonl != STDOUT:
@@ -173,6 +176,7 @@ class FilmOutputs:
 
     def take(self, span: "ActionSpan") -> None:
         """Write a span."""
+        self.spans += 1
         for taker in self._takers:
             taker(span)
 

@@ -93,7 +93,7 @@ def pose_source(origin: Mapping[str, Any] | None, given: str | None, folder: Pat
     """
     if origin is None:
         if given is not None:
-            raise KgclipError(f"--pose {given}: this model reads no pose; leave the option out")
+            raise KgclipError(f"{given}: this model reads no pose; leave the option out")
         return None
     if given == "none":
         return None

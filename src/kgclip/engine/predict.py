@@ -267,7 +267,12 @@ class Recognizer:
         return torch.tensor([spelling_key(name) in wanted for name in known], device=self.device)
 
     def predict_many(self, files: Sequence[str | VideoPath], **options: Any) -> Iterator[Explanation | dict[str, str]]:
-        """Predictions of files and folders; a file that cannot be read gives ``{"file", "error"}`` and is skipped."""
+        """Predictions of files and folders; a file that cannot be read gives ``{"file", "error"}`` and is skipped.
+
+        Raises:
+            KgclipError: an action is none of the model's.
+        """
+        self.candidates(options.get("actions", ()))  # a wrong name is no fault of a file
         for file in find_videos(files):
             try:
                 yield self.predict(file, **options)

@@ -24,6 +24,7 @@ WINDOW = 0.7
 # Where training did not say how long its clips are.
 DEFAULT_WINDOW_S = 2.0
 MOST_WINDOW_S = 600.0
+LEAST_STEP_S = 0.01
 STEPS_A_WINDOW = 8
 # Of a model without a threshold of "unknown".
 DEFAULT_ENTER = 0.5
@@ -176,10 +177,10 @@ class Watcher:
         usual_s = WINDOW * clip_s if clip_s else DEFAULT_WINDOW_S
         window_s = usual_s if options.window_s is None else options.window_s
         step_s = window_s / STEPS_A_WINDOW if options.step_s is None else options.step_s
-        if not (0 < step_s <= window_s < MOST_WINDOW_S):
+        if not (LEAST_STEP_S <= step_s <= window_s < MOST_WINDOW_S):
             raise KgclipError(
                 f"--window-s {window_s:g} and --step-s {step_s:g}: windows of less than {MOST_WINDOW_S:g} s are read, "
-                "each at most a window after the one before; give 0 < step ≤ window"
+                f"each from {LEAST_STEP_S:g} s to a window after the one before; give such a step"
             )
         least_rate = checkpoint.config.frames / window_s
         rate = max(rate, least_rate, POSE_RATE if posed else 0.0)
