@@ -53,6 +53,20 @@ def test_clips_with_neither_label_nor_movements_stay_without():
     assert completed[8].sum() == pytest.approx(1)
 
 
+def test_labeled_clips_that_nobody_annotated_say_nothing_of_movements():
+    frames, edges, labels = graph()
+    frames = torch.zeros_like(frames)  # movements alone speak
+    more = {
+        "performs": torch.cat([edges["performs"], torch.eye(ACTIONS).repeat(8, 1)]),
+        "shows": torch.cat([edges["shows"], torch.zeros(8 * ACTIONS, len(MOVEMENTS))]),
+        "consists_of": edges["consists_of"],
+    }
+    alone = complete_labels(frames, edges, MOVEMENTS)
+    beside = complete_labels(torch.cat([frames, frames]), more, MOVEMENTS)[:CLIPS]
+    torch.testing.assert_close(beside, alone, atol=1e-4, rtol=1e-4)
+    assert torch.equal(beside.argmax(dim=1), labels)
+
+
 @pytest.mark.parametrize("relation", ["performs", "shows"])
 def test_without_labels_or_movements_nothing_is_completed(relation: str):
     frames, edges, _ = graph()

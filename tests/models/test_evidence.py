@@ -46,6 +46,36 @@ def test_weights_are_of_whitened_shares_and_unit_deviation():
     assert (path[:, 1] == 0).all()  # of the second action nothing is known
 
 
+def test_the_evidence_of_a_left_out_clip_holds_nothing_of_its_source():
+    """Against shares of the actions that are counted anew for every source; two actions and one without other clips."""
+    sources = torch.tensor([0, 1, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8])
+    actions = torch.tensor([0, 0, 1, 1, 0, 1, 0, 0, 1, 1, 2, 0])
+    counts = torch.eye(3)[actions] * torch.tensor([1.0, 2, 1, 1, 0.5, 1, 1, 1, 1, 1, 1, 1])[:, None]
+    shows = SHOWN.clone()
+    shows[0], counts[0] = 0, 0  # nobody annotated it
+    annotated = shows.any(dim=1)
+    prior = 10 * DEFINITIONS * torch.tensor([1.0, 0, 0])[:, None]
+    total = counts.sum(dim=0) + torch.tensor([10.0, 0, 0])
+    path = PathEvidence(3, 6)
+    path.fit((counts.T @ shows + prior) / total[:, None], shows[annotated], READ[annotated])
+    found = path.without_sources(READ, shows, counts, total, sources)
+    covariance = torch.cov(shows[annotated].T, correction=0) + COVARIANCE_FLOOR * torch.eye(6)
+    for row in range(12):
+        kept = sources != sources[row]
+        left = total - counts[~kept].sum(dim=0)
+        for action in range(3):
+            if action == 2 and row == 10:
+                assert found[row, action] == 0  # no other clip shows it
+                continue
+            share = (counts[kept].T @ shows[kept] + prior)[action] / left[action]
+            direction = torch.linalg.solve(covariance, share - path.baseline)
+            whole = torch.linalg.solve(covariance, path.definitions[action] - path.baseline)
+            spread = (READ[annotated] @ whole).std(correction=0)
+            expected = (READ[row] - path.baseline) @ direction / spread
+            assert found[row, action].item() == pytest.approx(expected.item(), abs=1e-3)
+    assert (found - path(READ)).abs().max() > 0.1
+
+
 def test_an_action_whose_evidence_never_varies_has_no_unit():
     """Readings that are the same for every clip: dividing by their deviation would blow noise up."""
     weights = path_weights(DEFINITIONS, SHOWN, READ[:1].expand(12, 6))

@@ -20,7 +20,7 @@ from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import KGCLIP, Score
 from kgclip.models.pooling import nearest_count
 from kgclip.models.pose_stream import fit_pose, has_pose, pose_output
-from kgclip.models.ridge import judged
+from kgclip.models.ridge import apart, judged
 from kgclip.models.sums import BATCH
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,24 @@ def solve(
     if path.readable:
         used = rows if rows.any() else torch.ones_like(rows)
         path.fit_defined(defined, output[used], path(shares)[used])
-    return _calibrated(model, model.join(mm, tri, shares, said), performs, rows)
+    evidence = _path_of_left_out(path, shares, performs, targets) if path.readable else None
+    return _calibrated(model, model.join(mm, tri, shares, said, evidence), performs, rows)
+
+
+def _path_of_left_out(
+    path: PathEvidence, shares: Float[Tensor, "N M"], performs: Float[Tensor, "N K"], targets: GraphTargets
+) -> Float[Tensor, "N K"]:
+    """Path evidence of clips, with what their sources say of the actions taken out."""
+    known, labels = (edges * targets.annotated[:, None] for edges in (performs, targets.edges["performs"]))
+    given = targets.edges["consists_of"]
+    projection = labels.T @ targets.edges["shows"] / labels.sum(dim=0).clamp(min=1)[:, None]
+    prior = DEFINITION_CLIPS * given.any(dim=1)
+    # A labeled clip is in the mean of its action, and in what the graph says of it where that is this mean.
+    is_projected = ((given - projection).abs() < 1e-4).all(dim=1)
+    counts = known + labels * (is_projected * prior / labels.sum(dim=0).clamp(min=1))
+    return path.without_sources(
+        shares, targets.edges["shows"], counts, known.sum(dim=0) + prior, apart(targets.sources)
+    )
 
 
 def _among(rows: Bool[Tensor, " N"], fresh: Bool[Tensor, " N"] | None) -> Bool[Tensor, " N"]:

@@ -71,12 +71,13 @@ def complete_labels(
     states = with_rest(shows, parts)
     definitions = edges["consists_of"][has_clips]
     known = definitions.any(dim=1, keepdim=True)
-    prior = torch.where(known, DEFINITION_CLIPS * with_rest(definitions, parts), states.mean(dim=0))
+    prior = torch.where(known, DEFINITION_CLIPS * with_rest(definitions, parts), states[annotated].mean(dim=0))
     counts = torch.where(known, DEFINITION_CLIPS, 1.0)
     expected = performs[labeled].sum(dim=0) / labeled.sum() * unlabeled.sum()
     completed = performs.clone()
     for _ in range(ROUNDS):
-        said = z_score(left_out_likelihood(completed, states, prior, counts))
+        # A labeled clip that nobody annotated says nothing of what its action shows.
+        said = z_score(left_out_likelihood(completed * annotated[:, None], states, prior, counts))
         total = (looks + weight * said)[unlabeled]
         completed[unlabeled] = balanced(total, expected)
     everything = edges["performs"].clone()

@@ -1,7 +1,7 @@
 """Path evidence: from a clip over the movements it shows to the actions that consist of them."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 # Keeps the covariance of the movements invertible: two movements that always come together count as one.
@@ -46,8 +46,13 @@ def _directions(definitions: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) 
 
 def _scaled(directions: Float[Tensor, "K M"], covariance: Float[Tensor, "M M"]) -> Float[Tensor, "K M"]:
     """Weights whose evidence has a deviation of 1, from the covariance of the shares as read."""
+    return directions / _spread(directions, covariance)[:, None]
+
+
+def _spread(directions: Float[Tensor, "K M"], covariance: Float[Tensor, "M M"]) -> Float[Tensor, " K"]:
+    """Deviation of the evidence of directions; 1 where it is rounding."""
     spread = ((directions @ covariance) * directions).sum(dim=1).clamp(min=0).sqrt()
-    return directions / torch.where(spread > LEAST_SPREAD, spread, 1.0)[:, None]
+    return torch.where(spread > LEAST_SPREAD, spread, 1.0)
 
 
 def _whiten(shown: Float[Tensor, "N M"], values: Float[Tensor, "M K"]) -> Float[Tensor, "M K"]:
@@ -220,6 +225,43 @@ class PathEvidence(nn.Module):
         other.definitions.copy_(definitions)
         other.set_defined(torch.cat([self.defined, self.defined.new_zeros(len(definitions) - known)]))
         return other
+
+    def without_sources(
+        self,
+        shares: Float[Tensor, "N M"],
+        shows: Float[Tensor, "N M"],
+        counts: Float[Tensor, "N K"],
+        total: Float[Tensor, " K"],
+        sources: Int[Tensor, " N"],
+    ) -> Float[Tensor, "N K"]:
+        """Path evidence of training clips, from shares of the movements in the actions that their sources do not enter.
+
+        p̄, C and σ of Eq. 10 know nothing of labels, and stay. Where an action has no other clip, there is no evidence.
+
+        Args:
+            shares: as read from the clips by a fit that did not see their sources.
+            shows: shares of the movements in the clips; zero rows for clips that nobody annotated.
+            counts: for how many clips each clip counts in each action's shares; 0 for clips that nobody annotated.
+            total: for how many clips all that is known of an action counts.
+            sources: number of each clip's source.
+        """
+        shown, order = shows[shows.any(dim=1)], sources.argsort(stable=True)
+        if len(shown) < 2:
+            return self(shares)
+        told = self.definitions.any(dim=1)
+        spread = _spread(_directions(self.definitions, shown), self.read_covariance)
+        whitened = _whiten(shown, (shares - self.baseline).T).T
+        away = shows - self.baseline
+        # As if each clip were its source; sources of several clips follow.
+        own, mass = (whitened * away).sum(dim=1, keepdim=True) * counts, counts.clone()
+        _, sizes = sources[order].unique_consecutive(return_counts=True)
+        for rows in order.split(sizes.tolist()):
+            if len(rows) > 1:
+                own[rows] = whitened[rows] @ (away[rows].T @ counts[rows])
+                mass[rows] = counts[rows].sum(dim=0)
+        left = total - mass
+        evidence = (total * self(shares) - own / spread) / left.clamp(min=1e-6)
+        return torch.where(told & (left > 1e-3 * total), evidence, 0.0)
 
     def forward(self, shares: Float[Tensor, "B M"]) -> Float[Tensor, "B K"]:
         """Path evidence of clips from the shares of their movements."""

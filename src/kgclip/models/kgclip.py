@@ -100,14 +100,15 @@ class KGCLIP(nn.Module):
         tri: Float[Tensor, "B K"] | None,
         shares: Float[Tensor, "B M"],
         pose: Float[Tensor, "B K"] | None = None,
+        evidence: Float[Tensor, "B K"] | None = None,
     ) -> Score:
-        """S_output of the parts (Eq. 9) and path evidence beside it (Eq. 11)."""
+        """S_output of the parts (Eq. 9) and path evidence beside it (Eq. 11), that of the shares unless it is given."""
         output = mm if tri is None else 0.5 * (mm + tri)
         if pose is not None:
             output = output + self.pose_weight * pose
         if not self.path.readable:
             return Score(mm, tri, pose, output, None, output, shares)
-        path = self.path(shares)
+        path = self.path(shares) if evidence is None else evidence
         output = self.path.with_defined(output, path)
         return Score(mm, tri, pose, output, path, output + self.path.weight * path, shares)
 
