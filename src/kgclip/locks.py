@@ -14,6 +14,8 @@ from kgclip.remains import clear_remains, is_running
 
 ORPHANS_S = 15.0
 """For processes that a killed one had forked, and that hold its lock until they notice."""
+_HELD: set[tuple[int, int]] = set()
+"""Device and number of the lock files that this process holds; process numbers repeat from container to container."""
 _CLAIMS: ContextVar[ExitStack | None] = ContextVar("claims", default=None)
 
 
@@ -69,6 +71,7 @@ def lock(path: Path) -> Iterator[None]:
         raise KgclipError(
             f"{path}: cannot be written ({error.strerror}); name another place, or make its folder writable"
         ) from error
+    _HELD.add(_identity(handle))
     try:
         os.ftruncate(handle, 0)
         with disk_room(path):
@@ -78,7 +81,13 @@ def lock(path: Path) -> Iterator[None]:
         yield
     finally:
         file.unlink(missing_ok=True)
+        _HELD.discard(_identity(handle))
         os.close(handle)
+
+
+def _identity(handle: int) -> tuple[int, int]:
+    status = os.fstat(handle)
+    return status.st_dev, status.st_ino
 
 
 def _locked(file: Path, path: Path) -> int:
@@ -89,12 +98,12 @@ def _locked(file: Path, path: Path) -> int:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(handle, 20).decode() or "?"
+            holder, mine = os.read(handle, 20).decode() or "?", _identity(handle) in _HELD
             os.close(handle)
             if holder.isdecimal() and not is_running(int(holder)) and time.monotonic() < end:
                 time.sleep(0.2)
                 continue
-            if holder == str(os.getpid()):
+            if mine:
                 raise KgclipError(
                     f"{path}: process {holder} is writing it, and that is this one; give each output a name of its own"
                 ) from None

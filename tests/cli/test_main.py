@@ -222,7 +222,7 @@ def test_data_that_is_not_there(refused: Callable[..., str], kg_model: Path, tmp
     assert "gone" in refused("kg", "build", "--data", gone, "--out", graph)
     assert "gone" in refused("kg", "build", "--graphs", gone, "--out", graph)
     assert "nothing to build from" in refused("kg", "build", "--out", graph)
-    assert f"--out {out}: a graph in the format parquet is known by its name; let it end with .parquet" in refused(
+    assert f"{out}: a graph in the format parquet is known by its name; let it end with .parquet" in refused(
         "kg", "build", "--data", gone, "--out", out
     )
     assert "not a model folder" in refused("evaluate", folder, "--data", folder)

@@ -12,8 +12,9 @@ from kgclip.data.dataset import open_dataset
 from kgclip.data.features import FeatureFile
 from kgclip.engine import fit as module
 from kgclip.engine.checkpoint import Checkpoint
+from kgclip.engine.clip_traits import CLIPS
 from kgclip.engine.evaluate import evaluate, open_evaluation
-from kgclip.engine.fit import ANNOTATIONS, CLIPS, FEATURES, MODEL, FitOptions, Fitting
+from kgclip.engine.fit import ANNOTATIONS, FEATURES, MODEL, FitOptions, Fitting
 from kgclip.engine.predict import Recognizer
 from kgclip.errors import KgclipError
 from kgclip.pose.annotate import PoseSource, observe
@@ -151,17 +152,33 @@ def test_clips_that_were_added_removed_or_changed_are_read_and_no_others(
     assert Checkpoint.load(out / MODEL).left_out == Checkpoint.load(tmp_path / "new" / MODEL).left_out
 
 
-def test_a_run_that_is_refused_changes_nothing(fitted: FitOptions, figures: Path, tmp_path: Path):
+def test_keypoints_that_hold_more_clips_are_read_again(fitted: FitOptions, figures: Path, tmp_path: Path):
+    brought = tmp_path / "brought.parquet"
+    poses, origin = read_keypoints(figures / KEYPOINTS)
+    first, *others = open_dataset(fitted.clips).clips
+    needed = {clip: pose for clip, pose in poses.items() if clip.rsplit("/", 1)[-1] != first.id.rsplit("/", 1)[-1]}
+    own, out = tmp_path / "clips", tmp_path / "out"
+    shutil.copytree(fitted.clips, own, symlinks=True)
+    (own / first.path.relative_to(fitted.clips)).unlink()
+    write_keypoints(brought, needed, origin)
+    options = replace(fitted, clips=own, out=out, pose=str(brought))
+    fit_again(options)
+    (own / first.path.relative_to(fitted.clips)).symlink_to(first.path)
+    write_keypoints(brought, poses, origin)
+    fit_again(options)
+    assert set(read_keypoints(out / ANNOTATIONS / KEYPOINTS)[0]) == {first.id, *(clip.id for clip in others)}
+
+
+def test_a_run_that_is_refused_changes_nothing(fitted: FitOptions, tmp_path: Path):
     out = tmp_path / "out"
     shutil.copytree(fitted.out, out)
     fewer = tmp_path / "clips"
     shutil.copytree(fitted.clips, fewer, symlinks=True)
     open_dataset(fewer).clips[0].path.unlink()
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    other = tmp_path / "others.parquet"
-    poses, origin = read_keypoints(figures / KEYPOINTS)
-    write_keypoints(other, poses, origin | {"note": "others"})
-    refusals = (({"frames": 8}, "features of 8 frames a clip, not 16"), ({"pose": str(other)}, "asked for is"))
+    (tmp_path / "other.tflite").write_bytes(b"an estimator")
+    estimator = str(tmp_path / "other.tflite")
+    refusals = (({"frames": 8}, "features of 8 frames a clip, not 16"), ({"pose": estimator}, "asked for is"))
     for refused, words in refusals:
         with pytest.raises(KgclipError, match=words):
             fit_again(replace(fitted, out=out, clips=fewer, **refused))
@@ -215,7 +232,16 @@ def test_one_action_is_refused_before_anything_is_done(clips: Path, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("theirs", ["notes.txt", "model/thesis.txt", "features.safetensors model/thesis.txt"])
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "notes.txt",
+        "model/thesis.txt",
+        "features.safetensors model/thesis.txt",
+        "clips.json",
+        "features.safetensors clips.json",
+    ],
+)
 def test_a_folder_of_something_else_is_left_alone(theirs: str, clips: Path, tmp_path: Path):
     out = tmp_path / "out"
     for name in theirs.split():
@@ -257,6 +283,13 @@ def test_a_fit_that_was_killed_at_once_goes_on(fitted: FitOptions, tmp_path: Pat
     out.mkdir()
     for name in (f".{ANNOTATIONS}.kgclip-lock", f".{FEATURES}.kgclip-{ended_process}-abcd1234"):
         (out / name).touch()
+    (out / ANNOTATIONS).mkdir()
+    (out / ANNOTATIONS / f".{KEYPOINTS}.kgclip-{ended_process}-abcd1234").touch()  # while it saved for the first time
+    fit_again(replace(fitted, out=out))
+    assert Checkpoint.load(out / MODEL).left_out == Checkpoint.load(fitted.out / MODEL).left_out
+    shutil.rmtree(out)
+    out.mkdir()
+    (out / f".{ANNOTATIONS}.kgclip-lock").touch()
     Fitting.open(replace(fitted, out=out), progress=False)
     (out / "notes").touch()
     with pytest.raises(KgclipError, match="exists and is no folder that `kgclip fit` wrote"):

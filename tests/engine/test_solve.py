@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from kgclip.data.features import FeatureFile
 from kgclip.engine.frames import RunFrames
 from kgclip.engine.metrics import fit_temperature, top_k
 from kgclip.engine.prepare import GraphTargets
-from kgclip.engine.solve import PRIOR_CLIPS, PRIOR_TEMPERATURE, SolvedModel, solve
+from kgclip.engine.solve import PRIOR_CLIPS, PRIOR_TEMPERATURE, SolvedModel, path_of_left_out, solve
 from kgclip.engine.train import train
 from kgclip.engine.unknown import rates_at
 from kgclip.models import fit_head, sums
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.completion import complete_labels
+from kgclip.models.evidence import COVARIANCE_FLOOR
 from kgclip.models.gradient import GradientHead, HeadOptions
 from kgclip.models.kgclip import Score
 
@@ -168,6 +170,31 @@ def test_the_temperature_is_that_of_sources_left_out(monkeypatch: pytest.MonkeyP
     assert result.model.temperature.item() == pytest.approx(expected, rel=1e-5)
     # They are not what the fit gives the clips that it saw.
     assert (logits - fit).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_left_out_clip_says_nothing_of_its_action_through_the_graph(empty: bool):
+    """The graph's shares are means over annotated clips, also over one that shows nothing; they count as ten clips."""
+    goal = targets()
+    goal = replace(goal, sources=torch.arange(N) // 2)
+    if empty:
+        goal.edges["shows"][:K] = 0
+    performs, shows = goal.edges["performs"], goal.edges["shows"]
+    goal.edges["consists_of"] = performs.T @ shows / performs.sum(dim=0)[:, None]
+    path = solved(goal).model.path
+    found = path_of_left_out(path, shares(seed=7), performs, goal)
+    covariance = torch.cov(shows[goal.annotated].T, correction=0) + COVARIANCE_FLOOR * torch.eye(4)
+    for row in (K, 2 * K + 1, N - 1):
+        kept, action = goal.sources != goal.sources[row], int(LABELS[row])
+        rows = kept & (action == LABELS)
+        shown = rows & goal.annotated
+        # Of the others alone: those that show something, and ten clips of the graph's mean.
+        share = (shows[shown].sum(dim=0) + 10 * shows[rows].mean(dim=0)) / (shown.sum() + 10)
+        directions = [torch.linalg.solve(covariance, p - path.baseline) for p in (share, path.definitions[action])]
+        spread = (directions[1] @ path.read_covariance @ directions[1]).sqrt()
+        expected = (shares(seed=7)[row] - path.baseline) @ directions[0] / spread
+        assert found[row, action].item() == pytest.approx(expected.item(), abs=0.01)
+    assert (found - path(shares(seed=7))).abs().max() > 0.1
 
 
 def test_an_action_of_one_source_does_not_count_in_calibration():

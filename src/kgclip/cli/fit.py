@@ -50,7 +50,8 @@ class FitCommand:
     source_pattern: str | None = None
     """a regular expression whose group `source`, or else its first, is the recording in a clip's id"""
     keep_going: Switch = False
-    """skip broken annotations and clips that cannot be encoded, with a warning"""
+    """skip broken annotations and clips whose frames cannot be encoded, with a warning; files that are no videos are
+    refused all the same"""
     workers: int = 2
     """processes that look at clips"""
     device: Literal["auto", "cpu", "cuda"] = "auto"

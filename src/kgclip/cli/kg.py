@@ -263,6 +263,7 @@ class ExportCommand:
 def export(argv: Sequence[str]) -> int:
     """Run `kgclip kg export`."""
     command = parse(ExportCommand, argv, "kg export")
+    check_name(command.out, command.format)
     claim_output(command.out)
     write_graph(read_graph(command.graph), command.out, command.format)
     return 0

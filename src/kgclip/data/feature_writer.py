@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
@@ -164,6 +165,15 @@ class FeatureWriter:
         }
         with atomic_path(path) as temporary, self._rows.open("rb") as rows, temporary.open("wb") as file:
             _write_safetensors(file, rows, np.concatenate(self._indices), self._first, metadata)
+
+
+def begun_clips(folder: Path) -> set[str]:
+    """The clips that an ended run seems to have written in its folder, which may not be there."""
+    lines, names = folder / "clips.jsonl", set[str]()
+    for line in lines.read_bytes().splitlines() if lines.is_file() else ():
+        with suppress(ValueError, LookupError, TypeError):
+            names.add(str(json.loads(line)["clip"]))
+    return names
 
 
 def _check_clip(where: str, features: Tensor, frames: np.ndarray, first: Tensor) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kgclip.cluster import map_on_ray
-from kgclip.data.feature_writer import FeatureWriter
+from kgclip.data.feature_writer import FeatureWriter, begun_clips
 from kgclip.data.features import FeatureFile
 from kgclip.engine import processes
 from kgclip.engine.encoder import EncoderSource, FrameEncoder, open_encoder
@@ -128,8 +128,8 @@ def let_go(
     with lock(out), disk_room(out):
         folder = _begun(out)
         if out.exists():
-            file = _same_kind(encoder, num_frames, out)
-            if set(file.clips) == paths.keys() == keep:
+            file = same_kind(encoder, num_frames, out)
+            if {*file.clips, *file.skipped} == paths.keys() == keep:
                 return
             remove_folder(folder)
             writer = FeatureWriter(folder, encoder.identity, num_frames)
@@ -139,6 +139,13 @@ def let_go(
             out.unlink()
         elif folder.exists():
             FeatureWriter(folder, encoder.identity, num_frames).keep(keep)
+
+
+def encoded_clips(out: Path) -> set[str]:
+    """The clips that a feature file holds, or that an ended run has left of it."""
+    if out.exists():
+        return set(FeatureFile(out).clips)
+    return begun_clips(_begun(out))
 
 
 def encode_for_first(encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: int, workers: int) -> None:
@@ -203,13 +210,13 @@ def _already(encoder: FrameEncoder, paths: Mapping[str, VideoPath], num_frames: 
     Raises:
         KgclipError: it is no feature file, or of another encoder, number of frames, or other clips.
     """
-    file = _same_kind(encoder, num_frames, out)
+    file = same_kind(encoder, num_frames, out)
     if set(paths) != {*file.clips, *file.skipped}:
         raise _differs(out, "features of other clips")
     return Extraction(len(file.clips), 0, file.skipped)
 
 
-def _same_kind(encoder: FrameEncoder, num_frames: int, out: Path) -> FeatureFile:
+def same_kind(encoder: FrameEncoder, num_frames: int, out: Path) -> FeatureFile:
     """The feature file, if it is of this encoder and number of frames.
 
     Raises:

@@ -2,12 +2,11 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgclip.config import ModelConfig, TrainConfig
-from kgclip.data.annotation_files import trait_of
 from kgclip.data.annotations import read_observations
 from kgclip.data.check import check_dataset
 from kgclip.data.dataset import DataSet, open_dataset
@@ -15,6 +14,7 @@ from kgclip.data.splits import SplitOptions
 from kgclip.data.wording import count_of
 from kgclip.engine import extract
 from kgclip.engine.checkpoint import CONFIG_FILE, Checkpoint, choose_device
+from kgclip.engine.clip_traits import CLIPS, known_traits, traits_of, unchanged, write_traits
 from kgclip.engine.dry_run import peak_memory, seconds_of
 from kgclip.engine.encoder import FrameEncoder, backbone_encoder
 from kgclip.engine.extract import extract_features
@@ -22,23 +22,21 @@ from kgclip.engine.frames import CACHED_PER_FRAME
 from kgclip.engine.prepare import with_definitions
 from kgclip.engine.train import state_folder, train, with_backbone
 from kgclip.errors import KgclipError
-from kgclip.files import read_json, write_json
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.kg.inspect import Finding
 from kgclip.locks import lock
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.pose import annotate as pose_annotate
-from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, earlier_poses, observe
+from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, observe
 from kgclip.pose.brought import is_keypoints
 from kgclip.progress import progress_bar
 from kgclip.remains import is_ours, remove_folder
-from kgclip.remote import Stored
-from kgclip.video.cut import VideoPath, file_of
+from kgclip.video.cut import VideoPath
 from kgclip.video.frames import read_clip
 
 log = logging.getLogger(__name__)
 
-MODEL, ANNOTATIONS, FEATURES, CLIPS = "model", "annotations", "features.safetensors", "clips.json"
+MODEL, ANNOTATIONS, FEATURES = "model", "annotations", "features.safetensors"
 # Clips that the estimate is timed on, and seconds that it leaves for loading and solving.
 TIMED_CLIPS, OTHER_S = 2, 15.0
 
@@ -135,9 +133,9 @@ class Fitting:
             KgclipError: a clip or the estimator cannot be read.
         """
         options, clips = self.options, self.dataset.clips
-        changed = len(clips) - len(self._unchanged())
-        poses = changed if (options.out / ANNOTATIONS / KEYPOINTS_FILE).is_file() else len(clips)
-        features = changed if (options.out / FEATURES).is_file() else len(clips)
+        same = unchanged(options.out, traits_of(self._paths))
+        features = len(clips) - len(same & extract.encoded_clips(options.out / FEATURES))
+        poses = len(clips) - len(same & pose_annotate.annotated_clips(options.out / ANNOTATIONS))
         few = clips[:: max(1, len(clips) // TIMED_CLIPS)][:TIMED_CLIPS]
         seconds = {}
         source = self._source
@@ -202,23 +200,15 @@ class Fitting:
         Raises:
             KgclipError: the folder holds poses or features of another kind.
         """
-        out, paths, unchanged = self.options.out, self._paths, self._unchanged()
-        # Poses of another kind are refused before anything is changed, and features within `let_go`.
-        if self._source is not None:
-            earlier_poses(out / ANNOTATIONS, self._source)
-        extract.let_go(encoder, paths, self._num_frames, out / FEATURES, unchanged)
-        pose_annotate.let_go(out / ANNOTATIONS, unchanged)
-        if unchanged and len(unchanged) < len(paths):
-            say(f"{len(paths) - len(unchanged)} of {count_of(len(paths), 'clip')} are new or have changed")
-        write_json(out / CLIPS, _traits(paths))
-
-    def _unchanged(self) -> frozenset[str]:
-        """The clips whose file is the one that an earlier run has begun to read."""
-        file = self.options.out / CLIPS
-        known = read_json(file) if file.is_file() else {}
-        if not isinstance(known, dict):
-            raise KgclipError(f"{file}: is not what `kgclip fit` writes; remove it, and all clips are read again")
-        return frozenset(clip for clip, trait in _traits(self._paths).items() if known.get(clip) == trait)
+        out, paths, traits = self.options.out, self._paths, traits_of(self._paths)
+        same = unchanged(out, traits)
+        if (out / FEATURES).exists():
+            extract.same_kind(encoder, self._num_frames, out / FEATURES)  # before poses are let go
+        pose_annotate.let_go(out / ANNOTATIONS, same, self._source)
+        extract.let_go(encoder, paths, self._num_frames, out / FEATURES, same)
+        if same and len(same) < len(paths):
+            say(f"{len(paths) - len(same)} of {count_of(len(paths), 'clip')} are new or have changed")
+        write_traits(out, traits)
 
     @property
     def _paths(self) -> dict[str, VideoPath]:
@@ -269,9 +259,9 @@ def _check_out(out: Path) -> None:
     model = out / MODEL
     if out.is_dir() and all(is_ours(entry.name) for entry in out.iterdir()):
         return
-    names = (CLIPS, ANNOTATIONS, FEATURES, f".{FEATURES}.kgclip-part")
-    begun = out.is_dir() and any((out / name).exists() for name in names)
-    if not begun or (model.exists() and not (model / CONFIG_FILE).is_file()):
+    known, names = bool(known_traits(out)), (ANNOTATIONS, FEATURES, f".{FEATURES}.kgclip-part")
+    begun = out.is_dir() and (known or any((out / name).exists() for name in names))
+    if not begun or ((out / CLIPS).exists() and not known) or (model.exists() and not (model / CONFIG_FILE).is_file()):
         raise KgclipError(f"{out}: exists and is no folder that `kgclip fit` wrote; choose another --out")
 
 
@@ -295,15 +285,6 @@ def _config(options: FitOptions, dataset: DataSet) -> TrainConfig:
             split=SplitOptions(),
         )
     )
-
-
-def _traits(paths: Mapping[str, VideoPath]) -> dict[str, str]:
-    """What a change of each clip shows in; of files at addresses only their address."""
-    files = {clip: file_of(path) for clip, path in paths.items()}
-    return {
-        clip: str(paths[clip]) if isinstance(file, Stored) else trait_of(clip, file.stat())
-        for clip, file in files.items()
-    }
 
 
 def _has_movements(config: TrainConfig) -> bool:

@@ -131,21 +131,24 @@ def solve(
     if path.readable:
         used = rows if rows.any() else torch.ones_like(rows)
         path.fit_defined(defined, output[used], path(shares)[used])
-    evidence = _path_of_left_out(path, shares, performs, targets) if path.readable else None
+    evidence = path_of_left_out(path, shares, performs, targets) if path.readable else None
     return _calibrated(model, model.join(mm, tri, shares, said, evidence), performs, rows)
 
 
-def _path_of_left_out(
+def path_of_left_out(
     path: PathEvidence, shares: Float[Tensor, "N M"], performs: Float[Tensor, "N K"], targets: GraphTargets
 ) -> Float[Tensor, "N K"]:
     """Path evidence of clips, with what their sources say of the actions taken out."""
     known, labels = (edges * targets.annotated[:, None] for edges in (performs, targets.edges["performs"]))
     given = targets.edges["consists_of"]
-    projection = labels.T @ targets.edges["shows"] / labels.sum(dim=0).clamp(min=1)[:, None]
+    count = labels.sum(dim=0).clamp(min=1)
+    projection = labels.T @ targets.edges["shows"] / count[:, None]
+    # Annotated clips that show nothing are in the graph's mean, too.
+    ratio = given.sum(dim=1) / projection.sum(dim=1).clamp(min=1e-9)
     prior = DEFINITION_CLIPS * given.any(dim=1)
-    # A labeled clip is in the mean of its action, and in what the graph says of it where that is this mean.
-    is_projected = ((given - projection).abs() < 1e-4).all(dim=1)
-    counts = known + labels * (is_projected * prior / labels.sum(dim=0).clamp(min=1))
+    # A labeled clip is in the mean of its action, and in what the graph says of it where nobody has defined the action.
+    is_projected = ((given - ratio[:, None] * projection).abs() < 1e-4).all(dim=1)
+    counts = known + labels * (is_projected * prior * ratio / count)
     return path.without_sources(
         shares, targets.edges["shows"], counts, known.sum(dim=0) + prior, apart(targets.sources)
     )

@@ -176,7 +176,8 @@ class Watcher:
         clip_s = checkpoint.summary.get("clip_s")
         usual_s = WINDOW * clip_s if clip_s else DEFAULT_WINDOW_S
         window_s = usual_s if options.window_s is None else options.window_s
-        step_s = window_s / STEPS_A_WINDOW if options.step_s is None else options.step_s
+        usual_step_s = min(window_s, max(LEAST_STEP_S, window_s / STEPS_A_WINDOW))
+        step_s = usual_step_s if options.step_s is None else options.step_s
         if not (LEAST_STEP_S <= step_s <= window_s < MOST_WINDOW_S):
             raise KgclipError(
                 f"--window-s {window_s:g} and --step-s {step_s:g}: windows of less than {MOST_WINDOW_S:g} s are read, "

@@ -69,11 +69,14 @@ def read_graph(path: Path) -> KnowledgeGraph:
 
 
 def check_name(path: Path, name: str = "parquet") -> None:
-    """Raise KgclipError if a file of this name could not be read, or taken for a graph of that format, again."""
+    """Raise KgclipError if there is no such format, it does not write, or a file of this name is not known by it."""
+    writers = [name for name, each in FORMATS.items() if each.write]
+    if name not in writers:
+        raise KgclipError(f"--format {name}: cannot be written; choose one of {', '.join(writers)}")
     suffixes = FORMATS[name].suffixes
     if "" not in suffixes and path.suffix.lower() not in suffixes:
         raise KgclipError(
-            f"--out {path}: a graph in the format {name} is known by its name; let it end with {' or '.join(suffixes)}"
+            f"{path}: a graph in the format {name} is known by its name; let it end with {' or '.join(suffixes)}"
         )
 
 
@@ -83,8 +86,7 @@ def write_graph(graph: KnowledgeGraph, path: Path, name: str) -> None:
     Raises:
         KgclipError: there is no such format, it does not write, or its files have other names.
     """
-    writers = {name: each.write for name, each in FORMATS.items() if each.write}
-    if name not in writers:
-        raise KgclipError(f"--format {name}: cannot be written; choose one of {', '.join(writers)}")
     check_name(path, name)
-    writers[name](graph, path)
+    write = FORMATS[name].write
+    assert write is not None
+    write(graph, path)

@@ -14,7 +14,7 @@ Tuning = Literal["frozen", "text", "partial", "lora", "full"]
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How the terms of Eq. 5 are weighed: ``L = Σ_g w_g ( L_tri(g) + λ L_mm(g) )``.
+    """How the terms of Eq. 8 are weighed: ``L = Σ_g w_g ( L_tri(g) + λ L_mm(g) )``.
 
     A relation of :data:`kgclip.kg.schema.RELATIONS` has the weight of its name here.
 

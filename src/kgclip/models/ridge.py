@@ -22,7 +22,7 @@ class RidgeFit:
     """A solution ``y = φ(x) w + b``.
 
     Attributes:
-        weight, bias: w and b, b the mean of the targets.
+        weight, bias: w and b, b what centers the targets.
         left_out: what each row would be given by a fit without the rows of its source.
     """
 

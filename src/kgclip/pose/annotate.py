@@ -121,17 +121,41 @@ def _collect(
     return poses, faults
 
 
-def let_go(out: Path, keep: Collection[str]) -> None:
-    """Take all clips but some out of a folder of annotations, with their frames; a folder without keypoints is fine.
+def annotated_clips(out: Path) -> set[str]:
+    """The clips whose keypoints are in a folder of annotations, which may not be there."""
+    file = out / KEYPOINTS_FILE
+    return set(read_keypoints(file)[0]) if file.is_file() else set()
+
+
+def let_go(out: Path, keep: Collection[str], source: PoseSource | None) -> None:
+    """Take all clips but some out of a folder of annotations, with their frames.
+
+    Keypoints that the user brings go altogether, unless they are the same file as before: they may hold other clips
+    now, and are read again for little.
+
+    Args:
+        out: as in :func:`annotate`; may not be there.
+        keep: clips that stay.
+        source: of the run that goes on; None where it reads no pose.
 
     Raises:
-        KgclipError: the keypoints cannot be read, or the folder is in use.
+        KgclipError: the folder belongs to other annotations, or is in use.
     """
     file = out / KEYPOINTS_FILE
-    if not file.is_file():
+    if not out.exists():
         return
     with lock(out):
+        if not file.is_file():
+            if source is not None:
+                earlier_poses(out, source)
+            return
         poses, origin = read_keypoints(file)
+        if source is not None and is_keypoints(source.pose) and "every" not in origin:
+            now = _origin(source)
+            _brought.cache_clear()
+            keep, origin = (keep if now == origin and "sha256" in now else ()), now
+        elif source is not None:
+            earlier_poses(out, source)
         gone = poses.keys() - set(keep)
         for clip in gone:
             remove_frames(_frames_of(out, clip))
