@@ -50,8 +50,8 @@ def test_outputs_that_are_there_are_refused_before_anything_is_done(
     kg_model: Path, figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     graph = str(kg_model / "graph.parquet")
-    (tmp_path / "out").write_text("theirs")
-    out = ["--out", str(tmp_path / "out")]
+    (tmp_path / "out.parquet").write_text("theirs")
+    out = ["--out", str(tmp_path / "out.parquet")]
     for words in (
         ["evaluate", str(kg_model), "--data", str(figures)],
         ["kg", "build", "--graphs", graph],
@@ -60,7 +60,7 @@ def test_outputs_that_are_there_are_refused_before_anything_is_done(
     ):
         assert run([*words, *out]) == 2
         assert capsys.readouterr().err == f"kgclip: {out[1]}: exists already; choose another --out or remove it\n"
-    assert (tmp_path / "out").read_text() == "theirs"
+    assert (tmp_path / "out.parquet").read_text() == "theirs"
 
 
 def test_hashes_fit_one_line(kg_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
