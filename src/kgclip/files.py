@@ -27,6 +27,8 @@ _MOST_UNPACKED, _ROWS_OF_A_BATCH = 2**29, 2**16
 _MOST_TEXT = 2**26
 # Columns, or groups of a million rows, of Parquet (many thousands take minutes); bytes of the header of safetensors.
 _MOST_LISTED, _MOST_HEADER = 1000, 2**24
+# 30,000 tensors; a network with 16 MiB of them takes seconds to open.
+_MOST_HEADER_OF_WEIGHTS = 2**22
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -152,7 +154,7 @@ def load_tensors(path: Path) -> "dict[str, Tensor]":
     """
     from safetensors.torch import load_file
 
-    check_safetensors(path)
+    check_safetensors(path, _MOST_HEADER_OF_WEIGHTS)
     with one_sentence(path, "tensors in a safetensors file"):
         return load_file(path)
 
