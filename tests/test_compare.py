@@ -165,7 +165,11 @@ def test_clips_that_cannot_be_encoded_are_left_out_where_that_is_asked_for(
     words = ["--data", str(clips), "--annotations", str(figures / "train_annotations"), "--frames", "2"]
     words = ["compare", *words, "--seeds", "1", "--folds", "2", "--json"]
     assert run(words) == 2
-    assert "broken.mp4: truncated or not a video" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "broken.mp4: truncated or not a video" in error
+    assert error.endswith(
+        "clips are encoded; correct or remove it and run again, or leave out such clips with --keep-going\n"
+    )
     assert run([*words, "--keep-going"]) == 0
     assert f"{first.name}/broken: left out: " in caplog.text
     assert "for real ones add --backbone auto" in caplog.text

@@ -1,6 +1,8 @@
 """What `kgclip train` says of a model from left-out training clips, beside the same on test clips, with fewer labels.
 
-python -m tools.left_out jhmdb-tps --features efficientnet.safetensors --test-fraction 0.33
+kgclip data synthetic --out figures
+kgclip data features figures --out figures.safetensors --backbone synthetic --frames 16
+python -m tools.left_out figures --features figures.safetensors
 """
 
 import argparse

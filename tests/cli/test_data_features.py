@@ -24,7 +24,7 @@ def test_a_broken_clip_ends_it_or_is_left_out(clips: Path, tmp_path: Path, capsy
     out = tmp_path / "f.safetensors"
     command = ["data", "features", str(clips), "--out", str(out), "--frames", "2"]
     assert run(command) == 2
-    assert "1 of 2 clips are encoded: run it again to go on from there, or with --keep-going" in capsys.readouterr().err
+    assert "1 of 2 clips are encoded; correct or remove it and run again, or" in capsys.readouterr().err
     assert run([*command, "--keep-going", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["clips"], report["encoded"], report["encoder"]["name"]) == (1, 0, "synthetic")

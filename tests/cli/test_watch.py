@@ -92,7 +92,7 @@ def test_what_cannot_be_is_one_sentence(
 def test_it_says_that_nothing_was_found(kg_model: Path, film: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["watch", str(kg_model), str(film), "--enter", "1"]) == 0
     said = capsys.readouterr()
-    assert (said.out, said.err.splitlines()[-1]) == ("", "no action was found; with a smaller --enter more are")
+    assert (said.out, said.err.splitlines()[-1]) == ("", "no action was found; a smaller --enter finds more")
 
 
 def frames_of(film: Path, end: BaseException | None, interrupt: bool) -> Iterator[StreamFrame]:

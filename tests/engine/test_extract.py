@@ -53,7 +53,7 @@ def extract(paths: dict[str, Path], out: Path, color: Color, **options):
 
 def test_a_run_that_met_a_broken_clip_goes_on_where_it_stopped(paths: dict[str, Path], tmp_path: Path):
     out, color = tmp_path / "f.safetensors", Color()
-    with pytest.raises(KgclipError, match=r"c\.mp4: .*; 2 of 4 clips are encoded: run it again to go on from there"):
+    with pytest.raises(KgclipError, match=r"c\.mp4: .*; 2 of 4 clips are encoded; correct or remove it and run again"):
         extract(paths, out, color)
     assert not out.exists()
     write_video(paths["c"], np.zeros((6, 32, 32, 3), np.uint8), 12)

@@ -178,7 +178,7 @@ def test_a_run_that_is_refused_changes_nothing(fitted: FitOptions, tmp_path: Pat
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     (tmp_path / "other.tflite").write_bytes(b"an estimator")
     estimator = str(tmp_path / "other.tflite")
-    refusals = (({"frames": 8}, "features of 8 frames a clip, not 16"), ({"pose": estimator}, "asked for is"))
+    refusals = (({"frames": 8}, "--frames 8: .* was made with 4; give that"), ({"pose": estimator}, "asked for is"))
     for refused, words in refusals:
         with pytest.raises(KgclipError, match=words):
             fit_again(replace(fitted, out=out, clips=fewer, **refused))

@@ -105,7 +105,7 @@ def watch(argv: Sequence[str]) -> int:
             written.take(span)
         written.write_page(command, watcher)
     if not written.spans and source.error is None:
-        say("no action was found; with a smaller --enter more are", error=True)
+        say("no action was found; a smaller --enter finds more", error=True)
     if source.error is not None:
         raise source.error
     return 0

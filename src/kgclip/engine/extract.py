@@ -99,8 +99,8 @@ def extract_features(
                 except KgclipError as error:
                     if not keep_going:
                         raise KgclipError(
-                            f"{error}; {len(writer.lengths)} of {len(paths)} clips are encoded: run it again to go on "
-                            "from there, or with --keep-going to leave out such clips"
+                            f"{error}; {len(writer.lengths)} of {len(paths)} clips are encoded; correct or remove "
+                            "it and run again, or leave out such clips with --keep-going"
                         ) from error
                     skipped[clip] = str(error)
                 advance(1)

@@ -10,6 +10,7 @@ from kgclip.config import ModelConfig, TrainConfig
 from kgclip.data.annotations import read_observations
 from kgclip.data.check import check_dataset
 from kgclip.data.dataset import DataSet, open_dataset
+from kgclip.data.features import FeatureFile
 from kgclip.data.splits import SplitOptions
 from kgclip.data.wording import count_of
 from kgclip.engine import extract
@@ -202,8 +203,13 @@ class Fitting:
         """
         out, paths, traits = self.options.out, self._paths, traits_of(self._paths)
         same = unchanged(out, traits)
-        if (out / FEATURES).exists():
-            extract.same_kind(encoder, self._num_frames, out / FEATURES)  # before poses are let go
+        if (out / FEATURES).exists():  # refused before poses are let go
+            frames = FeatureFile(out / FEATURES).num_frames // CACHED_PER_FRAME
+            if frames != self.options.frames:
+                raise KgclipError(
+                    f"--frames {self.options.frames}: {out} was made with {frames}; give that, or another --out"
+                )
+            extract.same_kind(encoder, self._num_frames, out / FEATURES)
         pose_annotate.let_go(out / ANNOTATIONS, same, self._source)
         extract.let_go(encoder, paths, self._num_frames, out / FEATURES, same)
         if same and len(same) < len(paths):

@@ -236,7 +236,8 @@ class PathEvidence(nn.Module):
     ) -> Float[Tensor, "N K"]:
         """Path evidence of training clips, from shares of the movements in the actions that their sources do not enter.
 
-        p̄, C and σ of Eq. 10 know nothing of labels, and stay. Where an action has no other clip, there is no evidence.
+        The path was fitted on these clips. p̄, C and σ of Eq. 10 stay. Where an action has no other clip, there is no
+        evidence.
 
         Args:
             shares: as read from the clips by a fit that did not see their sources.
@@ -246,8 +247,6 @@ class PathEvidence(nn.Module):
             sources: number of each clip's source.
         """
         shown, order = shows[shows.any(dim=1)], sources.argsort(stable=True)
-        if len(shown) < 2:
-            return self(shares)
         told = self.definitions.any(dim=1)
         spread = _spread(_directions(self.definitions, shown), self.read_covariance)
         whitened = _whiten(shown, (shares - self.baseline).T).T
