@@ -119,23 +119,20 @@ def loss(**changes: object) -> Change:
 
 
 def full(config: TrainConfig) -> TrainConfig:
-    """Everything trains, mean pooling, as published but with a batch and rates for small towers, and in bf16."""
-    optim = dataclasses.replace(
-        config.optim, epochs=FULL_EPOCHS, batch_size=16, lr_backbone=3e-4, texts="batch", precision="bf16-mixed"
-    )
+    """Everything trains, mean pooling, as published but with a batch and rates for small towers."""
+    optim = dataclasses.replace(config.optim, epochs=FULL_EPOCHS, batch_size=16, lr_backbone=3e-4, texts="batch")
     changed = dataclasses.replace(config.model, head="gradient", tuning="full", pooling="mean")
     return dataclasses.replace(config, model=changed, optim=optim, augmentation=SYNTHETIC_AUGMENTATION)
 
 
 def tower(config: TrainConfig) -> TrainConfig:
-    """The whole image tower trains beneath the solved head, in bf16, on frames as they are."""
+    """The whole image tower trains beneath the solved head, on frames as they are."""
     optim = dataclasses.replace(
         config.optim,
         epochs=TOWER_EPOCHS,
         warmup_epochs=1.0,
         batch_size=32,
         lr_backbone=1e-3,
-        precision="bf16-mixed",
     )
     changed = dataclasses.replace(config.model, tuning="full")
     return dataclasses.replace(config, model=changed, optim=optim, augmentation=NO_AUGMENTATION)
