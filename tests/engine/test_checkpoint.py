@@ -107,7 +107,7 @@ def foreign_field(folder: Path) -> None:
     [
         (drop("config.json"), "not a model folder, it has no config.json"),
         (write("config.json", "{"), "cannot be read as JSON"),
-        (write("config.json", "{}"), "not the configuration of a kgclip model of format 3"),
+        (write("config.json", "{}"), "not the configuration of a kgclip model of format 4"),
         (without_key, "lacks actions"),
         (foreign_field, "TrainConfig has no field 'colour'"),
         (drop("model.safetensors"), "model.safetensors: cannot be read"),

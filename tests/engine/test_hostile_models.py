@@ -88,7 +88,7 @@ for content in json.loads(sys.stdin.read()):
         print(type(error).__name__, error)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most) // 1024)
 """
-DEEP = '{"format": 3, "config": ' + '{"a":' * 1_000_000 + "1" + "}" * 1_000_001
+DEEP = '{"format": 4, "config": ' + '{"a":' * 1_000_000 + "1" + "}" * 1_000_001
 
 
 def test_sizes_are_refused_before_memory_is_taken(folder: Path) -> None:
@@ -101,7 +101,7 @@ def test_sizes_are_refused_before_memory_is_taken(folder: Path) -> None:
 
     cases = {
         DEEP: "cannot be read as JSON (nested too deeply)",
-        '{"format": 3, "x": ' + "9" * 6000 + "}": "(a number of 6000 digits)",
+        '{"format": 4, "x": ' + "9" * 6000 + "}": "(a number of 6000 digits)",
         spec("text", "width", 200_000): "holds the weights of another model",
         spec("text", "buckets", 2**33): "is damaged, expected a model (",
         spec("text", "buckets", 2**62): "is damaged, expected a model (",

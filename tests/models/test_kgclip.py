@@ -54,7 +54,7 @@ def kg_model(*, weight: float = 0.5, trained: bool = False, readable: bool = Tru
     if readable:
         path.fit_weight(weight, output, path(seen.shares))
     if readable and not trained:
-        path.fit_defined(torch.arange(K) == K - 1, output, path(seen.shares))
+        path.fit_defined(torch.arange(K) == K - 1, output, seen.shares)
     return model
 
 

@@ -33,7 +33,7 @@ from kgclip.models.kgclip import KGCLIP
 from kgclip.models.pose_stream import PoseSolution
 from kgclip.reading import one_sentence
 
-FORMAT = 3
+FORMAT = 4
 MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE = "model.safetensors", "config.json", "graph.parquet", "split.json"
 LEFT_OUT_FILE = "left_out.json"
 _FILES = (MODEL_FILE, CONFIG_FILE, GRAPH_FILE, SPLIT_FILE, LEFT_OUT_FILE)

@@ -127,10 +127,9 @@ def solve(
         output = output + model.pose_weight * said
     if trained is not None:
         return SolvedModel(model, None)
-    defined = ~performs.any(dim=0)
     if path.readable:
         used = rows if rows.any() else torch.ones_like(rows)
-        path.fit_defined(defined, output[used], path(shares)[used])
+        path.fit_defined(~performs.any(dim=0), output[used], shares[used])
     evidence = path_of_left_out(path, shares, performs, targets) if path.readable else None
     return _calibrated(model, model.join(mm, tri, shares, said, evidence), performs, rows)
 

@@ -95,7 +95,10 @@ class PathEvidence(nn.Module):
         gain, offset: what brings their path evidence to the unit of the others' S_output.
         read_covariance: of the shares as read from training clips whose sources were left out.
         unit: mean and deviation of S_output of the actions with clips, over training clips.
-        shift: what the defined actions get less, so that they take few of these clips.
+        shift: what each defined action gets less, so that they take few of these clips.
+        rival: mean and deviation, over these clips, of the best score of an action with clips.
+        read: mean share of each movement in these clips, as read.
+        read_rival: covariance of these shares with that best score.
         seen_from: share of each movement, as read, from which on it counts as seen; infinite where that is not known.
     """
 
@@ -109,6 +112,9 @@ class PathEvidence(nn.Module):
     read_covariance: Tensor
     unit: Tensor
     shift: Tensor
+    rival: Tensor
+    read: Tensor
+    read_rival: Tensor
     seen_from: Tensor
 
     def __init__(self, num_actions: int, num_movements: int):
@@ -122,7 +128,10 @@ class PathEvidence(nn.Module):
         self.register_buffer("offset", torch.zeros(num_actions))
         self.register_buffer("read_covariance", torch.zeros(num_movements, num_movements))
         self.register_buffer("unit", torch.tensor([0.0, 1.0]))
-        self.register_buffer("shift", torch.zeros(()))
+        self.register_buffer("shift", torch.zeros(num_actions))
+        self.register_buffer("rival", torch.zeros(2))
+        self.register_buffer("read", torch.zeros(num_movements))
+        self.register_buffer("read_rival", torch.zeros(num_movements))
         self.register_buffer("seen_from", torch.full((num_movements,), torch.inf))
 
     @property
@@ -176,7 +185,10 @@ class PathEvidence(nn.Module):
         self.weight.copy_(weight * spreads[0] / spreads[1] if spreads[1] > LEAST_SPREAD else torch.zeros(()))
 
     def fit_defined(
-        self, defined: Bool[Tensor, " K"], output: Float[Tensor, "N K"], path: Float[Tensor, "N K"]
+        self,
+        defined: Bool[Tensor, " K"],
+        output: Float[Tensor, "N K"],
+        shares: Float[Tensor, "N M"],
     ) -> None:
         """Bring the path evidence of actions without clips to the unit of the others.
 
@@ -187,23 +199,49 @@ class PathEvidence(nn.Module):
 
         Args:
             defined: actions known by their definition alone.
-            output, path: S_output and S_path of training clips whose sources the fit did not see.
+            output, shares: S_output and the shares of the movements of training clips, as a fit says that did not see
+                their sources.
         """
         self.shift.zero_()
         if not defined.all():
             others = output[:, ~defined]
             self.unit.copy_(torch.stack([others.mean(), others.std(correction=0)]))
-        self.set_defined(defined)
-        if defined.any() and not defined.all() and len(output):
-            total = self.with_defined(output, path) + self.weight * path
-            ahead = total[:, defined].amax(dim=1) - total[:, ~defined].amax(dim=1)
-            self.shift.copy_(ahead.quantile(1 - may_take(int(defined.sum()), len(defined))).clamp(min=0))
-            self.set_defined(defined)
+        self._place(defined)
+        if defined.all() or not len(output):
+            return
+        path = self(shares)
+        total = self.with_defined(output, path) + self.weight * path
+        best = total[:, ~defined].amax(dim=1)
+        self.rival.copy_(torch.stack([best.mean(), best.std(correction=0)]))
+        self.read.copy_(shares.mean(dim=0))
+        self.read_rival.copy_((best - best.mean()) @ (shares - self.read) / len(shares))
+        if defined.any():
+            ahead = total[:, defined].amax(dim=1) - best
+            shift = ahead.quantile(1 - may_take(int(defined.sum()), len(defined))).clamp(min=0)
+            self.shift.copy_(shift * defined)
+            self._place(defined)
 
     def set_defined(self, defined: Bool[Tensor, " K"]) -> None:
-        """Say which actions are known by their definition alone, in the unit of the others as it was learned."""
+        """Say which actions are known by their definition alone, in the unit of the others as it was learned.
+
+        Those that were not yet may take their part of :func:`may_take`. How many clips an action takes is estimated:
+        its evidence and the best score of the others count as jointly normal over the left-out training clips.
+        """
+        new = defined & ~self.defined
+        if new.any() and self.rival[1] > 0:
+            taken = may_take(int(defined.sum()), len(defined)) / defined.sum()
+            (mean, spread), weights = self.unit, self.weights[new]
+            scale = spread + self.weight
+            ahead = scale * (weights @ (self.read - self.baseline)) + mean + DEFINED_OFFSET * spread - self.rival[0]
+            variance = scale**2 * ((weights @ self.read_covariance) * weights).sum(dim=1) + self.rival[1] ** 2
+            variance = (variance - 2 * scale * (weights @ self.read_rival)).clamp(min=0)
+            self.shift[new] = (ahead + torch.special.ndtri(1 - taken) * variance.sqrt()).clamp(min=0)
+        self._place(defined)
+
+    def _place(self, defined: Bool[Tensor, " K"]) -> None:
         mean, spread = self.unit
         self.defined.copy_(defined)
+        self.shift.masked_fill_(~defined, 0.0)
         self.gain.copy_(torch.where(defined, spread, 0.0))
         self.offset.copy_(torch.where(defined, mean + DEFINED_OFFSET * spread - self.shift, 0.0))
 
@@ -215,15 +253,16 @@ class PathEvidence(nn.Module):
             shown: shares of the movements in the annotated training clips.
         """
         other = PathEvidence(*definitions.shape).to(definitions.device)
-        for name in ("baseline", "weight", "read_covariance", "unit", "shift", "seen_from"):
+        for name in ("baseline", "weight", "read_covariance", "unit", "rival", "read", "read_rival", "seen_from"):
             getattr(other, name).copy_(getattr(self, name))
         known = len(self.definitions)
+        other.shift[:known].copy_(self.shift)
         changed = torch.ones(len(definitions), dtype=torch.bool, device=definitions.device)
         changed[:known] = (definitions[:known] != self.definitions).any(dim=1)
         other.weights[:known].copy_(self.weights)
         other.weights[changed] = _scaled(_directions(definitions[changed], shown), self.read_covariance)
         other.definitions.copy_(definitions)
-        other.set_defined(torch.cat([self.defined, self.defined.new_zeros(len(definitions) - known)]))
+        other._place(torch.cat([self.defined, self.defined.new_zeros(len(definitions) - known)]))
         return other
 
     def without_sources(
