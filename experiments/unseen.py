@@ -1,9 +1,10 @@
 """Arms for actions without clips: base actions by a classifier of their clips, novel ones by what is known of them.
 
-All arms but KG-CLIP itself score base actions alike, by ridge regression from frame statistics; they differ in how they
-know a novel one. Values of a novel action are z-scored over the training clips first: an action that is near every clip
-(a hub, arXiv 1412.6568) would win everywhere otherwise. Where all actions are candidates, novel ones are shifted until
-they would take one training clip in four from the base actions (with one in ten they do worse).
+All arms but KG-CLIP itself score base actions alike, by ridge regression from frame statistics, and with pose by the
+mean of that and one from pose numbers; they differ in how they know a novel one. Values of a novel action are z-scored
+over the training clips first: an action that is near every clip (a hub, arXiv 1412.6568) would win everywhere
+otherwise. Where all actions are candidates, novel ones are shifted until they would take one training clip in four from
+the base actions (with one in ten they do worse).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from experiments.baselines import Vectors, left_out, ridge
+from experiments.baselines import Linear, Vectors, left_out, ridge
+from experiments.pose_baselines import pose_vectors
 from experiments.setting import Arm, Fitted, Setting
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Backbone
@@ -57,7 +59,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Readings:
-    """What is read from the frames of clips: base actions and shares of movements."""
+    """What is read from clips: base actions and shares of movements."""
 
     looks: Float[Tensor, "B Kb"]
     shares: Float[Tensor, "B M"]
@@ -162,6 +164,44 @@ def _embed(setting: Setting, texts: Sequence[str]) -> Float[Tensor, "P D"]:
     return F.normalize(_texts_of(model.backbone, model.text).encode_text(texts), dim=-1)
 
 
+@dataclass(frozen=True)
+class View:
+    """Base actions and movements as ridge regression reads them from the frames of clips, or from their pose.
+
+    Attributes:
+        vectors: of clips.
+        actions, movements: linear maps of these.
+        left_out: what training clips are given by maps that did not learn from them.
+    """
+
+    vectors: Callable[[tuple[str, ...]], Float[Tensor, "B S"]]
+    actions: Linear
+    movements: Linear
+    left_out: Readings
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: Callable[[tuple[str, ...]], Float[Tensor, "B S"]],
+        train: Float[Tensor, "N S"],
+        performs: Float[Tensor, "N Kb"],
+        shows: Float[Tensor, "N M"],
+    ) -> "View":
+        """Learn from the vectors of training clips, their base actions and the shares of their movements."""
+        held = Readings(left_out(train, performs), left_out(train, shows))
+        return cls(vectors, ridge(train, performs), ridge(train, shows), held)
+
+    def read(self, clips: tuple[str, ...]) -> Readings:
+        """What clips are given."""
+        vectors = self.vectors(clips)
+        return Readings(F.linear(vectors, *self.actions), F.linear(vectors, *self.movements))
+
+
+def _mean(readings: Sequence[Readings]) -> Readings:
+    looks, shares = (torch.stack([getattr(one, name) for one in readings]).mean(dim=0) for name in ("looks", "shares"))
+    return Readings(looks, shares)
+
+
 class UnseenFit:
     """A recognizer of base and novel actions; see the top of this file.
 
@@ -169,9 +209,10 @@ class UnseenFit:
         setting: with novel actions.
         describe: how a novel action is known.
         shuffled: give the novel actions each other's definitions, none its own: a control.
+        pose: read pose numbers beside the frames; needs keypoints.
     """
 
-    def __init__(self, setting: Setting, describe: Describe, *, shuffled: bool = False):
+    def __init__(self, setting: Setting, describe: Describe, *, shuffled: bool = False, pose: bool = False):
         if not setting.novel or setting.features is None or not setting.targets.edges["shows"].any():
             raise KgclipError(
                 f"{setting.config.data}: arms for unseen actions need novel actions, cached features and annotated "
@@ -182,24 +223,27 @@ class UnseenFit:
             rows = torch.arange(len(self.known.base))
             rows[~self.known.base] = rows[~self.known.base].roll(1)
             self.known = replace(self.known, shares=self.known.shares[rows], written=self.known.written[rows])
-        self.vectors = Vectors(setting, setting.config.frames)
+        vectors = Vectors(setting, setting.config.frames)
+        train = setting.prepared.split.train
         performs, shows = setting.targets.edges["performs"][:, self.known.base], setting.targets.edges["shows"]
-        self.actions, self.readout = ridge(self.vectors.train, performs), ridge(self.vectors.train, shows)
-        training = Readings(left_out(self.vectors.train, performs), left_out(self.vectors.train, shows))
+        self.views: list[View] = [View.fit(vectors, vectors.train, performs, shows)]
+        if pose:
+            self.views.append(View.fit(partial(pose_vectors, setting), pose_vectors(setting, train), performs, shows))
+        training = _mean([view.left_out for view in self.views])
         values = describe(training, self.known)
         self.mean, self.scale = values.mean(dim=0), values.std(dim=0, correction=0).clamp(min=1e-6)
         ahead = NOVEL_SCALE * self._novel(training).max(dim=1).values - training.looks.max(dim=1).values
         self.offset = -float(ahead.quantile(1 - TAKEN))
 
-    def _read(self, vectors: Float[Tensor, "B S"]) -> Readings:
-        return Readings(F.linear(vectors, *self.actions), F.linear(vectors, *self.readout))
+    def _read(self, clips: tuple[str, ...]) -> Readings:
+        return _mean([view.read(clips) for view in self.views])
 
     def _novel(self, readings: Readings) -> Float[Tensor, "B Kn"]:
         return (self.describe(readings, self.known) - self.mean) / self.scale
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """See :class:`experiments.setting.Fitted`."""
-        readings = self._read(self.vectors(clips))
+        readings = self._read(clips)
         scores = torch.zeros(len(clips), len(self.known.base))
         scores[:, self.known.base] = readings.looks
         scores[:, ~self.known.base] = NOVEL_SCALE * self._novel(readings) + self.offset
@@ -207,24 +251,29 @@ class UnseenFit:
 
     def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"]:
         """See :class:`experiments.setting.Fitted`."""
-        return self._read(self.vectors(clips)).shares
+        return self._read(clips).shares
 
 
-def _arm(describe: Describe, *, shuffled: bool = False) -> Arm:
+def _arm(describe: Describe, *, shuffled: bool = False, pose: bool = False) -> Arm:
     def fit(setting: Setting) -> Fitted:
-        return UnseenFit(setting, describe, shuffled=shuffled)
+        return UnseenFit(setting, describe, shuffled=shuffled, pose=pose)
 
     return fit
 
 
 BY_PATH = "by path"
-UNSEEN_BASELINES: dict[str, Arm] = {
-    "by name": _arm(partial(by_text, described=False)),
-    "by name and movements": _arm(partial(by_text, described=True)),
-    "by caption": _arm(by_captions),
-    "by attributes": _arm(by_attributes),
+_WITHOUT_GRAPH: dict[str, Describe] = {
+    "by name": partial(by_text, described=False),
+    "by name and movements": partial(by_text, described=True),
+    "by caption": by_captions,
+    "by attributes": by_attributes,
 }
+UNSEEN_BASELINES: dict[str, Arm] = {name: _arm(describe) for name, describe in _WITHOUT_GRAPH.items()}
 """Without the graph: name, name and movements as one text, a text that lists movements, yes-no attributes."""
+UNSEEN_POSE_BASELINES: dict[str, Arm] = {
+    f"{name}, with pose": _arm(describe, pose=True) for name, describe in _WITHOUT_GRAPH.items()
+}
+"""The same for clips with keypoints."""
 UNSEEN: dict[str, Arm] = UNSEEN_BASELINES | {
     "by path, written definition": _arm(partial(by_path, written=True)),
     BY_PATH: _arm(by_path),

@@ -8,9 +8,11 @@ import torch
 from experiments.arms import ARMS, BASELINES
 from experiments.data import OpenData, open_data, open_setting
 from experiments.family import TrainedFit
+from experiments.hold_out import hold_out
 from experiments.pose_baselines import POSE_BASELINES, pose_vectors, sum_of
 from experiments.protocol import DataSpec, Point
 from experiments.setting import Setting
+from experiments.unseen import UNSEEN_POSE_BASELINES, UnseenFit
 from kgclip.engine.metrics import top_k
 
 
@@ -63,3 +65,19 @@ def test_kg_clip_reads_pose_where_there_are_keypoints_and_an_arm_leaves_it_out(
 def test_other_keypoints_are_other_data(figures: Path, synthetic_features: Path, data: OpenData, tmp_path: Path):
     plain = open_data(DataSpec("figures", figures, synthetic_features), 0, tmp_path)
     assert plain.hash != data.hash
+
+
+@pytest.mark.parametrize("arm", UNSEEN_POSE_BASELINES)
+def test_unseen_actions_are_read_from_the_mean_of_frames_and_pose(arm: str, data: OpenData, tmp_path: Path):
+    setting = hold_out(open_setting(data, Point("all", frames=4), 0, 0, tmp_path), 0.5, 3)
+    both, test = ARMS[arm](setting), setting.prepared.split.test
+    frames = ARMS[arm.removesuffix(", with pose")](setting)
+    assert isinstance(both, UnseenFit)
+    assert isinstance(frames, UnseenFit)
+    first, second = (view.read(test) for view in both.views)
+    assert torch.equal(frames.movements(test, 4), first.shares)
+    torch.testing.assert_close(both.movements(test, 4), (first.shares + second.shares) / 2)
+    base = frames.known.base
+    torch.testing.assert_close(both.scores(test, 4)[:, base], (first.looks + second.looks) / 2)
+    assert not torch.allclose(first.looks, second.looks, atol=0.01)
+    assert arm in BASELINES
