@@ -13,6 +13,7 @@ from typing import Any
 import tyro
 from tyro.conf import Positional
 
+from experiments.arms import NEED_POSE
 from experiments.plots import save_plot
 from experiments.presets import PRESETS
 from experiments.protocol import DataSpec, Experiment
@@ -108,6 +109,9 @@ def out_of_place(experiment: Experiment, spec: DataSpec) -> str | None:
         return "names must carry meaning; give --text with the folder of a sentence encoder"
     if experiment.pose and spec.keypoints is None:
         return "its arms read pose; give --keypoints with what `kgclip annotate` wrote"
+    posed = [arm for arm in experiment.arms if arm in NEED_POSE]
+    if posed and not experiment.pose:
+        return f"{posed[0]!r} reads pose, and this experiment does not; run pose or pose-unseen, or leave the arm out"
     if experiment.published and spec.splits is None:
         return "it needs --splits with the folder of the published splits"
     return None
@@ -159,12 +163,12 @@ def main(argv: Sequence[str]) -> int:
                 raise KgclipError(
                     f"{command.preset}: there is no such experiment; choose {ALL} or {', '.join(PRESETS)}"
                 )
+            if command.arms:
+                experiment = dataclasses.replace(experiment, arms=command.arms)
             reason = "it takes hours; run it by itself" if experiment.pixels else out_of_place(experiment, spec)
             if command.preset == ALL and reason:
                 logging.getLogger("experiments").info("%s: left out, %s", experiment.name, reason)
                 continue
-            if command.arms:
-                experiment = dataclasses.replace(experiment, arms=command.arms)
             run_one(command, experiment, spec, words)
     except KgclipError as error:
         print(f"experiments: {error}", file=sys.stderr)

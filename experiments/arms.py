@@ -17,5 +17,5 @@ BASELINES = frozenset({*PLAIN, *MOVEMENTS, *POSE_BASELINES, CLIP_ONLY, *UNSEEN_B
 NEED_IMAGE_TOWER = frozenset({"zero-shot"})
 # These need annotated test clips: folds of annotated clips have them, prescribed test parts do not.
 NEED_FOLDS = frozenset({TRUE_MOVEMENTS})
-# These read pose numbers, and have nothing else to say.
+# These cannot run without pose numbers.
 NEED_POSE = frozenset({*POSE_BASELINES, *UNSEEN_POSE_BASELINES})

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from experiments.arms import ARMS, NEED_FOLDS, NEED_IMAGE_TOWER, NEED_POSE
+from experiments.arms import ARMS, NEED_FOLDS, NEED_IMAGE_TOWER
 from experiments.cells import Cell, run_cells
 from experiments.data import OpenData, check_inputs, open_data
 from experiments.protocol import DataSpec, Experiment
@@ -130,12 +130,6 @@ def _narrow(experiment: Experiment, spec: DataSpec, options: RunOptions) -> tupl
     unknown = [arm for arm in (experiment.against, *experiment.arms) if arm not in ARMS]
     if unknown:
         raise KgclipError(f"--arms {unknown[0]!r}: there is no such arm; choose among {', '.join(ARMS)}")
-    posed = [arm for arm in experiment.arms if arm in NEED_POSE]
-    if posed and spec.keypoints is None:
-        raise KgclipError(
-            f"--arms {posed[0]!r}: reads pose, and {experiment.name} on {spec.name} has none; leave it out, or run "
-            "pose or pose-unseen with --keypoints"
-        )
     for name, value in (("--seeds", options.seeds), ("--jobs", options.jobs)):
         if value is not None and value < 1:
             raise KgclipError(f"{name} {value}: is too small; give 1 or more")

@@ -1,10 +1,10 @@
 """Arms for actions without clips: base actions by a classifier of their clips, novel ones by what is known of them.
 
 All arms but KG-CLIP itself score base actions alike, by ridge regression from frame statistics, and with pose by the
-mean of that and one from pose numbers; they differ in how they know a novel one. Values of a novel action are z-scored
-over the training clips first: an action that is near every clip (a hub, arXiv 1412.6568) would win everywhere
-otherwise. Where all actions are candidates, novel ones are shifted until they would take one training clip in four from
-the base actions (with one in ten they do worse).
+mean of that and one from pose numbers, which then gives the movements, too; they differ in how they know a novel one.
+Values of a novel action are z-scored over the training clips first: an action that is near every clip (a hub, arXiv
+1412.6568) would win everywhere otherwise. Where all actions are candidates, novel ones are shifted until they would
+take one training clip in four from the base actions (with one in ten they do worse).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.baselines import Linear, Vectors, left_out, ridge
-from experiments.pose_baselines import pose_vectors
 from experiments.setting import Arm, Fitted, Setting
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.evidence import path_weights
+from kgclip.models.pose_stream import has_pose, known_scales, standardized
 
 # From this share on somebody who knows the action would mention the movement.
 WRITTEN_SHARE = 0.1
@@ -169,37 +169,42 @@ class View:
     """Base actions and movements as ridge regression reads them from the frames of clips, or from their pose.
 
     Attributes:
-        vectors: of clips.
+        vectors: of clips, and which clips have any.
         actions, movements: linear maps of these.
         left_out: what training clips are given by maps that did not learn from them.
+        known: which training clips the maps were learned from.
     """
 
-    vectors: Callable[[tuple[str, ...]], Float[Tensor, "B S"]]
+    vectors: Callable[[tuple[str, ...]], tuple[Float[Tensor, "B S"], Bool[Tensor, " B"]]]
     actions: Linear
     movements: Linear
     left_out: Readings
+    known: Bool[Tensor, " N"]
 
     @classmethod
     def fit(
         cls,
-        vectors: Callable[[tuple[str, ...]], Float[Tensor, "B S"]],
-        train: Float[Tensor, "N S"],
+        vectors: Callable[[tuple[str, ...]], tuple[Float[Tensor, "B S"], Bool[Tensor, " B"]]],
+        train: tuple[str, ...],
         performs: Float[Tensor, "N Kb"],
         shows: Float[Tensor, "N M"],
     ) -> "View":
-        """Learn from the vectors of training clips, their base actions and the shares of their movements."""
-        held = Readings(left_out(train, performs), left_out(train, shows))
-        return cls(vectors, ridge(train, performs), ridge(train, shows), held)
+        """Learn from training clips, their base actions and the shares of their movements."""
+        x, known = vectors(train)
+        held = Readings(torch.zeros_like(performs), torch.zeros_like(shows))
+        held.looks[known], held.shares[known] = left_out(x[known], performs[known]), left_out(x[known], shows[known])
+        return cls(vectors, ridge(x[known], performs[known]), ridge(x[known], shows[known]), held, known)
 
-    def read(self, clips: tuple[str, ...]) -> Readings:
-        """What clips are given."""
-        vectors = self.vectors(clips)
-        return Readings(F.linear(vectors, *self.actions), F.linear(vectors, *self.movements))
+    def read(self, clips: tuple[str, ...]) -> tuple[Readings, Bool[Tensor, " B"]]:
+        """What clips are given, and which have anything to read."""
+        x, known = self.vectors(clips)
+        return Readings(F.linear(x, *self.actions), F.linear(x, *self.movements)), known
 
 
-def _mean(readings: Sequence[Readings]) -> Readings:
-    looks, shares = (torch.stack([getattr(one, name) for one in readings]).mean(dim=0) for name in ("looks", "shares"))
-    return Readings(looks, shares)
+def with_pose(frames: Readings, pose: Readings, known: Bool[Tensor, " B"]) -> Readings:
+    """Looks by both alike, movements by pose alone, as KG-CLIP reads them; by frames where there is no pose."""
+    looks = torch.where(known[:, None], (frames.looks + pose.looks) / 2, frames.looks)
+    return Readings(looks, torch.where(known[:, None], pose.shares, frames.shares))
 
 
 class UnseenFit:
@@ -223,20 +228,28 @@ class UnseenFit:
             rows = torch.arange(len(self.known.base))
             rows[~self.known.base] = rows[~self.known.base].roll(1)
             self.known = replace(self.known, shares=self.known.shares[rows], written=self.known.written[rows])
-        vectors = Vectors(setting, setting.config.frames)
+        frames = Vectors(setting, setting.config.frames)
         train = setting.prepared.split.train
         performs, shows = setting.targets.edges["performs"][:, self.known.base], setting.targets.edges["shows"]
-        self.views: list[View] = [View.fit(vectors, vectors.train, performs, shows)]
+        self.frames = View.fit(lambda clips: (frames(clips), torch.ones(len(clips)).bool()), train, performs, shows)
+        self.pose: View | None = None
+        training = self.frames.left_out
         if pose:
-            self.views.append(View.fit(partial(pose_vectors, setting), pose_vectors(setting, train), performs, shows))
-        training = _mean([view.left_out for view in self.views])
+            scales = known_scales(setting.numbers(train))
+
+            def numbers(clips: tuple[str, ...]) -> tuple[Float[Tensor, "B S"], Bool[Tensor, " B"]]:
+                return standardized(setting.numbers(clips), *scales), has_pose(setting.numbers(clips))
+
+            self.pose = View.fit(numbers, train, performs, shows)
+            training = with_pose(training, self.pose.left_out, self.pose.known)
         values = describe(training, self.known)
         self.mean, self.scale = values.mean(dim=0), values.std(dim=0, correction=0).clamp(min=1e-6)
         ahead = NOVEL_SCALE * self._novel(training).max(dim=1).values - training.looks.max(dim=1).values
         self.offset = -float(ahead.quantile(1 - TAKEN))
 
     def _read(self, clips: tuple[str, ...]) -> Readings:
-        return _mean([view.read(clips) for view in self.views])
+        frames, _ = self.frames.read(clips)
+        return frames if self.pose is None else with_pose(frames, *self.pose.read(clips))
 
     def _novel(self, readings: Readings) -> Float[Tensor, "B Kn"]:
         return (self.describe(readings, self.known) - self.mean) / self.scale

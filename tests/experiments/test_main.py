@@ -105,7 +105,7 @@ def test_an_unknown_preset_lists_them(fitted: list[str], tmp_path: Path, capsys:
     ("changes", "message"),
     [
         (["--arms", "best"], "--arms 'best': there is no such arm"),
-        (["--arms", "pipeline on pose"], "--arms 'pipeline on pose': reads pose, and tiny on synthetic has none"),
+        (["--arms", "pipeline on pose"], "tiny: 'pipeline on pose' reads pose, and this experiment does not"),
         (["--seeds", "0"], "--seeds 0"),
         (["--jobs", "0"], "--jobs 0"),
         (["--folds", "1"], "--folds 1"),

@@ -12,7 +12,7 @@ from experiments.hold_out import hold_out
 from experiments.pose_baselines import POSE_BASELINES, pose_vectors, sum_of
 from experiments.protocol import DataSpec, Point
 from experiments.setting import Setting
-from experiments.unseen import UNSEEN_POSE_BASELINES, UnseenFit
+from experiments.unseen import NOVEL_SCALE, UNSEEN_POSE_BASELINES, Readings, UnseenFit, with_pose
 from kgclip.engine.metrics import top_k
 
 
@@ -68,16 +68,25 @@ def test_other_keypoints_are_other_data(figures: Path, synthetic_features: Path,
 
 
 @pytest.mark.parametrize("arm", UNSEEN_POSE_BASELINES)
-def test_unseen_actions_are_read_from_the_mean_of_frames_and_pose(arm: str, data: OpenData, tmp_path: Path):
+def test_unseen_actions_are_read_by_frames_and_pose(arm: str, data: OpenData, tmp_path: Path):
     setting = hold_out(open_setting(data, Point("all", frames=4), 0, 0, tmp_path), 0.5, 3)
     both, test = ARMS[arm](setting), setting.prepared.split.test
-    frames = ARMS[arm.removesuffix(", with pose")](setting)
     assert isinstance(both, UnseenFit)
-    assert isinstance(frames, UnseenFit)
-    first, second = (view.read(test) for view in both.views)
-    assert torch.equal(frames.movements(test, 4), first.shares)
-    torch.testing.assert_close(both.movements(test, 4), (first.shares + second.shares) / 2)
-    base = frames.known.base
-    torch.testing.assert_close(both.scores(test, 4)[:, base], (first.looks + second.looks) / 2)
-    assert not torch.allclose(first.looks, second.looks, atol=0.01)
+    assert both.pose is not None
+    (frames, _), (pose, known) = both.frames.read(test), both.pose.read(test)
+    assert known.all()
+    torch.testing.assert_close(both.movements(test, 4), pose.shares)
+    base, looks = both.known.base, (frames.looks + pose.looks) / 2
+    scores = both.scores(test, 4)
+    torch.testing.assert_close(scores[:, base], looks)
+    novel = (both.describe(Readings(looks, pose.shares), both.known) - both.mean) / both.scale
+    torch.testing.assert_close(scores[:, ~base], NOVEL_SCALE * novel + both.offset)
+    assert not torch.allclose(frames.looks, pose.looks, atol=0.01)
     assert arm in BASELINES
+
+
+def test_a_clip_without_pose_is_read_by_its_frames():
+    frames, pose = (Readings(torch.full((2, 3), value), torch.full((2, 4), value)) for value in (1.0, 3.0))
+    read = with_pose(frames, pose, torch.tensor([True, False]))
+    assert read.looks[:, 0].tolist() == [2, 1]
+    assert read.shares[:, 0].tolist() == [3, 1]

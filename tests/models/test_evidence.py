@@ -196,26 +196,74 @@ def test_a_defined_action_takes_at_most_a_tenth_of_the_clips_of_others(times: fl
         assert taken(path, output, shares) > 2 * TAKEN
 
 
-@pytest.mark.parametrize("known", [1, 3])
-def test_an_action_defined_later_takes_about_as_many(known: int):
-    """By the moments of the clips that the path keeps; without them it would take twice as many and more."""
-    shares = SHOWN.mean(dim=0) + random(2000, 6, seed=2)
+LATER = torch.tensor([[0.0, 1.0, 0.0, 0.25, 0.0, 0.5], [0.9, 0.0, 0.6, 0.0, 0.0, 0.8]])
+
+
+def normal(known: int) -> tuple[PathEvidence, Tensor, Tensor]:
+    """Path evidence of actions with clips, S_output and the shares of 2000 clips that differ from the average one."""
+    shares = SHOWN.mean(dim=0) + torch.tensor([0.4, -0.2, 0.1, 0.3, -0.3, 0.2]) + random(2000, 6, seed=2)
     path = fitted(DEFINITIONS[:known])
     path.read_covariance.copy_(torch.cov(shares.T, correction=0))
     output = random(2000, known, seed=1) + 0.5 * path(shares)
     path.fit_weight(0.5, output, path(shares))
     path.fit_defined(torch.zeros(known, dtype=torch.bool), output, shares)
-    later = path.with_definitions(torch.cat([DEFINITIONS[:known], DEFINITIONS[:1].flip(1)]), SHOWN)
-    later.set_defined(torch.arange(known + 1) == known)
+    return path, output, shares
 
-    def taken() -> float:
-        whole = later.with_defined(torch.cat([output, output[:, :1]], dim=1), later(shares))
-        total = whole + later.weight * later(shares)
-        return float((total.argmax(dim=1) == known).float().mean())
 
-    assert taken() == pytest.approx(TAKEN, abs=0.03)
-    later.offset += later.shift
-    assert taken() > 2 * TAKEN
+def later(path: PathEvidence, rows: Tensor) -> PathEvidence:
+    """With one action more after the other, known by these definitions alone."""
+    for row in rows:
+        path = path.with_definitions(torch.cat([path.definitions, row[None]]), SHOWN)
+        path.set_defined(torch.cat([path.defined[:-1], torch.tensor([True])]))
+    return path
+
+
+def taken_by(path: PathEvidence, action: int, output: Tensor, shares: Tensor) -> float:
+    """Share of the clips that the action takes from those with clips."""
+    known = output.shape[1]
+    whole = path.with_defined(
+        torch.cat([output, output[:, :1].expand(-1, len(path.weights) - known)], dim=1), path(shares)
+    )
+    total = whole + path.weight * path(shares)
+    return float((total[:, action] > total[:, :known].amax(dim=1)).float().mean())
+
+
+@pytest.mark.parametrize("known", [1, 3])
+@pytest.mark.parametrize("row", [0, 1])
+def test_an_action_defined_later_takes_about_as_many(known: int, row: int):
+    """By the moments of the clips that the path keeps; without them half as many more, or several times."""
+    path, output, shares = normal(known)
+    path = later(path, LATER[row : row + 1])
+    assert taken_by(path, known, output, shares) == pytest.approx(TAKEN, abs=0.03)
+    path.offset += path.shift
+    assert taken_by(path, known, output, shares) > 1.5 * TAKEN
+
+
+def test_several_actions_defined_later_share_what_they_may_take_in_any_order():
+    path, output, shares = normal(3)
+    one, other = later(path, LATER), later(path, LATER.flip(0))
+    torch.testing.assert_close(one.shift[3:], other.shift[3:].flip(0))
+    for action in (3, 4):
+        assert taken_by(one, action, output, shares) == pytest.approx(may_take(2, 5) / 2, abs=0.03)
+    many = later(path, LATER.repeat(5, 1))
+    assert (many.shift[3:5] > one.shift[3:]).all()
+    assert taken_by(many, 3, output, shares) == pytest.approx(may_take(10, 13) / 10, abs=0.03)
+
+
+def test_an_action_defined_otherwise_gets_what_its_new_definition_needs():
+    path, *_ = normal(3)
+    first = later(path, LATER[:1])
+    other = first.with_definitions(torch.cat([DEFINITIONS, LATER[1:]]), SHOWN)
+    torch.testing.assert_close(other.shift, later(path, LATER[1:]).shift)
+    assert other.shift[3] != first.shift[3]
+    again = other.with_definitions(first.definitions, SHOWN)
+    torch.testing.assert_close(again.shift, first.shift)
+
+
+def test_where_no_action_had_clips_an_action_defined_later_gets_no_less():
+    path = fitted()
+    path.fit_defined(torch.ones(3, dtype=torch.bool), torch.zeros(12, 3), READ)
+    assert later(path, LATER).shift.tolist() == [0] * 5
 
 
 def test_several_defined_actions_take_a_tenth_each_up_to_their_share():

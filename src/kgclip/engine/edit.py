@@ -1,5 +1,6 @@
 """Models whose actions are defined otherwise, or that know one action more, without training again."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +58,7 @@ def redefined(checkpoint: Checkpoint, add: Sequence[Definition], remove: Sequenc
     Raises:
         KgclipError: the model does not know an action or a movement, or reads no movements.
     """
+    checkpoint = _on_cpu(checkpoint)
     shown = _shown(checkpoint)
     definitions = checkpoint.model.path.definitions.clone()
     for given, share, option in ((add, WHOLE, "--add"), (remove, 0.0, "--remove")):
@@ -91,6 +93,7 @@ def with_new_action(
     Raises:
         KgclipError: the action is known, a movement is not, a clip cannot be read, or the model reads no movements.
     """
+    checkpoint = _on_cpu(checkpoint)
     shown, name, old = _shown(checkpoint), definition.action, checkpoint.model
     if spelling_key(name) in map(spelling_key, checkpoint.actions):
         raise KgclipError(f"{name}: the model knows this action already; give another name")
@@ -133,6 +136,13 @@ def _shown(checkpoint: Checkpoint) -> Float[Tensor, "N M"]:
         )
     shown = torch.from_numpy(checkpoint.graph.adjacency("shows", checkpoint.split.train, checkpoint.movements))
     return shown[shown.any(dim=1)]
+
+
+def _on_cpu(checkpoint: Checkpoint) -> Checkpoint:
+    """The same model in main memory, where it is changed; one that answers elsewhere stays there."""
+    if checkpoint.model.temperature.device.type == "cpu":
+        return checkpoint
+    return replace(checkpoint, model=copy.deepcopy(checkpoint.model).cpu())
 
 
 def _position(name: str, known: Sequence[str], what: str, kind: str) -> int:

@@ -1,5 +1,7 @@
 """Path evidence: from a clip over the movements it shows to the actions that consist of them."""
 
+import statistics
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -96,9 +98,8 @@ class PathEvidence(nn.Module):
         read_covariance: of the shares as read from training clips whose sources were left out.
         unit: mean and deviation of S_output of the actions with clips, over training clips.
         shift: what each defined action gets less, so that they take few of these clips.
-        rival: mean and deviation, over these clips, of the best score of an action with clips.
-        read: mean share of each movement in these clips, as read.
-        read_rival: covariance of these shares with that best score.
+        center, joint: mean and covariance, over these clips, of the shares of the movements as read and, last, of the
+            best score of an action with clips.
         seen_from: share of each movement, as read, from which on it counts as seen; infinite where that is not known.
     """
 
@@ -112,9 +113,8 @@ class PathEvidence(nn.Module):
     read_covariance: Tensor
     unit: Tensor
     shift: Tensor
-    rival: Tensor
-    read: Tensor
-    read_rival: Tensor
+    center: Tensor
+    joint: Tensor
     seen_from: Tensor
 
     def __init__(self, num_actions: int, num_movements: int):
@@ -129,9 +129,8 @@ class PathEvidence(nn.Module):
         self.register_buffer("read_covariance", torch.zeros(num_movements, num_movements))
         self.register_buffer("unit", torch.tensor([0.0, 1.0]))
         self.register_buffer("shift", torch.zeros(num_actions))
-        self.register_buffer("rival", torch.zeros(2))
-        self.register_buffer("read", torch.zeros(num_movements))
-        self.register_buffer("read_rival", torch.zeros(num_movements))
+        self.register_buffer("center", torch.zeros(num_movements + 1))
+        self.register_buffer("joint", torch.zeros(num_movements + 1, num_movements + 1))
         self.register_buffer("seen_from", torch.full((num_movements,), torch.inf))
 
     @property
@@ -212,9 +211,9 @@ class PathEvidence(nn.Module):
         path = self(shares)
         total = self.with_defined(output, path) + self.weight * path
         best = total[:, ~defined].amax(dim=1)
-        self.rival.copy_(torch.stack([best.mean(), best.std(correction=0)]))
-        self.read.copy_(shares.mean(dim=0))
-        self.read_rival.copy_((best - best.mean()) @ (shares - self.read) / len(shares))
+        both = torch.cat([shares, best[:, None]], dim=1)
+        self.center.copy_(both.mean(dim=0))
+        self.joint.copy_(torch.cov(both.T, correction=0))
         if defined.any():
             ahead = total[:, defined].amax(dim=1) - best
             shift = ahead.quantile(1 - may_take(int(defined.sum()), len(defined))).clamp(min=0)
@@ -224,19 +223,25 @@ class PathEvidence(nn.Module):
     def set_defined(self, defined: Bool[Tensor, " K"]) -> None:
         """Say which actions are known by their definition alone, in the unit of the others as it was learned.
 
-        Those that were not yet may take their part of :func:`may_take`. How many clips an action takes is estimated:
-        its evidence and the best score of the others count as jointly normal over the left-out training clips.
+        Where one was not yet, each may take its part of :func:`may_take`.
         """
-        new = defined & ~self.defined
-        if new.any() and self.rival[1] > 0:
-            taken = may_take(int(defined.sum()), len(defined)) / defined.sum()
-            (mean, spread), weights = self.unit, self.weights[new]
-            scale = spread + self.weight
-            ahead = scale * (weights @ (self.read - self.baseline)) + mean + DEFINED_OFFSET * spread - self.rival[0]
-            variance = scale**2 * ((weights @ self.read_covariance) * weights).sum(dim=1) + self.rival[1] ** 2
-            variance = (variance - 2 * scale * (weights @ self.read_rival)).clamp(min=0)
-            self.shift[new] = (ahead + torch.special.ndtri(1 - taken) * variance.sqrt()).clamp(min=0)
+        if (defined & ~self.defined).any():
+            part = may_take(int(defined.sum()), len(defined)) / int(defined.sum())
+            self.shift.copy_(torch.maximum(self.shift, self._least_shift(self.weights, part)))
         self._place(defined)
+
+    def _least_shift(self, weights: Float[Tensor, "R M"], part: float) -> Float[Tensor, " R"]:
+        """What actions of these weights must get less to take this part of the left-out clips of others.
+
+        Their evidence and the best score of the others count as jointly normal. 0 where no action had clips.
+        """
+        if not self.joint[-1, -1] > 0:
+            return torch.zeros_like(weights[:, 0])
+        (mean, spread), scale = self.unit, self.unit[1] + self.weight
+        lead = torch.cat([scale * weights, -torch.ones_like(weights[:, :1])], dim=1)
+        expected = lead @ self.center - scale * (weights @ self.baseline) + mean + DEFINED_OFFSET * spread
+        variance = ((lead @ self.joint) * lead).sum(dim=1).clamp(min=0)
+        return (expected + statistics.NormalDist().inv_cdf(1 - part) * variance.sqrt()).clamp(min=0)
 
     def _place(self, defined: Bool[Tensor, " K"]) -> None:
         mean, spread = self.unit
@@ -248,12 +253,14 @@ class PathEvidence(nn.Module):
     def with_definitions(self, definitions: Float[Tensor, "K M"], shown: Float[Tensor, "N M"]) -> "PathEvidence":
         """The same evidence for actions of other definitions, or for more actions at the end.
 
+        An action known by its definition alone gets as much less as its new definition takes more.
+
         Args:
             definitions: of all actions.
             shown: shares of the movements in the annotated training clips.
         """
         other = PathEvidence(*definitions.shape).to(definitions.device)
-        for name in ("baseline", "weight", "read_covariance", "unit", "rival", "read", "read_rival", "seen_from"):
+        for name in ("baseline", "weight", "read_covariance", "unit", "center", "joint", "seen_from"):
             getattr(other, name).copy_(getattr(self, name))
         known = len(self.definitions)
         other.shift[:known].copy_(self.shift)
@@ -262,6 +269,11 @@ class PathEvidence(nn.Module):
         other.weights[:known].copy_(self.weights)
         other.weights[changed] = _scaled(_directions(definitions[changed], shown), self.read_covariance)
         other.definitions.copy_(definitions)
+        anew = changed[:known] & self.defined
+        if anew.any():
+            part = may_take(int(self.defined.sum()), known) / int(self.defined.sum())
+            new, old = (other._least_shift(path.weights[:known][anew], part) for path in (other, self))
+            other.shift[:known][anew] = (self.shift[anew] + new - old).clamp(min=0)
         other._place(torch.cat([self.defined, self.defined.new_zeros(len(definitions) - known)]))
         return other
 
