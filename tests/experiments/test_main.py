@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from experiments import __main__ as command
 from experiments.__main__ import main
 from experiments.arms import ARMS
-from experiments.presets import PRESETS
 from experiments.protocol import Experiment, Point
 from experiments.setting import Setting
 
@@ -49,9 +49,8 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setitem(ARMS, name, arm(name, answer))
     points = tuple(Point(f"{x} %", x=x, label_fraction=x / 100, frames=4, test_frames=(4,)) for x in (50, 100))
     tiny = Experiment("tiny", "Does it run?", ("first", "second"), points, against="first", axis="labels, %")
-    for name in list(PRESETS):
-        monkeypatch.delitem(PRESETS, name)
-    monkeypatch.setitem(PRESETS, "tiny", tiny)
+    # Entries that are deleted come back in another order, in which pages of later tests would differ.
+    monkeypatch.setattr(command, "PRESETS", {"tiny": tiny})
     return calls
 
 
@@ -165,7 +164,7 @@ def test_what_a_cell_would_miss_is_told_before(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    monkeypatch.setitem(PRESETS, "tiny", dataclasses.replace(PRESETS["tiny"], points=(point,)))
+    monkeypatch.setitem(command.PRESETS, "tiny", dataclasses.replace(command.PRESETS["tiny"], points=(point,)))
     data = ["--data", str(figures), "--features", str(synthetic_features)]
     assert main(["tiny", "--out", str(tmp_path / "out"), *data, *words]) == 2
     assert message in capsys.readouterr().err
