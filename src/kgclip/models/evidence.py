@@ -226,17 +226,17 @@ class PathEvidence(nn.Module):
         Where one was not yet, each may take its part of :func:`may_take`.
         """
         if (defined & ~self.defined).any():
-            part = may_take(int(defined.sum()), len(defined)) / int(defined.sum())
-            self.shift.copy_(torch.maximum(self.shift, self._least_shift(self.weights, part)))
+            self.shift.copy_(torch.maximum(self.shift, self._least_shift(self.weights, defined)))
         self._place(defined)
 
-    def _least_shift(self, weights: Float[Tensor, "R M"], part: float) -> Float[Tensor, " R"]:
-        """What actions of these weights must get less to take this part of the left-out clips of others.
+    def _least_shift(self, weights: Float[Tensor, "R M"], defined: Bool[Tensor, " K"]) -> Float[Tensor, " R"]:
+        """What actions of these weights must get less for each to take its part of what the defined ones may take.
 
         Their evidence and the best score of the others count as jointly normal. 0 where no action had clips.
         """
         if not self.joint[-1, -1] > 0:
             return torch.zeros_like(weights[:, 0])
+        part = may_take(int(defined.sum()), len(defined)) / int(defined.sum())
         (mean, spread), scale = self.unit, self.unit[1] + self.weight
         lead = torch.cat([scale * weights, -torch.ones_like(weights[:, :1])], dim=1)
         expected = lead @ self.center - scale * (weights @ self.baseline) + mean + DEFINED_OFFSET * spread
@@ -271,8 +271,7 @@ class PathEvidence(nn.Module):
         other.definitions.copy_(definitions)
         anew = changed[:known] & self.defined
         if anew.any():
-            part = may_take(int(self.defined.sum()), known) / int(self.defined.sum())
-            new, old = (other._least_shift(path.weights[:known][anew], part) for path in (other, self))
+            new, old = (self._least_shift(path.weights[:known][anew], self.defined) for path in (other, self))
             other.shift[:known][anew] = (self.shift[anew] + new - old).clamp(min=0)
         other._place(torch.cat([self.defined, self.defined.new_zeros(len(definitions) - known)]))
         return other
