@@ -19,6 +19,8 @@ from tests.fuzz.readers import READERS, Reader
 MOST_BYTES = 2**30
 CASE_S, WAIT_S = 10.0, 300.0
 """Of the processor, however busy the machine is; and of waiting for anything at all."""
+BYTES_A_SECOND = 2**24
+"""A second more of the processor for so many bytes of a file: a decoder goes through each, more than once."""
 SOUND, COUNT = "sound", "count"
 """Files of the parent: the sound content of the file that is damaged, and the number of cases that were run."""
 
@@ -74,9 +76,9 @@ def kind_of(problem: str) -> str:
 
 
 @contextmanager
-def limited() -> Iterator[None]:
-    """Kill this process where the block takes `CASE_S` of the processor or `WAIT_S` altogether."""
-    timers = {signal.ITIMER_PROF: CASE_S, signal.ITIMER_REAL: WAIT_S}
+def limited(file_bytes: int = 0) -> Iterator[None]:
+    """Kill this process where the block takes more of the processor than such a file may, or `WAIT_S` altogether."""
+    timers = {signal.ITIMER_PROF: CASE_S + file_bytes / BYTES_A_SECOND, signal.ITIMER_REAL: WAIT_S}
     for timer, seconds in timers.items():
         signal.setitimer(timer, seconds)
     try:

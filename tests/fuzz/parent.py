@@ -113,8 +113,10 @@ def _run(command: Sequence[str], most_s: float, log) -> int:
 
 def ended(code: int) -> str:
     """How a process ended, for the one who looks for the fault."""
-    if code in (-signal.SIGPROF, -signal.SIGALRM):
-        return f"took longer than {CASE_S if code == -signal.SIGPROF else WAIT_S:g} s"
+    if code == -signal.SIGPROF:
+        return f"took longer than {CASE_S:g} s and what its size allows"
+    if code == -signal.SIGALRM:
+        return f"took longer than {WAIT_S:g} s"
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 

@@ -43,6 +43,14 @@ def tree(folder: Path) -> set[str]:
     return {str(Path(place, name)) for place, *inner in os.walk(folder) for names in inner for name in names}
 
 
+def file_bytes(path: Path) -> int:
+    """The size of a file; 0 where there is none, or something else."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
+
+
 def ending(case: Case, seeds: Path, folder: Path, noise: Path) -> dict[str, Any]:
     """Run one case: how it ended, what was said, and what was wrong with that, if anything was."""
     reader = READERS[case.reader]
@@ -51,7 +59,7 @@ def ending(case: Case, seeds: Path, folder: Path, noise: Path) -> dict[str, Any]
     before, silent = tree(folder), noise.stat().st_size
     limit_memory()
     started = time.process_time()
-    with limited():
+    with limited(file_bytes(given)):
         end, said, problem = problem_with(reader, given)
     taken = time.process_time() - started
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.child import CASE_S, MOST_BYTES
+from tests.fuzz.child import BYTES_A_SECOND, CASE_S, MOST_BYTES
 from tests.fuzz.parent import ended
 from tests.hostile.case import READ, REFUSED
 from tests.hostile.catalog import CASES
@@ -87,7 +87,8 @@ def page(endings: Sequence[Ending]) -> str:
     )
     return (
         "Made by `make hostile`: files that are made to harm, each read by its reader.\n"
-        f"A file is fine where it is refused in one sentence that names it, or read, within {CASE_S:g} s and "
-        f"{MOST_BYTES // 2**20:,} MiB, with nothing left behind and nothing else said.\n\n"
+        "A file is fine where it is refused in one sentence that names it, or read, "
+        f"within {CASE_S:g} s of the processor, a second more for every {BYTES_A_SECOND // 2**20} MiB of the file, and "
+        f"{MOST_BYTES // 2**20:,} MiB of memory, with nothing left behind and nothing else said.\n\n"
         f"| reader | files | refused | read | otherwise |\n|---|---:|---:|---:|---:|\n{rows}\n"
     )
