@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from kgclip.models.pooling import NUM_STATISTICS, interleaved_statistics, nearest_count
@@ -127,6 +127,18 @@ class Solution(nn.Module):
         mm = nn.functional.linear(x, self.weight, self.bias)
         projected = (-squared_distances(x, self.landmarks) / self.radius).exp() @ self.subspaces - self.deviation
         tri, shares = projected.split([self.shape.tri, self.shape.movements], dim=1)
+        return self.solved(mm, tri, shares)
+
+    def measure_spread(self, mm: Float[Tensor, "N K"], tri: Float[Tensor, "N Q"], labeled: Bool[Tensor, " N"]) -> None:
+        """Set the units of S_mm and S_tri to their mean deviation over the actions of clips that no fit saw."""
+        for place, values in enumerate((mm, tri)):
+            if values[labeled].numel():
+                spread = values[labeled].std(dim=1, correction=0).mean()
+                # Scores that are the same for every action have no unit of their own.
+                self.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
+
+    def solved(self, mm: Float[Tensor, "B K"], tri: Float[Tensor, "B Q"], shares: Float[Tensor, "B M"]) -> Solved:
+        """Scores in units of their spread."""
         return Solved(mm / self.spread[0], tri / self.spread[1] if self.shape.tri else None, shares)
 
     def fit(self, statistics: Float[Tensor, "V N S"], targets: SolvedTargets) -> Solved:
@@ -168,12 +180,8 @@ class Solution(nn.Module):
             # Of actions with a single source each, left-out scores are the same for all clips.
             if told or place == 2:
                 values[rows] = fit.left_out
-            if place < 2 and values[rows].numel():
-                spread = values[rows].std(dim=1, correction=0).mean()
-                # Scores that are the same for every action have no unit of their own.
-                self.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
-        scores, near, shares = (values.to(statistics.dtype) for values in given)
-        return Solved(scores / self.spread[0], near / self.spread[1] if self.shape.tri else None, shares)
+        self.measure_spread(given[0], given[1], labeled)
+        return self.solved(*(values.to(statistics.dtype) for values in given))
 
 
 def statistics_scales(statistics: Float[Tensor, "N S"]) -> tuple[Float[Tensor, " S"], Float[Tensor, " S"]]:

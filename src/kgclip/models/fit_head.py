@@ -186,7 +186,7 @@ class BatchedFit:
 
     def _left_out(self, linear: KernelFeatures, radial: KernelFeatures, fits: list[SummedFit]) -> Solved:
         """Scores and shares of every clip, by a fit without its source where it was fitted on; sets their spread."""
-        solution, num_clips = self.solution, len(self.targets.sources)
+        num_clips = len(self.targets.sources)
         labeled, annotated = self.targets.performs.any(dim=1), self.targets.shows.any(dim=1)
         sources = [self._together(known) for known in (labeled, labeled, annotated)]
         found = [self.targets.performs.new_zeros(num_clips, fit.outputs) for fit in fits]
@@ -200,11 +200,8 @@ class BatchedFit:
                     given[mine] = fit.left_out(row.phi[mine], row.goal[mine], together[row.rows][mine])
                 values[row.rows] = given.to(values.dtype)
         mm, tri, shares = (self.team.total(values) for values in found)
-        for place, values in enumerate((mm, tri)):
-            if values[labeled].numel():
-                spread = values[labeled].std(dim=1, correction=0).mean()
-                solution.spread[place] = torch.where(spread > 1e-6, spread, 1.0)
-        return Solved(mm / solution.spread[0], tri / solution.spread[1] if solution.shape.tri else None, shares)
+        self.solution.measure_spread(mm, tri, labeled)
+        return self.solution.solved(mm, tri, shares)
 
     def _together(self, known: Bool[Tensor, " N"]) -> Int[Tensor, " N"]:
         """What is left out together: sources, or single clips where those that are known have one source."""
