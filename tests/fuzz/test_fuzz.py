@@ -15,7 +15,7 @@ from kgclip.data.bridges.intervals import file_name
 from kgclip.errors import KgclipError
 from kgclip.reading import read_bytes
 from tests.fuzz import child, parent
-from tests.fuzz.child import limited, problem_of
+from tests.fuzz.child import BYTES_A_SECOND, CASE_S, limited, problem_of
 from tests.fuzz.parent import Outcome, page
 from tests.fuzz.readers import READERS, Reader
 from tests.fuzz.seeds import write_encoders, write_model, write_seeds
@@ -162,3 +162,10 @@ def test_a_reader_in_a_process_of_its_own(tmp_path: Path) -> None:
     (outcome,) = parent.fuzz(["CVAT"], 0.5, tmp_path / "findings", coverage=False)
     assert outcome.executions > 0
     assert outcome.findings == 0
+
+
+@pytest.mark.parametrize(("file_bytes", "more_s"), [(0, 0), (2 * BYTES_A_SECOND, 2)])
+def test_a_larger_file_may_take_longer_and_is_limited_too(file_bytes: int, more_s: float) -> None:
+    with limited(file_bytes):
+        assert signal.getitimer(signal.ITIMER_PROF)[0] == pytest.approx(CASE_S + more_s, abs=0.5)
+    assert signal.getitimer(signal.ITIMER_PROF) == signal.getitimer(signal.ITIMER_REAL) == (0, 0)
