@@ -1,5 +1,6 @@
 """Fixtures every test folder shares."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,8 +20,9 @@ from kgclip.engine.train import train
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.synthetic.dataset import SyntheticOptions, generate
 
-# The tests run in one process a core: more threads would only get in each other's way.
+# The tests run in one process a core: more threads, also of the commands they start, would get in each other's way.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # Machines that run tests are noisy: how long an example took says nothing.
 settings.register_profile("kgclip", deadline=None)
