@@ -13,11 +13,10 @@ from typing import Any
 import tyro
 from tyro.conf import Positional
 
-from experiments.arms import NEED_POSE
 from experiments.plots import save_plot
 from experiments.presets import PRESETS
 from experiments.protocol import DataSpec, Experiment
-from experiments.runner import RunOptions, run
+from experiments.runner import RunOptions, out_of_place, run
 from experiments.summary import summarize
 from experiments.tables import page, provenance
 from kgclip.errors import KgclipError
@@ -100,27 +99,8 @@ def data_spec(command: Command) -> DataSpec:
     return DataSpec(command.name or root.resolve().name, root, **common)
 
 
-def out_of_place(experiment: Experiment, spec: DataSpec) -> str | None:
-    """Why an experiment cannot be run on that data, None if it can."""
-    if experiment.pixels and spec.root is not None:
-        return "it trains a small image tower on figures' pixels; run it with --data synthetic"
-    knows_words = spec.backbone != DataSpec.backbone and not spec.backbone.startswith("features:")
-    if experiment.novel and spec.text is None and not knows_words:
-        return "names must carry meaning; give --text with the folder of a sentence encoder"
-    if experiment.pose and spec.keypoints is None:
-        return "its arms read pose; give --keypoints with what `kgclip annotate` wrote"
-    posed = [arm for arm in experiment.arms if arm in NEED_POSE]
-    if posed and not experiment.pose:
-        return f"{posed[0]!r} reads pose, and this experiment does not; run pose or pose-unseen, or leave the arm out"
-    if experiment.published and spec.splits is None:
-        return "it needs --splits with the folder of the published splits"
-    return None
-
-
 def run_one(command: Command, experiment: Experiment, spec: DataSpec, words: str) -> None:
     """Run one experiment, write its tables and plots, and print them."""
-    if reason := out_of_place(experiment, spec):
-        raise KgclipError(f"{experiment.name}: {reason}")
     if not experiment.novel:
         # Elsewhere names are only told apart; with one text tower everywhere, `all` gives what single runs give.
         spec = dataclasses.replace(spec, text=None)

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from experiments.arms import ARMS, NEED_FOLDS, NEED_IMAGE_TOWER
+from experiments.arms import ARMS, NEED_FOLDS, NEED_IMAGE_TOWER, NEED_POSE
 from experiments.cells import Cell, run_cells
 from experiments.data import OpenData, check_inputs, open_data
 from experiments.protocol import DataSpec, Experiment
@@ -63,6 +63,23 @@ class Outcome:
     wall_s: float
 
 
+def out_of_place(experiment: Experiment, spec: DataSpec) -> str | None:
+    """Why an experiment cannot be run on that data, None if it can."""
+    if experiment.pixels and spec.root is not None:
+        return "it trains a small image tower on figures' pixels; run it with --data synthetic"
+    knows_words = spec.backbone != DataSpec.backbone and not spec.backbone.startswith("features:")
+    if experiment.novel and spec.text is None and not knows_words:
+        return "names must carry meaning; give --text with the folder of a sentence encoder"
+    if experiment.pose and spec.keypoints is None:
+        return "its arms read pose; give --keypoints with what `kgclip annotate` wrote"
+    posed = [arm for arm in experiment.arms if arm in NEED_POSE]
+    if posed and not experiment.pose:
+        return f"{posed[0]!r} reads pose, and this experiment does not; run pose or pose-unseen, or leave the arm out"
+    if experiment.published and spec.splits is None:
+        return "it needs --splits with the folder of the published splits"
+    return None
+
+
 def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, store: Path | None = None) -> Outcome:
     """Run all cells of an experiment that are not finished, and collect the results of all.
 
@@ -74,9 +91,12 @@ def run(experiment: Experiment, spec: DataSpec, out: Path, options: RunOptions, 
         store: keeps data and cells; experiments with the same one share them. None: ``out``.
 
     Raises:
-        KgclipError: the options cannot be, a cell cannot be run (the sentence names it), or another process runs here.
+        KgclipError: the data are not for this experiment, the options cannot be, a cell cannot be run (the sentence
+            names it), or another process runs here.
     """
     started, store = time.monotonic(), store or out
+    if reason := out_of_place(experiment, spec):
+        raise KgclipError(f"{experiment.name}: {reason}")
     experiment, seeds, folds = _narrow(experiment, spec, options)
     check_inputs(spec, experiment.points)
     with lock(store), scratch_folder("experiment") as scratch:

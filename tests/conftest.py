@@ -15,6 +15,7 @@ from kgclip.config import ModelConfig, OptimConfig, TrainConfig, without_graph
 from kgclip.data.dataset import open_dataset
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import backbone_encoder
+from kgclip.engine.export import export
 from kgclip.engine.extract import extract_features
 from kgclip.engine.train import train
 from kgclip.models.backbones.registry import load_backbone
@@ -111,6 +112,24 @@ def pose_model(
     """The folder of a model that reads pose too, by the figures' true keypoints."""
     out = tmp_path_factory.mktemp("models") / "pose"
     train(tiny_config(out, keypoints=figures / "keypoints.parquet"), show_progress=False)
+    return out
+
+
+@pytest.fixture(scope="session")
+def exported_kg(kg_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained model as ONNX."""
+    return _exported(kg_model, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def exported_pose(pose_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that reads pose as ONNX."""
+    return _exported(pose_model, tmp_path_factory)
+
+
+def _exported(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("exported") / model.name
+    export(Checkpoint.load(model), out)
     return out
 
 

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from kgclip.data.dataset import open_dataset
-from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.export import export
 from kgclip.engine.predict import Recognizer
 from kgclip.pose.keypoints import read_keypoints
 from kgclip.video.encode import write_video
@@ -38,13 +36,6 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 BLOCKED = ("torch", "kgclip", "transformers", "onnx", "scipy", "PIL")
 
 
-@pytest.fixture(scope="module")
-def exported(kg_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("export") / "exported"
-    export(Checkpoint.load(kg_model), out)
-    return out
-
-
 def program() -> str:
     """The page's run.py."""
     return snippet("onnxruntime")
@@ -69,27 +60,27 @@ def test_it_is_short():
 
 
 @pytest.mark.parametrize("size", [(64, 64), (90, 150), (150, 90), (48, 40), (66, 64)])
-def test_it_says_what_kgclip_says(size: tuple[int, int], exported: Path, kg_model: Path, tmp_path: Path):
+def test_it_says_what_kgclip_says(size: tuple[int, int], exported_kg: Path, kg_model: Path, tmp_path: Path):
     images = np.random.default_rng(0).integers(0, 256, (9, *size, 3), np.uint8)
     file = tmp_path / "clip.mp4"
     write_video(file, images, fps=10)
-    said = json.loads(run_without(BLOCKED, program(), tmp_path, str(exported), str(file)))
+    said = json.loads(run_without(BLOCKED, program(), tmp_path, str(exported_kg), str(file)))
     expected = {row.action: row.probability for row in Recognizer.from_pretrained(kg_model).predict(file).actions}
     assert said == pytest.approx(expected, abs=TOLERANCE)
 
 
-def test_pose_numbers_are_made_without_torch_and_taken(pose_model: Path, figures: Path, tmp_path: Path):
-    out, checkpoint = tmp_path / "exported", Checkpoint.load(pose_model)
-    export(checkpoint, out)
+def test_pose_numbers_are_made_without_torch_and_taken(
+    pose_model: Path, exported_pose: Path, figures: Path, tmp_path: Path
+):
     (tmp_path / "keypoints.parquet").symlink_to(figures / "keypoints.parquet")
     run_without(("torch", "transformers"), snippet("clip_numbers"), tmp_path)
     poses, _ = read_keypoints(figures / "keypoints.parquet")
     clip, pose = next(iter(poses.items()))
     file = open_dataset(figures).by_id[clip].path
-    recognizer = Recognizer(checkpoint)
+    recognizer = Recognizer.from_pretrained(pose_model)
     answers = []
     for words, given in (([], None), (["pose.npy"], pose)):
-        answers.append(json.loads(run_without(BLOCKED, program(), tmp_path, str(out), str(file), *words)))
+        answers.append(json.loads(run_without(BLOCKED, program(), tmp_path, str(exported_pose), str(file), *words)))
         expected = {row.action: row.probability for row in recognizer.predict(file, pose=given).actions}
         assert answers[-1] == pytest.approx(expected, abs=TOLERANCE)
     assert answers[0] != answers[1]

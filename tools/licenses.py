@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import Distribution
 
 from kgclip.files import atomic_path
@@ -33,6 +34,7 @@ _TEXTS = {
 _COPYLEFT = re.compile(r"GPL|MPL|EPL|CDDL|EUPL|OSL-|CC-BY-SA|SSPL|GNU |Mozilla")
 
 
+@cache
 def license_of(package: Distribution) -> str | None:
     """The license of a package as its wheel says: expression, name, classifiers, or file; None where it says none."""
     if expression := _field(package, "License-Expression"):

@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,7 +74,7 @@ def _component(name: str, package: Distribution) -> dict[str, Any]:
         "type": "library",
         "bom-ref": _url(name, package),
         "name": name,
-        "version": package.version,
+        "version": _version(package),
         "purl": _url(name, package),
         "licenses": _licenses(license_of(package)),
     }
@@ -100,8 +101,13 @@ def _urls(names: Iterable[str], group: Group) -> list[str]:
     return [_url(name, group.packages[name]) for name in sorted(names)]
 
 
+@cache
+def _version(package: Distribution) -> str:
+    return package.version  # which reads the package's description each time
+
+
 def _url(name: str, package: Distribution) -> str:
-    return f"pkg:pypi/{name}@{quote(package.version)}"
+    return f"pkg:pypi/{name}@{quote(_version(package))}"
 
 
 def main(options: Options) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ from kgclip.data.features import FeatureFile
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.kg.graph import KnowledgeGraph
 from kgclip.report.demo import MARKER, _clear
+from kgclip.synthetic.dataset import SyntheticOptions
 from kgclip.synthetic.vocabulary import on_disk
 
 
 @pytest.mark.slow
-def test_demo_leaves_a_summary_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_demo_leaves_a_summary_and_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    short = partial(SyntheticOptions, frames=(16, 24), size=(64, 64))
+    monkeypatch.setattr("kgclip.report.demo.SyntheticOptions", short)
     out = tmp_path / "demo"
     words = ["--train-per-action", "4", "--test-per-action", "1", "--json"]
     assert run(["demo", "--out", str(out), *words]) == 0

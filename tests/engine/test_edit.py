@@ -131,13 +131,10 @@ def test_a_model_that_reads_no_movements_has_no_definitions(clip_only_model: Pat
         redefined(Checkpoint.load(clip_only_model), [Definition("push up", ("left leg bend",))], [])
 
 
-def test_an_action_is_added_to_a_model_that_reads_pose(
-    tiny_config: Callable[..., TrainConfig], figures: Path, tmp_path: Path
-):
+def test_an_action_is_added_to_a_model_that_reads_pose(pose_model: Path, figures: Path, tmp_path: Path):
     """By clips of it: the frames' and the pose's stream both learn it, and the other actions stay."""
     keypoints = figures / "keypoints.parquet"
-    config = tiny_config(tmp_path / "m", keypoints=keypoints)
-    checkpoint = train(config, show_progress=False)
+    checkpoint = Checkpoint.load(pose_model)
     source = PoseSource(str(keypoints))
     action = checkpoint.actions[5].replace(" ", "_")
     clips = sorted((figures / "train_videos" / action).rglob("*.mp4"))

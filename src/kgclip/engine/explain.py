@@ -250,9 +250,6 @@ def _action(
     path = checkpoint.model.path
     defined = bool(path.defined[k])
 
-    def value(part: Float[Tensor, "B K"] | None) -> float | None:
-        return None if part is None else float(part[0, k])
-
     total = float(score.total[0, k])
     said = None if defined or score.pose is None else float(checkpoint.model.pose_weight * score.pose[0, k])
     appearance = float(path.offset[k] if defined else score.output[0, k] - (said or 0))
@@ -263,8 +260,12 @@ def _action(
         appearance=appearance,
         rest=total - appearance - (said or 0) - sum(movement.contribution(position) for movement in movements),
         # Nothing but its movements speaks for an action that is known by its definition alone.
-        s_mm=None if defined else value(score.mm),
-        s_tri=None if defined else value(score.tri),
-        s_path=value(score.path),
+        s_mm=None if defined else _of_action(score.mm, k),
+        s_tri=None if defined else _of_action(score.tri, k),
+        s_path=_of_action(score.path, k),
         s_pose=said,
     )
+
+
+def _of_action(part: Float[Tensor, "B K"] | None, k: int) -> float | None:
+    return None if part is None else float(part[0, k])

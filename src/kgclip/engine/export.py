@@ -69,6 +69,8 @@ def export(
     claim_output(out, "--onnx")
     if int8 and evaluation is None:
         raise KgclipError("--int8: costs accuracy, which has to be measured; name clips with --data")
+    if int8 and "image" not in checkpoint.model.backbone.towers():
+        raise KgclipError("--int8: makes the image tower smaller, and this model takes features; leave the option out")
     checkpoint.model.backbone.in_bf16 = False
     portable = Portable(checkpoint.model.cpu())
     with atomic_folder(out) as folder:

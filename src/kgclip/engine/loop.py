@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from kgclip.config import TrainConfig
@@ -31,6 +30,9 @@ from kgclip.models.gradient import GradientHead
 from kgclip.models.kgclip import frame_embeddings
 from kgclip.models.options import LossWeights
 from kgclip.progress import progress_bar
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ def loss_weights(config: TrainConfig) -> LossWeights:
     return replace(config.loss, margin=None, **{r.name: 0.0 for r in RELATIONS if r.name != "performs"})
 
 
-def new_fabric(config: TrainConfig) -> Fabric:
+def new_fabric(config: TrainConfig) -> "Fabric":
     """The engine of a run; with the tensorboard extra installed, curves go to a folder beside the model."""
     loggers: list[Any] = []
     if importlib.util.find_spec("tensorboard") is not None and processes.is_first():

@@ -8,15 +8,16 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Shaped
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, distributed, nn
 
 from kgclip.errors import KgclipError, OneProcessError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 # The first process encodes all clips while the others wait; a process that ends is noticed at once, whatever this is.
 LONGEST_WAIT = timedelta(days=7)
@@ -56,14 +57,7 @@ def is_first() -> bool:
     return rank() == 0
 
 
-class _OwnGradients(DDPStrategy):
-    """For modules that exchange their gradients themselves."""
-
-    def setup_module(self, module: nn.Module) -> Any:
-        return module
-
-
-def new_fabric(device: str, *, unused: bool = False, shard: bool = False, **options: Any) -> Fabric:
+def new_fabric(device: str, *, unused: bool = False, shard: bool = False, **options: Any) -> "Fabric":
     """The engine of a run, over all processes that torchrun started.
 
     Args:
@@ -75,6 +69,16 @@ def new_fabric(device: str, *, unused: bool = False, shard: bool = False, **opti
     Raises:
         KgclipError: machines with different numbers of processes, or more processes than GPUs.
     """
+    # Whatever only reads clips does without it, and it takes seconds.
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    class OwnGradients(DDPStrategy):
+        """For modules that exchange their gradients themselves."""
+
+        def setup_module(self, module: nn.Module) -> Any:
+            return module
+
     if launched() == 1:
         return Fabric(accelerator=device, devices=1, **options)
     here = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -89,7 +93,7 @@ def new_fabric(device: str, *, unused: bool = False, shard: bool = False, **opti
             f"torchrun: started {here} processes for {torch.cuda.device_count()} GPUs; lower --nproc-per-node, or give "
             "--device cpu"
         )
-    strategy = (_OwnGradients if shard else DDPStrategy)(
+    strategy = (OwnGradients if shard else DDPStrategy)(
         process_group_backend="cpu:gloo,cuda:nccl" if cuda else "gloo",
         timeout=LONGEST_WAIT,
         find_unused_parameters=unused,

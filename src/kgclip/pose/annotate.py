@@ -97,6 +97,8 @@ def _collect(
     advance(len(clips) - len(todo))
     faults: list[str] = []
     saved = time.monotonic()
+    if workers is not None and Path(source.pose).suffix == ".parquet":
+        workers = 1  # rows of one file are looked up sooner than a process starts
     if workers is None and Path(source.pose).exists():
         source = replace(source, pose=str(Path(source.pose).absolute()))
     look = partial(_look, source=source, alone=workers is not None and min(workers, len(todo)) <= 1)
@@ -152,7 +154,7 @@ def let_go(out: Path, keep: Collection[str], source: PoseSource | None) -> None:
         poses, origin = read_keypoints(file)
         if source is not None and is_keypoints(source.pose) and "every" not in origin:
             now = _origin(source)
-            _brought.cache_clear()
+            _read_brought.cache_clear()
             keep, origin = (keep if now == origin and "sha256" in now else ()), now
         elif source is not None:
             earlier_poses(out, source)
@@ -254,6 +256,11 @@ def _estimator(pose: str, detector: str | None) -> Estimator:
     return open_estimator(pose, detector)
 
 
-@lru_cache(maxsize=1)
 def _brought(pose: str) -> BroughtKeypoints:
-    return BroughtKeypoints(Path(pose))
+    path = Path(pose)
+    return _read_brought(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=1)
+def _read_brought(path: Path, changed_ns: int) -> BroughtKeypoints:
+    return BroughtKeypoints(path)

@@ -1,5 +1,7 @@
 """Keypoints and quantities over time: an even grid, smoothing, rates, runs and reversals."""
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
@@ -91,15 +93,15 @@ def deviation(values: Series, steps: int, least: int) -> Series:
 
 def num_reversals(values: Float[np.ndarray, " T"], amplitude: float) -> int:
     """How often a quantity turns round, counting swings of at least `amplitude`; unknown values are passed over."""
-    values = values[~np.isnan(values)]
-    if not len(values):
+    known = values[~np.isnan(values)].tolist()
+    if not known:
         return 0
-    count, direction, extreme = 0, 0.0, values[0]
-    for value in values[1:]:
+    count, direction, extreme = 0, 0.0, known[0]
+    for value in known[1:]:
         change = value - extreme
         if direction == 0:
             if abs(change) >= amplitude:
-                direction, extreme = np.sign(change), value
+                direction, extreme = math.copysign(1, change), value
         elif change * direction > 0:
             extreme = value
         elif abs(change) >= amplitude:

@@ -1,9 +1,10 @@
 """Pose numbers: what one person does in a clip as a vector, the same for left and right, with unknown left unknown."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Int
 
 from kgclip.pose.body import Body, measure, quantities
 from kgclip.pose.motion import GRID_RATE, num_reversals
@@ -111,7 +112,7 @@ SCORES: dict[str, tuple[int, ...]] = {
 }
 
 
-def clip_numbers(bodies: Sequence[Body | None]) -> tuple[Float32[np.ndarray, "B S"], list[str]]:
+def clip_numbers(bodies: Sequence[Body | None]) -> tuple[Float32[np.ndarray, "B S"], tuple[str, ...]]:
     """The numbers of clips and their names; NaN where unknown, all of a clip in which nobody was seen (None)."""
     rows = [None if body is None else _clip_numbers(body) for body in bodies]
     names = number_names()
@@ -131,16 +132,16 @@ def frame_numbers(body: Body) -> tuple[Float64[np.ndarray, "T F"], list[str]]:
     return np.stack(list(columns.values()), axis=1), list(columns)
 
 
-def number_names() -> list[str]:
+@cache
+def number_names() -> tuple[str, ...]:
     """The names of the numbers of a clip, in their order."""
     nobody = measure(np.zeros((1, 17, 3)))
-    return [f"{name}: {word}" for name in frame_numbers(nobody)[1] for word in STATISTICS] + list(_shares(nobody))
+    return (*(f"{name}: {word}" for name in frame_numbers(nobody)[1] for word in STATISTICS), *_shares(nobody))
 
 
 def _clip_numbers(body: Body) -> Float64[np.ndarray, " S"]:
     values, _ = frame_numbers(body)
-    statistics = [_statistics(column) for column in values.T]
-    return np.concatenate([*statistics, np.array(list(_shares(body).values()))])
+    return np.concatenate([_statistics(values).ravel(), np.array(list(_shares(body).values()))])
 
 
 def _side_free(body: Body) -> dict[str, Float[np.ndarray, " T"]]:
@@ -157,27 +158,46 @@ def _side_free(body: Body) -> dict[str, Float[np.ndarray, " T"]]:
     return columns
 
 
-def _statistics(values: Float[np.ndarray, " T"]) -> list[float]:
-    """`STATISTICS` of one number over a clip."""
-    known = ~np.isnan(values)
-    if known.sum() < LEAST_KNOWN:
-        return [np.nan] * (len(STATISTICS) - 1) + [known.mean()]
-    seen = values[known]
-    filled = np.interp(np.arange(len(values)), np.flatnonzero(known), seen)
-    third = max(1, len(filled) // 3)
-    change = np.abs(np.diff(filled))
-    low, high = np.percentile(seen, (10, 90))
-    return [
-        seen.mean(),
-        seen.std(),
-        low,
-        high,
-        filled[-third:].mean() - filled[:third].mean(),
-        change.mean(),
-        np.percentile(change, 90),
-        num_reversals(values, REVERSAL) / len(values) * GRID_RATE,
-        known.mean(),
-    ]
+def _statistics(values: Float[np.ndarray, "T F"]) -> Float64[np.ndarray, "F N"]:
+    """`STATISTICS` of each number over a clip."""
+    size = len(values)
+    result = np.full((values.shape[1], len(STATISTICS)), np.nan)
+    known = ~np.isnan(values.T)
+    count = known.sum(1)
+    result[:, -1] = count / size
+    enough = count >= LEAST_KNOWN
+    rows, known, count = np.ascontiguousarray(values.T[enough]), known[enough], count[enough]
+    if not len(rows):
+        return result
+    filled = rows.copy()
+    for row in np.flatnonzero(count < size):
+        steps = np.flatnonzero(known[row])
+        filled[row] = np.interp(np.arange(size), steps, rows[row, steps])
+    third = max(1, size // 3)
+    change = np.abs(np.diff(filled, axis=1))
+    mean = np.where(known, rows, 0).sum(1) / count
+    square = np.where(known, rows - mean[:, None], 0) ** 2
+    columns = (
+        mean,
+        np.sqrt(square.sum(1) / count),
+        _point(rows, count, 10),
+        _point(rows, count, 90),
+        filled[:, -third:].mean(1) - filled[:, :third].mean(1),
+        change.mean(1),
+        _point(change, np.full_like(count, size - 1), 90),
+        np.array([num_reversals(row, REVERSAL) for row in rows]) / size * GRID_RATE,
+    )
+    result[enough, :-1] = np.stack(columns, axis=1)
+    return result
+
+
+def _point(rows: Float[np.ndarray, "F T"], count: Int[np.ndarray, " F"], percent: int) -> Float64[np.ndarray, " F"]:
+    """The percentile of the known values of each row, linear between two of them."""
+    ordered = np.sort(rows, axis=1)  # what is unknown comes last
+    at = percent / 100 * (count - 1)
+    low = at.astype(int)
+    below, above = (ordered[np.arange(len(rows)), each] for each in (low, np.minimum(low + 1, count - 1)))
+    return below + (above - below) * (at - low)
 
 
 def _shares(body: Body) -> dict[str, float]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Float64
-from scipy.optimize import linear_sum_assignment
 
 from kgclip.pose.keypoints import Track
 from kgclip.pose.skeleton import KNOWN_SCORE, People
@@ -41,6 +40,8 @@ class Tracker:
         likenesses = np.array([[likeness(self._last[n][1], people[row]) for row in rows] for n in recent])
         numbers = [0] * len(people)
         if likenesses.size:
+            from scipy.optimize import linear_sum_assignment  # takes most of a second, and few clips need it
+
             for before, now in zip(*linear_sum_assignment(-likenesses), strict=True):
                 if likenesses[before, now] >= LEAST_LIKENESS:
                     numbers[rows[now]] = recent[before]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -61,6 +62,7 @@ def as_script_data(data: Any) -> str:
     return text
 
 
+@cache
 def _style(kind: Kind) -> str:
     """What the style sheet has for all pages and for this one, without blanks that say nothing."""
     sections = re.split(r"/\* == ([\w ]+) == \*/", _source("page.css"))
@@ -69,6 +71,7 @@ def _style(kind: Kind) -> str:
     return re.sub(r"(?<=[:;,{}]) | (?=[{}])", "", re.sub(r"\s+", " ", text)).strip()
 
 
+@cache
 def _script(kind: Kind) -> str:
     """The page's scripts one after the other, without lines of comments and blanks that say nothing."""
     lines = (line.strip() for name in SCRIPTS[kind] for line in _source(f"{name}.js").splitlines())
@@ -79,15 +82,16 @@ def _script(kind: Kind) -> str:
 
 def _tight(line: str) -> str:
     """A line of a script without the blanks that separate nothing; strings stay as they are."""
-
-    def blank(found: re.Match[str]) -> str:
-        before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
-        words = re.fullmatch(r"[\w$]{2}", before + after)
-        return " " if words or (before == after and before in ("+", "-")) else ""
-
     pieces = re.split(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""", line)
-    pieces[::2] = [re.sub(" +", blank, piece) for piece in pieces[::2]]
+    pieces[::2] = [re.sub(" +", _blank, piece) for piece in pieces[::2]]
     return "".join(pieces)
+
+
+def _blank(found: re.Match[str]) -> str:
+    """What is left of blanks between two characters."""
+    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    words = re.fullmatch(r"[\w$]{2}", before + after)
+    return " " if words or (before == after and before in ("+", "-")) else ""
 
 
 def _source(name: str) -> str:

@@ -6,6 +6,7 @@ import io
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL import Image
 from torch.nn.functional import interpolate
 
 QUALITY = 40
@@ -18,10 +19,8 @@ def data_address(mime: str, content: bytes) -> str:
 
 def webp(image: UInt8[np.ndarray, "H W 3"]) -> str:
     """The data address of a picture as WebP."""
-    from matplotlib.image import imsave
-
     buffer = io.BytesIO()
-    imsave(buffer, image, format="webp", pil_kwargs={"quality": QUALITY})
+    Image.fromarray(image).save(buffer, "webp", quality=QUALITY)
     return data_address("image/webp", buffer.getvalue())
 
 
