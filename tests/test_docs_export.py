@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kgclip.data.dataset import open_dataset
+from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.predict import Recognizer
 from kgclip.pose.keypoints import read_keypoints
 from kgclip.video.encode import write_video
@@ -77,7 +78,7 @@ def test_pose_numbers_are_made_without_torch_and_taken(
     poses, _ = read_keypoints(figures / "keypoints.parquet")
     clip, pose = next(iter(poses.items()))
     file = open_dataset(figures).by_id[clip].path
-    recognizer = Recognizer.from_pretrained(pose_model)
+    recognizer = Recognizer(Checkpoint.load(pose_model))
     answers = []
     for words, given in (([], None), (["pose.npy"], pose)):
         answers.append(json.loads(run_without(BLOCKED, program(), tmp_path, str(exported_pose), str(file), *words)))
