@@ -123,12 +123,13 @@ _EXPERIMENTS = (
     ),
     Experiment(
         "fine-tuning-parts",
-        "The paper's design and its parts one by one, the whole of a small image tower trained",
+        "The paper's design and its parts one by one, the whole of a small image tower trained on frames in negative",
         (*FINE_TUNED_PARTS, PIPELINE),
-        (_THIRD,),
+        (replace(_THIRD, frames=4, test_frames=(4,)),),
         against=f"{PAPER}, fine-tuned",
         seeds=5,
         pixels=True,
+        negative=True,
     ),
     Experiment(
         "pose",
