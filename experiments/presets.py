@@ -123,7 +123,7 @@ _EXPERIMENTS = (
     ),
     Experiment(
         "fine-tuning-parts",
-        "The paper's design and its parts one by one, the whole of a small image tower trained on frames in negative",
+        "The paper's design and its parts but λ one by one, a small image tower trained on frames in negative",
         (*FINE_TUNED_PARTS, PIPELINE),
         (replace(_THIRD, frames=4, test_frames=(4,)),),
         against=f"{PAPER}, fine-tuned",

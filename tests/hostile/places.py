@@ -60,7 +60,7 @@ def _closed(file: Path) -> None:
 
 def _sparse(file: Path) -> None:
     """Takes no room on the disk, and is more than any reader but FFmpeg takes: that one goes through every byte."""
-    os.truncate(file, 192 * 2**20)
+    os.truncate(file, 288 * 2**20)
 
 
 def _empty(file: Path) -> None:
@@ -81,7 +81,7 @@ PLACES: dict[str, tuple[Make, str]] = {
     "a link to nothing": (_nowhere, REFUSED),
     "a link to a sound file": (_link, READ),
     "no permission": (_closed, REFUSED),
-    "192 MiB": (_sparse, EITHER),
+    "288 MiB": (_sparse, EITHER),
     "empty": (_empty, REFUSED),
     "gone": (_missing, REFUSED),
 }

@@ -13,7 +13,8 @@ JSONS += ("sentence encoder, length", "sentence encoder, pooling", "backbone, co
 JSONS += ("backbone, tokenizer", "backbone, padding", "backbone, shards", "backbone, words")
 MANY = 3 * 2**20
 PARSERS = ("model, split", "annotations", "keypoints, COCO", "BORIS, project", "spans", "backbone, tokenizer")
-"""A reader of each way to parse JSON: these get the most that is parsed at all, which takes seconds."""
+PARSERS += ("part frames", "backbone, words")
+"""Readers of several ways to parse JSON: these get the most that is parsed at all, which takes seconds."""
 
 _OF_EVERY_JSON: dict[str, tuple] = {
     "a list a million deep": (b"[" * 1_000_000, REFUSED),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 
 from kgclip.errors import KgclipError
 from kgclip.pose import annotate as work
-from kgclip.pose.annotate import PoseSource, annotate
-from kgclip.pose.keypoints import KEYPOINTS_FILE, read_keypoints
+from kgclip.pose.annotate import PoseSource, annotate, observe
+from kgclip.pose.keypoints import KEYPOINTS_FILE, read_keypoints, write_keypoints
 from kgclip.video.encode import write_video
 from tests.pose.figures import figure
 
@@ -138,6 +139,29 @@ def test_workers_give_the_same(clips: dict[str, Path], tmp_path: Path):
     assert [len(alone[clip].frame_index) for clip in sorted(alone)] == [2, 3, 4]
     for clip, pose in alone.items():
         assert np.array_equal(pose.tracks[0].keypoints, shared[clip].tracks[0].keypoints)
+
+
+def test_rows_of_one_file_take_no_processes(
+    clips: dict[str, Path], estimator: Figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = annotate(clips, tmp_path / "first", SOURCE)
+    monkeypatch.setattr("kgclip.parallel.ProcessPoolExecutor", None)
+    source = PoseSource(str(tmp_path / "first" / KEYPOINTS_FILE))
+    again = annotate(clips, tmp_path / "second", source, workers=2)
+    for clip, pose in given.items():
+        assert np.array_equal(pose.tracks[0].keypoints, again[clip].tracks[0].keypoints)
+
+
+def test_a_file_of_keypoints_that_was_replaced_is_read_again(
+    clips: dict[str, Path], estimator: Figures, tmp_path: Path
+):
+    clip, path = next(iter(clips.items()))
+    file = tmp_path / "first" / KEYPOINTS_FILE
+    pose = annotate(clips, tmp_path / "first", SOURCE)[clip]
+    source = PoseSource(str(file))
+    assert observe(clip, path, source).width == pose.width
+    write_keypoints(file, {clip: replace(pose, width=7)}, {})
+    assert observe(clip, path, source).width == 7
 
 
 def test_killed_while_it_saved_for_the_first_time(

@@ -67,6 +67,21 @@ def test_statistics_by_hand():
     assert sum(v for n, v in row.items() if n.startswith("wrists_apart ") and ".." in n) == 0
 
 
+def test_statistics_of_what_is_partly_known():
+    column = np.array([np.nan, 4.0, 1.0, np.nan, 5.0, 9.0, np.nan, 2.0, 6.0, np.nan])
+    few = np.where(np.arange(10) < 2, 1.0, np.nan)
+    whole = np.sin(np.arange(10.0))
+    statistics = numbers._statistics(np.stack([column, few, whole], axis=1))
+    lines = np.array([4, 4, 1, 3, 5, 9, 5.5, 2, 6, 6])
+    for row, known, filled in ((0, column[~np.isnan(column)], lines), (2, whole, whole)):
+        change = np.abs(np.diff(filled))
+        expected = [known.mean(), known.std(), *np.percentile(known, (10, 90)), filled[-3:].mean() - filled[:3].mean()]
+        assert statistics[row, :7] == pytest.approx([*expected, change.mean(), np.percentile(change, 90)])
+    assert statistics[:, -1] == pytest.approx([0.6, 0.2, 1])
+    assert statistics[0, -2] == pytest.approx(3 / 10 * 30)  # 4 1 5 9 2 6 turns at 1, at 9 and at 2
+    assert np.isnan(statistics[1, :-1]).all()
+
+
 def test_reversals_are_a_second():
     wrist = np.stack([np.full(61, 300.0), 100 + 30 * np.sin(np.arange(61) / 15 * 2 * np.pi)], axis=1)
     values, names = numbers.clip_numbers([body(figure(61, left_elbow=(265, 100), left_wrist=wrist))])

@@ -147,3 +147,9 @@ def make_inputs(folder: Path, run: Callable[[str], None]) -> None:
     chosen = [folder for folder in sorted((figures / "train_videos").iterdir()) if any(folder.iterdir())][:4]
     for action in chosen:
         shutil.copytree(action, folder / "clips" / action.name)
+    # The same poses as files of an estimator, which processes share.
+    (folder / "poses").mkdir()
+    for clip, pose in read_keypoints(figures / "keypoints.parquet")[0].items():
+        people = zip(pose.frame_index[pose.tracks[0].rows], pose.tracks[0].keypoints, strict=True)
+        rows = [{"image_id": int(frame) + 1, "keypoints": joints.ravel().tolist()} for frame, joints in people]
+        (folder / "poses" / f"{Path(clip).name}.json").write_text(json.dumps(rows))

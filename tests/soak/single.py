@@ -25,7 +25,7 @@ BY_WORKERS = {
     "popen_loky": replace(
         BY_NAME["annotate"],
         name="annotate, a process that looks at clips",
-        words=BY_NAME["annotate"].words.replace("--workers 1", "--workers 2"),
+        words="annotate {given}/clips --out {out}/parts --pose {given}/poses --workers 2",
     ),
     "apart": Command(
         "data features --untrusted, the process apart",

@@ -45,7 +45,7 @@ class AnnotateCommand:
     person: str = "subject"
     """who is annotated: subject, all, or a number from 1, as in keypoints.parquet (1 is the subject)"""
     workers: int | None = None
-    """processes that look at clips (default: 2); a Ray cluster has its own number"""
+    """processes that look at clips (default: 2); a .parquet is read by one, and a Ray cluster has its own number"""
     engine: Literal["local", "ray"] = "local"
     """this machine, or the processes of a Ray cluster (docs/cluster.md)"""
 

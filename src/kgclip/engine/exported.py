@@ -143,6 +143,7 @@ def reduce_to_int8(file: Path, smaller: Path) -> None:
     graph = onnx.load(str(file), load_external_data=False).graph
     products = [n for n in graph.node if n.op_type in ("Conv", "MatMul", "Gemm")]
     tower = [node.name for node in products if _scope(node).startswith(_TOWER)]
+    assert tower  # of none, onnxruntime would take all products
     external = file.with_name(f"{file.name}.data").is_file()
     with _quietly():
         quantize_dynamic(

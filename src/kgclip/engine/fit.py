@@ -28,7 +28,7 @@ from kgclip.kg.inspect import Finding
 from kgclip.locks import lock
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.pose import annotate as pose_annotate
-from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, observe
+from kgclip.pose.annotate import KEYPOINTS_FILE, PoseSource, annotate, observe, workers_for
 from kgclip.pose.brought import is_keypoints
 from kgclip.progress import progress_bar
 from kgclip.remains import is_ours, remove_folder
@@ -139,18 +139,19 @@ class Fitting:
         poses = len(clips) - len(same & pose_annotate.annotated_clips(options.out / ANNOTATIONS))
         few = clips[:: max(1, len(clips) // TIMED_CLIPS)][:TIMED_CLIPS]
         seconds = {}
-        source = self._source
+        source, workers = self._source, 0
         if source is not None and poses:
             observe(few[0].id, few[0].path, source)  # loads the estimator
             a_clip = seconds_of(lambda: [observe(clip.id, clip.path, source) for clip in few]) / len(few)
-            seconds["poses"] = a_clip * poses / max(1, options.workers)
+            workers = workers_for(source, options.workers)
+            seconds["poses"] = a_clip * poses / max(1, workers)
         if features:
             encoder = backbone_encoder(load_backbone(self.config.model.backbone, self.config.model.text))
             frames = self._num_frames
             encoder.encode(read_clip(few[0].path, frames).images)
             a_clip = seconds_of(lambda: [encoder.encode(read_clip(c.path, frames).images) for c in few]) / len(few)
             seconds["features"] = a_clip * features
-        memory = peak_memory() * (1 + (options.workers if "poses" in seconds else 0))
+        memory = peak_memory() * (1 + (workers if workers > 1 else 0))
         return FitEstimate(seconds | {"the rest": OTHER_S}, memory)
 
     def run(self, say: Callable[[str], None] = log.info, *, progress: bool = True) -> Checkpoint:

@@ -97,8 +97,7 @@ def _collect(
     advance(len(clips) - len(todo))
     faults: list[str] = []
     saved = time.monotonic()
-    if workers is not None and Path(source.pose).suffix == ".parquet":
-        workers = 1  # rows of one file are looked up sooner than a process starts
+    workers = None if workers is None else workers_for(source, workers)
     if workers is None and Path(source.pose).exists():
         source = replace(source, pose=str(Path(source.pose).absolute()))
     look = partial(_look, source=source, alone=workers is not None and min(workers, len(todo)) <= 1)
@@ -121,6 +120,11 @@ def _collect(
         if poses:
             write_keypoints(file, poses, origin)
     return poses, faults
+
+
+def workers_for(source: PoseSource, workers: int) -> int:
+    """How many processes look: 1 where poses are rows of one file, which are looked up sooner than a process starts."""
+    return 1 if Path(source.pose).suffix == ".parquet" else workers
 
 
 def annotated_clips(out: Path) -> set[str]:

@@ -40,7 +40,7 @@ class Tracker:
         likenesses = np.array([[likeness(self._last[n][1], people[row]) for row in rows] for n in recent])
         numbers = [0] * len(people)
         if likenesses.size:
-            from scipy.optimize import linear_sum_assignment  # takes most of a second, and few clips need it
+            from scipy.optimize import linear_sum_assignment  # takes most of a second, and stored poses need no tracks
 
             for before, now in zip(*linear_sum_assignment(-likenesses), strict=True):
                 if likenesses[before, now] >= LEAST_LIKENESS:
