@@ -45,7 +45,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def same(first: Iterator[Batch], second: Iterator[Batch]) -> None:
+def assert_same(first: Iterator[Batch], second: Iterator[Batch]) -> None:
     """Both give the same batches."""
     for one, other in zip(first, second, strict=True):
         assert torch.equal(one.index, other.index)
@@ -163,7 +163,7 @@ def test_load_clip_takes_the_frames_at_the_segments_centers(paths: list[Path]):
 
 def test_workers_give_the_same_clips(paths: list[Path]):
     order = [[2, 0], [1]]
-    same(VideoSource(paths, 3, PIXELS).batches(order), VideoSource(paths, 3, PIXELS, workers=1).batches(order))
+    assert_same(VideoSource(paths, 3, PIXELS).batches(order), VideoSource(paths, 3, PIXELS, workers=1).batches(order))
 
 
 def test_augmentation_depends_on_seed_epoch_and_clip_alone(paths: list[Path]):
@@ -171,8 +171,8 @@ def test_augmentation_depends_on_seed_epoch_and_clip_alone(paths: list[Path]):
         return VideoSource(paths, 3, PIXELS, augmentation=Augmentation(), seed=seed, workers=workers)
 
     order = [[2, 0], [1]]
-    same(source().batches(order, 1), source().batches(order, 1))
-    same(source().batches(order, 1), source(workers=1).batches(order, 1))
+    assert_same(source().batches(order, 1), source().batches(order, 1))
+    assert_same(source().batches(order, 1), source(workers=1).batches(order, 1))
     (whole,) = source().batches([[0, 1, 2]], 1)
     for batch in source().batches(order, 1):
         assert torch.equal(batch.frames, whole.frames[batch.index])

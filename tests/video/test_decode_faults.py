@@ -30,7 +30,7 @@ def cut(path: Path, share: float, folder: Path) -> Path:
     return target
 
 
-def refuses(path: Path, words: str) -> None:
+def assert_refused(path: Path, words: str) -> None:
     for call in (probe, lambda p: read_frames(p, [0])):
         with pytest.raises(KgclipError, match=words) as error:
             call(path)
@@ -39,36 +39,36 @@ def refuses(path: Path, words: str) -> None:
 
 
 def test_files_that_are_no_video(tmp_path: Path) -> None:
-    refuses(tmp_path / "missing.mp4", "no such file")
-    refuses(tmp_path, "is a folder or a device")
+    assert_refused(tmp_path / "missing.mp4", "no such file")
+    assert_refused(tmp_path, "is a folder or a device")
     empty = tmp_path / "empty.mp4"
     empty.touch()
-    refuses(empty, r"is empty \(0 bytes\)")
+    assert_refused(empty, r"is empty \(0 bytes\)")
     for name in ("notes.mp4", "notes.txt"):
         text = tmp_path / name
         text.write_text("not a video\n" * 100)
-        refuses(text, "not a video|holds no video")
+        assert_refused(text, "not a video|holds no video")
     noise = tmp_path / "noise.mp4"
     noise.write_bytes(np.random.default_rng(0).bytes(10_000))
-    refuses(noise, "truncated or not a video")
+    assert_refused(noise, "truncated or not a video")
     for name in ("sound.mp4", "sound.mkv"):
-        refuses(write_audio(tmp_path / name), "holds no video, only audio")
+        assert_refused(write_audio(tmp_path / name), "holds no video, only audio")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission(encode) -> None:
     path = encode("clip.mp4")
     path.chmod(0)
-    refuses(path, "may not be read")
+    assert_refused(path, "may not be read")
 
 
 def test_truncated_files(encode, tmp_path: Path) -> None:
-    refuses(cut(encode("tail.mp4"), 0.6, tmp_path), "truncated or not a video")
+    assert_refused(cut(encode("tail.mp4"), 0.6, tmp_path), "truncated or not a video")
     fast = encode("front.mp4", container_options={"movflags": "faststart"})
-    refuses(cut(fast, 0.6, tmp_path), r"is truncated, \d+ of at least \d+ bytes")
+    assert_refused(cut(fast, 0.6, tmp_path), r"is truncated, \d+ of at least \d+ bytes")
     for name in ("clip.mkv", "clip.webm", "clip.avi"):
         path = encode(name, codec="libvpx-vp9" if name.endswith("webm") else "mpeg4")
-        refuses(cut(path, 0.6, tmp_path), r"is truncated, \d+ of at least \d+ bytes")
+        assert_refused(cut(path, 0.6, tmp_path), r"is truncated, \d+ of at least \d+ bytes")
 
 
 def test_frames_outside_the_video(encode) -> None:
@@ -221,7 +221,7 @@ def test_a_cover_picture_is_no_video(encode, tmp_path: Path) -> None:
             if packet.size:
                 packet.stream = stream
                 target.mux(packet)
-    refuses(path, "holds no video, only audio")
+    assert_refused(path, "holds no video, only audio")
 
 
 def test_several_videos_in_one_file_give_the_first(encode, read_numbers, tmp_path: Path) -> None:

@@ -249,7 +249,6 @@ def _action(
 ) -> ActionScore:
     path = checkpoint.model.path
     defined = bool(path.defined[k])
-
     total = float(score.total[0, k])
     said = None if defined or score.pose is None else float(checkpoint.model.pose_weight * score.pose[0, k])
     appearance = float(path.offset[k] if defined else score.output[0, k] - (said or 0))

@@ -71,6 +71,9 @@ def new_fabric(device: str, *, unused: bool = False, shard: bool = False, **opti
     """
     # Whatever only reads clips does without it, and it takes seconds.
     from lightning_fabric import Fabric
+
+    if launched() == 1:
+        return Fabric(accelerator=device, devices=1, **options)
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     class OwnGradients(DDPStrategy):
@@ -79,8 +82,6 @@ def new_fabric(device: str, *, unused: bool = False, shard: bool = False, **opti
         def setup_module(self, module: nn.Module) -> Any:
             return module
 
-    if launched() == 1:
-        return Fabric(accelerator=device, devices=1, **options)
     here = int(os.environ["LOCAL_WORLD_SIZE"])
     cuda = device != "cpu" and torch.cuda.is_available()
     if launched() % here:

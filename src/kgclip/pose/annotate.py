@@ -158,7 +158,6 @@ def let_go(out: Path, keep: Collection[str], source: PoseSource | None) -> None:
         poses, origin = read_keypoints(file)
         if source is not None and is_keypoints(source.pose) and "every" not in origin:
             now = _origin(source)
-            _read_brought.cache_clear()
             keep, origin = (keep if now == origin and "sha256" in now else ()), now
         elif source is not None:
             earlier_poses(out, source)
@@ -267,4 +266,5 @@ def _brought(pose: str) -> BroughtKeypoints:
 
 @lru_cache(maxsize=1)
 def _read_brought(path: Path, changed_ns: int) -> BroughtKeypoints:
+    # A file that was written since is another one; of a folder nothing is kept.
     return BroughtKeypoints(path)

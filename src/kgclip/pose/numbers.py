@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64
 
 from kgclip.pose.body import Body, measure, quantities
 from kgclip.pose.motion import GRID_RATE, num_reversals
@@ -166,38 +166,26 @@ def _statistics(values: Float[np.ndarray, "T F"]) -> Float64[np.ndarray, "F N"]:
     count = known.sum(1)
     result[:, -1] = count / size
     enough = count >= LEAST_KNOWN
-    rows, known, count = np.ascontiguousarray(values.T[enough]), known[enough], count[enough]
+    rows, known = np.ascontiguousarray(values.T[enough]), known[enough]
     if not len(rows):
         return result
     filled = rows.copy()
-    for row in np.flatnonzero(count < size):
+    for row in np.flatnonzero(~known.all(1)):
         steps = np.flatnonzero(known[row])
         filled[row] = np.interp(np.arange(size), steps, rows[row, steps])
     third = max(1, size // 3)
     change = np.abs(np.diff(filled, axis=1))
-    mean = np.where(known, rows, 0).sum(1) / count
-    square = np.where(known, rows - mean[:, None], 0) ** 2
     columns = (
-        mean,
-        np.sqrt(square.sum(1) / count),
-        _point(rows, count, 10),
-        _point(rows, count, 90),
+        np.nanmean(rows, axis=1),
+        np.nanstd(rows, axis=1),
+        *np.nanpercentile(rows, (10, 90), axis=1),
         filled[:, -third:].mean(1) - filled[:, :third].mean(1),
         change.mean(1),
-        _point(change, np.full_like(count, size - 1), 90),
+        np.percentile(change, 90, axis=1),
         np.array([num_reversals(row, REVERSAL) for row in rows]) / size * GRID_RATE,
     )
     result[enough, :-1] = np.stack(columns, axis=1)
     return result
-
-
-def _point(rows: Float[np.ndarray, "F T"], count: Int[np.ndarray, " F"], percent: int) -> Float64[np.ndarray, " F"]:
-    """The percentile of the known values of each row, linear between two of them."""
-    ordered = np.sort(rows, axis=1)  # what is unknown comes last
-    at = percent / 100 * (count - 1)
-    low = at.astype(int)
-    below, above = (ordered[np.arange(len(rows)), each] for each in (low, np.minimum(low + 1, count - 1)))
-    return below + (above - below) * (at - low)
 
 
 def _shares(body: Body) -> dict[str, float]:
