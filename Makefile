@@ -1,8 +1,7 @@
 # Two commands for a newcomer: `make demo` sees all of it work, `make test` runs every check.
 PYTHON ?= python3
 BIN := .venv/bin
-# Without --no-compile a minute goes into bytecode of files most of which are never imported.
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint docs bench bench-check fuzz hostile load soak results audit sbom clean
 demo: .venv/installed
