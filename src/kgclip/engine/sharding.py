@@ -1,22 +1,24 @@
 """Towers whose weights, gradients and optimizer state are shared out over the processes of a training (FSDP2).
 
 Each process holds its rows of every weight; all rows of a block are there while it computes, and freed after.
+PyTorch's own modules for this take a second to import, so that they are imported where something trains.
 """
 
 import copy
 import warnings
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.utils import get_total_norm
 
 from kgclip.engine import processes
 from kgclip.engine.frames import trains
 from kgclip.models.backbones.base import Backbone
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 
 class ShardedTowers:
@@ -28,6 +30,9 @@ class ShardedTowers:
     """
 
     def __init__(self, backbone: Backbone, device: str):
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
         # Of embeddings that are one token of many; nothing here writes into them.
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
         self.backbone = backbone
@@ -54,14 +59,16 @@ def _emptied(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, weights)
 
 
-def is_sharded(tensor: Tensor) -> bool:
+def is_sharded(tensor: Tensor) -> "TypeGuard[DTensor]":
     """Whether each process holds a part of it."""
+    from torch.distributed.tensor import DTensor
+
     return isinstance(tensor, DTensor)
 
 
 def whole(tensor: Tensor) -> Tensor:
     """All of a tensor; where each process holds a part of it, all of them must ask."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if is_sharded(tensor) else tensor
 
 
 def for_first(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -76,8 +83,10 @@ def for_first(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def laid_out(tensor: Tensor, like: Tensor) -> Tensor:
     """This process's part of a whole tensor where it holds a part of `like`, a tensor of the same shape."""
-    if not isinstance(like, DTensor) or tensor.shape != like.shape:
+    if not is_sharded(like) or tensor.shape != like.shape:
         return tensor
+    from torch.distributed.tensor import distribute_tensor
+
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
