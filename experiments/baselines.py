@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -181,13 +181,20 @@ def ridge(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> Linear:
     return solve_ridge(x[known], y[known])
 
 
-def left_out(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
-    """What ridge regression says of each row that it did not learn from, in five parts."""
-    values, part = torch.zeros_like(y), torch.arange(len(x)) % LEFT_OUT_PARTS
-    for number in range(LEFT_OUT_PARTS):
+def left_out(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"], sources: Int[Tensor, " N"]) -> Float[Tensor, "N P"]:
+    """What ridge regression says of each row that it did not learn from, nor from its source; in five parts."""
+    values, part = torch.zeros_like(y), parts_of(sources, LEFT_OUT_PARTS)
+    for number in part.unique().tolist():
         held = part == number
-        values[held] = F.linear(x[held], *ridge(x[~held], y[~held]))
+        if y[~held].any():
+            values[held] = F.linear(x[held], *ridge(x[~held], y[~held]))
     return values
+
+
+def parts_of(sources: Int[Tensor, " N"], count: int) -> Int[Tensor, " N"]:
+    """The number of the part of each clip, of so many, with a source in one part."""
+    place = {source: place % count for place, source in enumerate(dict.fromkeys(sources.tolist()))}
+    return torch.tensor([place[source] for source in sources.tolist()])
 
 
 def labels_of_train(setting: Setting) -> tuple[Float[Tensor, "N K"], Bool[Tensor, " N"]]:
@@ -226,7 +233,8 @@ def best_labeling(setting: Setting, spreads: Sequence[Spread], balance: bool) ->
     """Soft labels of all training clips by the way to spread them that does best on hidden labels.
 
     The labeled clips are hidden in parts, source by source, and each way of spreading, with each sharpness, is judged
-    by the likelihood that it gives to the hidden labels.
+    by the likelihood that it gives to the hidden labels of actions that others still show. Where there are none, the
+    last way with the last sharpness is taken.
 
     Args:
         setting: the clips.
@@ -236,20 +244,18 @@ def best_labeling(setting: Setting, spreads: Sequence[Spread], balance: bool) ->
     onehot, labeled = labels_of_train(setting)
     candidates = [(spread, sharpness) for spread in spreads for sharpness in SHARPNESS]
     losses = torch.zeros(len(candidates))
-    by_id = setting.prepared.dataset.by_id
-    sources = [by_id[clip].source for clip in setting.prepared.split.train]
-    part_of = {source: number % HIDDEN_PARTS for number, source in enumerate(dict.fromkeys(sources))}
-    parts = torch.tensor([part_of[source] for source in sources])
+    parts = parts_of(setting.targets.sources, HIDDEN_PARTS)
     for part in range(HIDDEN_PARTS):
-        hidden = labeled & (parts == part)
-        if not hidden.any() or not (labeled & ~hidden).any():
+        visible = onehot * (parts != part)[:, None]
+        # Of an action without a visible label nothing can be said, and the least sure way would say it best.
+        hidden = labeled & (parts == part) & (onehot * visible.any(dim=0)).any(dim=1)
+        if not hidden.any():
             continue
-        visible = onehot * ~hidden[:, None]
         scores = [spread(visible) for spread in spreads]
         for number, (spread, sharpness) in enumerate(candidates):
             soft = soft_labels(scores[spreads.index(spread)], visible, sharpness, balance)[hidden]
             losses[number] -= (soft * onehot[hidden]).sum(dim=1).clamp(min=1e-9).log().sum()
-    spread, sharpness = candidates[int(losses.argmin())]
+    spread, sharpness = candidates[int(losses.argmin()) if losses.any() else -1]
     return soft_labels(spread(onehot), onehot, sharpness, balance)
 
 

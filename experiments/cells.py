@@ -16,10 +16,12 @@ from typing import Any
 import torch
 
 from experiments.arms import ARMS
-from experiments.data import CELL, OpenData, open_setting
+from experiments.data import CELL, OpenData, open_setting, published_split
 from experiments.measure import cell_metrics
 from experiments.protocol import Point
 from experiments.setting import Fitted, Setting
+from kgclip.engine.checkpoint import choose_device
+from kgclip.engine.code_version import code_version
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_path, read_json
 
@@ -64,7 +66,7 @@ class Cell:
             "arm": self.arm,
             "seed": self.seed,
             "fold": self.fold,
-        }
+        } | ({} if self.point.published is None else {"split": published_split(self.data.spec, self.point).hash})
 
     def file(self, store: Path) -> Path:
         """Where its result lies under ``store``; cells of several experiments may be the same one."""
@@ -122,10 +124,21 @@ def _run_cell(cell: Cell, setting: Setting, store: Path) -> None:
         "cell": cell.identity,
         "num_test": len(setting.prepared.split.test),
         "wall_s": round(time.monotonic() - started, 3),
+        "made": made_by(setting),
         "frames": frames,
     }
     with atomic_path(cell.file(store)) as temporary:
         temporary.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def made_by(setting: Setting) -> dict[str, str | None]:
+    """What makes a cell: the commit of the code, PyTorch's version, and the GPU, if any."""
+    gpu = choose_device(setting.config.device).startswith("cuda")
+    return {
+        "commit": code_version()["commit"],
+        "torch": torch.__version__,
+        "gpu": torch.cuda.get_device_name() if gpu else None,
+    }
 
 
 def _measure(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, float]:

@@ -63,7 +63,7 @@ def check_inputs(spec: DataSpec, points: Sequence[Point]) -> None:
     load_backbone(spec.backbone, spec.text)
     for point in points:
         if point.published is not None:
-            _published_split(spec, point)
+            published_split(spec, point)
     if spec.root is not None and spec.folds:
         group_folds(open_dataset(spec.root, spec.annotations), spec.folds, 0)
 
@@ -232,8 +232,9 @@ def _split_file(data: OpenData, point: Point, seed: int, fold: int) -> Path | No
     Two processes that save one write the same.
     """
     if point.published is not None:
-        file = data.work / f"published-{data.hash}-{point.published}.json"
-        _published_split(data.spec, point).save(file)
+        split = published_split(data.spec, point)
+        file = data.work / f"published-{data.hash}-{split.hash}.json"
+        split.save(file)
         return file
     if not data.spec.folds:
         return None
@@ -246,7 +247,12 @@ def _split_file(data: OpenData, point: Point, seed: int, fold: int) -> Path | No
     return file
 
 
-def _published_split(spec: DataSpec, point: Point) -> Split:
+def published_split(spec: DataSpec, point: Point) -> Split:
+    """The published split of a point.
+
+    Raises:
+        KgclipError: there is no folder of splits, or a file of it cannot be read.
+    """
     if spec.splits is None:
         raise KgclipError(f"{point.name}: is a published split; give --splits with the folder of split_20_train.txt")
     train, test = (spec.splits / f"split_{point.published}_{part}.txt" for part in ("train", "test"))

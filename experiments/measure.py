@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from experiments.family import TrainedFit
+from experiments.family import TrainedFit, whole
 from experiments.setting import Fitted, Setting
 from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet
@@ -25,9 +25,9 @@ from kgclip.kg.graph import KnowledgeGraph
 def cell_metrics(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str, float]:
     """Measure a fitted arm on the test part; docs/metrics.md defines the figures.
 
-    Always there: top1, top5, mean_class_accuracy, macro_f1. For a trained model, by the probabilities that it states:
-    nll, ece, aurc. For an arm that reads movements, where test clips are annotated: movement_map. With novel actions:
-    base_top1, novel_top1, harmonic_mean, generalized_harmonic_mean.
+    Always there: top1, top5, mean_class_accuracy, macro_f1. For a trained model, by the probabilities that it states,
+    which are those of its whole score: nll, ece, aurc. For an arm that reads movements, where test clips are annotated:
+    movement_map. With novel actions: base_top1, novel_top1, harmonic_mean, generalized_harmonic_mean.
 
     Args:
         setting: the data of the cell.
@@ -46,7 +46,7 @@ def cell_metrics(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str,
         "mean_class_accuracy": mean_class_accuracy(predicted, labels, num),
         "macro_f1": macro_f1(predicted, labels, num),
     }
-    if isinstance(fitted, TrainedFit):
+    if isinstance(fitted, TrainedFit) and fitted.part is whole:
         probability = scores.softmax(dim=1)
         metrics |= {
             "nll": negative_log_likelihood(scores, labels),

@@ -1,5 +1,6 @@
 """Is a graph needed at all? Baselines that see the same movements, as plain labels of clips."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -21,6 +22,9 @@ from experiments.baselines import (
     z_scores,
 )
 from experiments.setting import Arm, Fitted, Setting
+from kgclip.compare import CACHED_FRAMES
+from kgclip.models.closed_form import ClosedForm, Solved, SolvedTargets
+from kgclip.models.fit_head import fit_closed_form
 
 # Annotated clips below which there is no second stage.
 FEWEST_ANNOTATED = 10
@@ -38,7 +42,7 @@ def movement_stacking(setting: Setting) -> Fitted:
         return pipeline(setting)
 
     def actions(vectors: Vectors) -> Linear:
-        seen, read = vectors.train, left_out(vectors.train, shows)
+        seen, read = vectors.train, left_out(vectors.train, shows, setting.targets.sources)
         weight, bias = ridge(seen, shows)
         mean, scale = read.mean(dim=0), read.std(dim=0, correction=0).clamp(min=1e-4)
         unit = balance_of(seen, (read - mean) / scale) / scale
@@ -60,21 +64,57 @@ def movement_pseudo_labels(setting: Setting, *, balance: bool = False) -> Fitted
         setting: the clips.
         balance: the soft labels have the class sizes that the known labels show.
     """
-    shows, (onehot, labeled) = setting.targets.edges["shows"], labels_of_train(setting)
-    annotated = shows.any(dim=1)
-    if not annotated.any():
+    shows = setting.targets.edges["shows"]
+    if not shows.any():
         return pipeline(setting)
 
     def actions(vectors: Vectors) -> Linear:
-        if not (annotated & ~labeled).any():
-            return ridge(vectors.train, onehot)
-        # A labeled clip that nobody annotated has unknown movements, not absent ones.
-        shares = (shows - shows[annotated].mean(dim=0)) * annotated[:, None]
-        teacher = torch.cat([vectors.train, balance_of(vectors.train, shares) * shares], dim=1)
-        labels = best_labeling(setting, teachers(teacher), balance)
-        return ridge(vectors.train, labels * (labeled | annotated)[:, None])
+        return ridge(vectors.train, taught_labels(setting, vectors, balance))
 
     return LinearFit(setting, actions, lambda vectors: ridge(vectors.train, shows))
+
+
+def taught_labels(setting: Setting, vectors: Vectors, balance: bool) -> Float[Tensor, "N K"]:
+    """What the teacher of :func:`movement_pseudo_labels` says of the clips; zero rows where nothing is known of one."""
+    shows, (onehot, labeled) = setting.targets.edges["shows"], labels_of_train(setting)
+    annotated = shows.any(dim=1)
+    if not (annotated & ~labeled).any():
+        return onehot
+    # A labeled clip that nobody annotated has unknown movements, not absent ones.
+    shares = (shows - shows[annotated].mean(dim=0)) * annotated[:, None]
+    teacher = torch.cat([vectors.train, balance_of(vectors.train, shares) * shares], dim=1)
+    return best_labeling(setting, teachers(teacher), balance) * (labeled | annotated)[:, None]
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """A solved head on frame features, whose linear part alone scores the actions."""
+
+    setting: Setting
+    head: ClosedForm
+
+    def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
+        """See :class:`experiments.setting.Fitted`."""
+        return self._solved(clips, num_frames).mm
+
+    def movements(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B M"]:
+        """See :class:`experiments.setting.Fitted`."""
+        return self._solved(clips, num_frames).shares
+
+    @torch.no_grad()
+    def _solved(self, clips: tuple[str, ...], num_frames: int) -> Solved:
+        return self.head(self.setting.frames(clips, num_frames))
+
+
+def movement_pseudo_labels_under_head(setting: Setting) -> Fitted:
+    """The balanced labels of the teacher, learned by the head that CLIP only has, from all cached frames.
+
+    What is left of KG-CLIP then is its own way to complete labels, S_tri and the path.
+    """
+    train, targets = setting.prepared.split.train, setting.targets
+    labels = taught_labels(setting, Vectors(setting, CACHED_FRAMES), balance=True)
+    wanted = SolvedTargets(labels, targets.edges["shows"], targets.sources, triplet=False)
+    return HeadFit(setting, fit_closed_form(setting.frames(train, CACHED_FRAMES), wanted)[0])
 
 
 def teachers(x: Float[Tensor, "N S"]) -> list[Spread]:
@@ -101,4 +141,5 @@ MOVEMENTS: dict[str, Arm] = {
     "movement stacking": movement_stacking,
     "movement pseudo-labels": movement_pseudo_labels,
     "movement pseudo-labels, balanced": partial(movement_pseudo_labels, balance=True),
+    "movement pseudo-labels, head of KG-CLIP": movement_pseudo_labels_under_head,
 }

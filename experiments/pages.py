@@ -189,11 +189,12 @@ def runs(results: Sequence[Kept], page: Path) -> str:
             f"[{title(kept.data)}, {kept.preset}]({(kept.folder / TABLES).relative_to(page.parent)})",
             *(str(kept.source[name]) for name in ("seeds", "cells")),
             duration(kept.source["cells_s"]),
-            kept.source["commit"] or "unknown",
+            ", ".join(kept.source["commits"]),
         ]
         for kept in results
     ]
-    return table(("all tables", "seeds", "cells", "time of all cells", "commit"), rows) if rows else NOTHING
+    header = ("all tables", "seeds", "cells", "time of all cells", "commits of the cells")
+    return table(header, rows) if rows else NOTHING
 
 
 def data_of(results: Sequence[Kept]) -> list[str]:

@@ -21,7 +21,7 @@ from experiments.baselines import (
 )
 from experiments.movement_baselines import teachers
 from experiments.setting import Arm, Fitted, Setting
-from kgclip.models.pose_stream import known_scales, standardized
+from kgclip.models.pose_stream import has_pose, known_scales, standardized
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ class PoseFit:
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """See :class:`experiments.setting.Fitted`."""
-        return F.linear(pose_vectors(self.setting, clips), *self.linear)
+        scores = F.linear(pose_vectors(self.setting, clips), *self.linear)
+        # Without a pose nothing is said; z-scores would make the constant as loud as a pose.
+        return scores * has_pose(self.setting.numbers(clips))[:, None]
 
     def movements(self, clips: tuple[str, ...], num_frames: int) -> None:
         """None: it reads no movements."""

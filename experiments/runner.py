@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 QUICK_SEEDS = 2
 RESULTS = "results.parquet"
+# Of columns whose first values may be null.
+_TYPES = {"x": pl.Float64, "value": pl.Float64, "wall_s": pl.Float64} | dict.fromkeys(("commit", "gpu"), pl.String)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Outcome:
     """What a run gives.
 
     Attributes:
-        results: tidy: experiment, data, point, x, arm, seed, fold, frames, metric, value, num_test, wall_s.
+        results: tidy: experiment, data, point, x, arm, seed, fold, frames, metric, value, num_test, wall_s,
+            and what made the cell: commit, torch, gpu.
         experiment: as it was run, with the points that were taken.
         data_hashes: of the data of every seed.
         wall_s: of this call.
@@ -201,8 +204,9 @@ def collect(experiment: Experiment, cells: Sequence[Cell], store: Path) -> pl.Da
                 "value": value,
                 "num_test": result["num_test"],
                 "wall_s": result["wall_s"],
+                **result["made"],
             }
             for frames, metrics in result["frames"].items()
             for metric, value in metrics.items()
         ]
-    return pl.DataFrame(rows, schema_overrides={"x": pl.Float64, "value": pl.Float64, "wall_s": pl.Float64})
+    return pl.DataFrame(rows, schema_overrides=_TYPES)

@@ -3,13 +3,10 @@
 import math
 import os
 import platform
-import subprocess
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
 
 from experiments.protocol import Experiment
 from experiments.runner import Outcome
@@ -122,12 +119,11 @@ def page(outcome: Outcome, summary: pl.DataFrame, source: dict[str, Any]) -> str
 
 
 def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
-    """Where figures come from: command, commit, data, machine, versions, time."""
-    cells, experiment = outcome.results.unique(["point", "arm", "seed", "fold"]), outcome.experiment
+    """Where figures come from: command, data, machine, time, and the commits, GPUs and versions that made the cells."""
+    cells = outcome.results.unique(["point", "arm", "seed", "fold"])
     return {
         "command": command,
-        "commit": git("rev-parse", "--short", "HEAD"),
-        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        "commits": sorted({short(commit) for commit in cells["commit"]}),
         "data": outcome.results["data"][0],
         "data_hash": list(outcome.data_hashes),
         "seeds": int(cells["seed"].n_unique()),
@@ -136,33 +132,30 @@ def provenance(command: str, outcome: Outcome) -> dict[str, Any]:
         "wall_s": round(outcome.wall_s),
         "cpus": os.cpu_count(),
         "machine": platform.machine(),
-        "gpu": torch.cuda.get_device_name() if experiment.pixels and torch.cuda.is_available() else None,
+        "gpus": sorted(cells["gpu"].drop_nulls().unique()),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": sorted(cells["torch"].unique()),
     }
 
 
-def git(*words: str) -> str:
-    """What git says of the source tree; nothing where there is no git or no repository."""
-    try:
-        done = subprocess.run(
-            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+def short(commit: str | None) -> str:
+    """A commit by its first seven digits, with what stands behind it."""
+    if commit is None:
+        return "unknown"
+    digits, _, rest = commit.partition("-")
+    return digits[:7] + (" with changes" if rest else "")
 
 
 def provenance_block(source: dict[str, Any]) -> str:
     """Provenance as a paragraph."""
     hashes = source["data_hash"]
     data = f"{hashes[0]}" + (f" and {len(hashes) - 1} more" if len(hashes) > 1 else "")
-    gpu = f" and an {source['gpu']}" if source["gpu"] else ""
-    commit = (source["commit"] or "unknown") + " with changes" * source["dirty"]
+    gpus = "".join(f" and an {gpu}" for gpu in source["gpus"])
     return (
-        f"{source['seeds']} seeds. `{source['command']}`, commit {commit}, data {data}: {source['cells']} cells of "
-        f"{duration(source['cells_s'])} together, {duration(source['wall_s'])} in this run, on {source['cpus']} cores "
-        f"({source['machine']}){gpu}, Python {source['python']}, torch {source['torch']}."
+        f"{source['seeds']} seeds. `{source['command']}`, cells of commit {', '.join(source['commits'])}, data {data}: "
+        f"{source['cells']} cells of {duration(source['cells_s'])} together, {duration(source['wall_s'])} in this run, "
+        f"on {source['cpus']} cores ({source['machine']}){gpus}, Python {source['python']}, torch "
+        f"{', '.join(source['torch'])}."
     )
 
 

@@ -4,7 +4,7 @@ All arms but KG-CLIP itself score base actions alike, by ridge regression from f
 mean of that and one from pose numbers, which then gives the movements, too; they differ in how they know a novel one.
 Values of a novel action are z-scored over the training clips first: an action that is near every clip (a hub, arXiv
 1412.6568) would win everywhere otherwise. Where all actions are candidates, novel ones are shifted until they would
-take one training clip in four from the base actions (with one in ten they do worse).
+take as many training clips from the base actions as KG-CLIP lets them (:func:`kgclip.models.evidence.may_take`).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,7 +21,7 @@ from experiments.setting import Arm, Fitted, Setting
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.base import Backbone
 from kgclip.models.backbones.registry import load_backbone
-from kgclip.models.evidence import path_weights
+from kgclip.models.evidence import may_take, path_weights
 from kgclip.models.pose_stream import has_pose, known_scales, standardized
 
 # From this share on somebody who knows the action would mention the movement.
@@ -30,9 +30,8 @@ WRITTEN_SHARE = 0.1
 DESCRIBED_MOVEMENTS = 12
 # Ridge penalty on similarities of names, in units of a name's own.
 NAME_PENALTY = 1.0
-# A novel z-score beside the base actions' ridge values, which aim at 0 and 1; and the training clips that novel actions
-# may take.
-NOVEL_SCALE, TAKEN = 0.1, 0.25
+# A novel z-score beside the base actions' ridge values, which aim at 0 and 1.
+NOVEL_SCALE = 0.1
 
 
 @dataclass(frozen=True)
@@ -188,11 +187,13 @@ class View:
         train: tuple[str, ...],
         performs: Float[Tensor, "N Kb"],
         shows: Float[Tensor, "N M"],
+        sources: Int[Tensor, " N"],
     ) -> "View":
-        """Learn from training clips, their base actions and the shares of their movements."""
+        """Learn from training clips, their base actions, the shares of their movements and their sources."""
         x, known = vectors(train)
         held = Readings(torch.zeros_like(performs), torch.zeros_like(shows))
-        held.looks[known], held.shares[known] = left_out(x[known], performs[known]), left_out(x[known], shows[known])
+        for values, goal in ((held.looks, performs), (held.shares, shows)):
+            values[known] = left_out(x[known], goal[known], sources[known])
         return cls(vectors, ridge(x[known], performs[known]), ridge(x[known], shows[known]), held, known)
 
     def read(self, clips: tuple[str, ...]) -> tuple[Readings, Bool[Tensor, " B"]]:
@@ -231,7 +232,8 @@ class UnseenFit:
         frames = Vectors(setting, setting.config.frames)
         train = setting.prepared.split.train
         performs, shows = setting.targets.edges["performs"][:, self.known.base], setting.targets.edges["shows"]
-        self.frames = View.fit(lambda clips: (frames(clips), torch.ones(len(clips)).bool()), train, performs, shows)
+        learned = train, performs, shows, setting.targets.sources
+        self.frames = View.fit(lambda clips: (frames(clips), torch.ones(len(clips)).bool()), *learned)
         self.pose: View | None = None
         training = self.frames.left_out
         if pose:
@@ -240,12 +242,12 @@ class UnseenFit:
             def numbers(clips: tuple[str, ...]) -> tuple[Float[Tensor, "B S"], Bool[Tensor, " B"]]:
                 return standardized(setting.numbers(clips), *scales), has_pose(setting.numbers(clips))
 
-            self.pose = View.fit(numbers, train, performs, shows)
+            self.pose = View.fit(numbers, *learned)
             training = with_pose(training, self.pose.left_out, self.pose.known)
         values = describe(training, self.known)
         self.mean, self.scale = values.mean(dim=0), values.std(dim=0, correction=0).clamp(min=1e-6)
         ahead = NOVEL_SCALE * self._novel(training).max(dim=1).values - training.looks.max(dim=1).values
-        self.offset = -float(ahead.quantile(1 - TAKEN))
+        self.offset = -float(ahead.quantile(1 - may_take(len(setting.novel), len(self.known.base))))
 
     def _read(self, clips: tuple[str, ...]) -> Readings:
         frames, _ = self.frames.read(clips)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from experiments.arms import ARMS
 from experiments.baselines import (
     PIPELINE,
+    SHARPNESS,
     LinearFit,
     Vectors,
     best_labeling,
@@ -21,6 +22,7 @@ from experiments.baselines import (
     pseudo_labels,
     ridge,
     soft_labels,
+    z_scores,
     zero_shot,
 )
 from experiments.movement_baselines import MOVEMENTS, movement_pseudo_labels, movement_stacking
@@ -127,11 +129,25 @@ def test_left_out_values_do_not_know_their_row():
     labels = torch.randint(4, (40,), generator=generator)
     y = F.one_hot(labels, 4).float()
     x = torch.randn(40, 60, generator=generator) + 2 * torch.randn(4, 60, generator=generator)[labels]
-    inside, outside = F.linear(x, *ridge(x, y)), left_out(x, y)
+    apart = torch.arange(40)
+    inside, outside = F.linear(x, *ridge(x, y)), left_out(x, y, apart)
     assert (outside - y).square().sum() > 1.5 * (inside - y).square().sum()
     other = y.clone()
     other[7] = 1 - other[7]
-    torch.testing.assert_close(left_out(x, other)[7], outside[7])
+    torch.testing.assert_close(left_out(x, other, apart)[7], outside[7])
+
+
+def test_left_out_values_do_not_know_their_source():
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(40, 20, generator=generator), F.one_hot(torch.arange(40) % 4, 4).float()
+    sources = torch.arange(40) // 3
+    other = y.clone()
+    other[7] = 1 - other[7]
+    found, changed = left_out(x, y, sources), left_out(x, other, sources)
+    # Clips 6 to 8 are of one source; those of other parts know clip 7.
+    torch.testing.assert_close(found[6:9], changed[6:9])
+    assert not torch.allclose(found[9:12], changed[9:12])
+    assert not left_out(x, y, torch.zeros(40, dtype=torch.int64)).any()
 
 
 def test_known_labels_stay_and_others_are_as_sure_as_asked():
@@ -161,6 +177,17 @@ def test_the_spread_is_chosen_by_hidden_labels(synthetic: Make):
         labels = best_labeling(setting, spreads, balance=False)
         assert torch.equal(labels[open_clips].argmax(dim=1), truth[open_clips].argmax(dim=1))
         assert torch.equal(labels[~open_clips], truth[~open_clips])
+
+
+def test_where_no_hidden_label_can_be_told_the_last_spread_is_taken(synthetic: Make):
+    setting = synthetic(1)
+    truth = F.one_hot(setting.labels(setting.prepared.split.train), 3).float()
+    for last in (truth, truth.roll(1, dims=1)):
+        spreads = [lambda onehot: truth.roll(2, dims=1), lambda onehot, last=last: last]
+        labels = best_labeling(setting, spreads, balance=False)
+        open_clips = ~setting.targets.edges["performs"].any(dim=1)
+        expected = (SHARPNESS[-1] * z_scores(last)).softmax(dim=1)
+        torch.testing.assert_close(labels[open_clips], expected[open_clips])
 
 
 def test_unlabeled_clips_help_where_labels_are_few(synthetic: Make):

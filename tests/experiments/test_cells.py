@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from experiments.cells import Cell, run_cells
 from experiments.data import OpenData
@@ -31,6 +32,8 @@ def test_a_result(cell: Cell, fake_arms, tmp_path: Path):
         assert metrics["latency_ms"] > 0
     assert result["num_test"] == 24
     assert result["wall_s"] > 0
+    assert set(result["made"]) == {"commit", "torch", "gpu"}
+    assert result["made"]["torch"] == torch.__version__
     assert not scratch.exists()
     bad = replace(cell, arm="bad").result(store)
     assert bad is not None

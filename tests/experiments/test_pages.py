@@ -11,8 +11,8 @@ from experiments.pages import Results, filled, main
 from experiments.summary import summarize
 
 SOURCE = {
-    "commit": "abc1234",
-    "dirty": False,
+    "commits": ["abc1234"],
+    "gpus": [],
     "data_hash": ["0123456789abcdef", "fedcba9876543210"],
     "seeds": 2,
     "cells": 6,
@@ -21,7 +21,7 @@ SOURCE = {
     "cpus": 2,
     "machine": "x86_64",
     "python": "3.11",
-    "torch": "2.13",
+    "torch": ["2.13"],
 }
 # One value a seed.
 TOP1 = {

@@ -19,7 +19,7 @@ from kgclip.files import read_table
 HERE = RunOptions(jobs=1, show_progress=False)
 COLUMNS = [
     *("experiment", "data", "point", "x", "arm", "seed"),
-    *("fold", "frames", "metric", "value", "num_test", "wall_s"),
+    *("fold", "frames", "metric", "value", "num_test", "wall_s", "commit", "torch", "gpu"),
 ]
 
 

@@ -10,7 +10,7 @@ from experiments.plots import save_plot
 from experiments.protocol import Experiment, Point
 from experiments.runner import Outcome
 from experiments.summary import summarize
-from experiments.tables import difference_of, duration, experiment_tables, page, provenance, provenance_block
+from experiments.tables import difference_of, duration, experiment_tables, page, provenance, provenance_block, short
 
 VALUES = {"base": [0.50, 0.60, 0.40, 0.50], "KG-CLIP": [0.60, 0.71, 0.49, 0.60], "noisy": [0.90, 0.20, 0.60, 0.30]}
 
@@ -28,6 +28,7 @@ def results() -> pl.DataFrame:
             for seed, value in enumerate(VALUES[arm]):
                 shared = {"experiment": "tiny", "data": "synthetic", "point": point, "x": x, "arm": arm, "seed": seed}
                 shared |= {"fold": 0, "frames": frames, "num_test": 10, "wall_s": 2.0}
+                shared |= {"commit": seed * "a" + 40 * "b" + "-dirty", "torch": "2.13.0", "gpu": None}
                 rows += [shared | {"metric": "top1", "value": value}, shared | {"metric": "latency_ms", "value": 0.25}]
     return pl.DataFrame(rows)
 
@@ -80,13 +81,20 @@ def test_provenance(outcome: Outcome):
     assert source["cells"] == 3 * 4 + 2 * 4
     assert source["cells_s"] == 2 * source["cells"]
     assert (source["wall_s"], source["cpus"]) == (61, os.cpu_count())
-    words = provenance_block(source | {"commit": "1234567", "dirty": True, "data_hash": ["abc", "def"]})
+    assert source["commits"] == [f"{'a' * seed}{'b' * (7 - seed)} with changes" for seed in (3, 2, 1, 0)]
+    words = provenance_block(source | {"commits": ["1234567 with changes"], "data_hash": ["abc", "def"]})
     assert words.startswith(
-        "4 seeds. `python -m experiments tiny`, commit 1234567 with changes, data abc and 1 more: 20 cells of"
+        "4 seeds. `python -m experiments tiny`, cells of commit 1234567 with changes, data abc and 1 more: 20 cells of"
     )
-    assert "commit unknown, data abc:" in provenance_block(
-        source | {"commit": "", "dirty": False, "data_hash": ["abc"]}
-    )
+    assert words.endswith("torch 2.13.0.")
+    words = provenance_block(source | {"commits": ["1234567", "unknown"], "data_hash": ["abc"], "gpus": ["H100"]})
+    assert "cells of commit 1234567, unknown, data abc:" in words
+    assert " and an H100, Python" in words
+
+
+def test_commits_in_short():
+    a = 40 * "a"
+    assert [short(commit) for commit in (None, a, f"{a}-dirty")] == ["unknown", "aaaaaaa", "aaaaaaa with changes"]
 
 
 def test_a_page_holds_everything(outcome: Outcome):
