@@ -200,7 +200,7 @@ def test_the_camera(opened: Opener, uploads: Path):
     page = opened()
     page.get_by_text("Use the camera").click()
     camera, result = page.locator("#kg-camera"), page.locator("iframe.explanation")
-    # On a busy machine a short recording holds nothing yet, which a sentence says.
+    # On a busy machine a short recording holds nothing yet, or no whole frame, which a sentence says.
     for record_ms in (2_000, 12_000):
         camera.locator("button").first.wait_for()
         if not camera.get_by_text("Record").count():
@@ -211,7 +211,8 @@ def test_the_camera(opened: Opener, uploads: Path):
         page.locator("iframe.explanation, #kg-said p").first.wait_for()
         if result.count():
             break
-        assert "is empty" in page.locator("#kg-said").inner_text()
+        said = page.locator("#kg-said").inner_text()
+        assert "is empty" in said or "truncated" in said
     result.wait_for()
     assert len(ranks(page)) == 6
     assert list(uploads.rglob("*.webm")) == []
