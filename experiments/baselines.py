@@ -1,11 +1,11 @@
 """Baselines that see neither the graph nor the movements, fitted on cached features, each in less than a second.
 
 They stand on the same statistics of a clip's frames as KG-CLIP, learn from every training clip whose label may be used,
-and have a solution for each number of frames, as KG-CLIP has. What is chosen, is chosen on labeled clips whose labels
-were hidden (:func:`best_labeling`).
+and have a solution for each number of frames, as KG-CLIP has. Their constants are fixed for all data, as KG-CLIP's are;
+a choice on hidden labels was worse (docs/log.md).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,12 +24,10 @@ from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.pooling import frame_statistics
 
 Linear = tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]
-Spread = Callable[[Float[Tensor, "N K"]], Float[Tensor, "N K"]]
-# Candidates of the propagation of labels: how far labels travel, and how sure the soft labels are.
-REACH = (0.5, 0.8)
-SHARPNESS = (1.0, 2.0)
-# Parts of the labeled clips that are hidden in turn to choose between candidates.
-HIDDEN_PARTS = 3
+Teacher = Callable[[Float[Tensor, "N S"], Float[Tensor, "N K"]], Float[Tensor, "N K"]]
+"""From vectors of clips and one-hot labels, zero where unknown, to scores of the actions for all clips."""
+# How far labels travel over nearest neighbors, and how sure the soft labels are.
+REACH, SHARPNESS = 0.8, 2.0
 BALANCE_ROUNDS, BALANCE_STEP = 30, 0.7
 LEFT_OUT_PARTS = 5
 
@@ -160,19 +158,28 @@ def pipeline(setting: Setting, *, over_time: bool = True) -> Fitted:
 
 
 def pseudo_labels(setting: Setting, *, balance: bool = False) -> Fitted:
-    """Ridge regression on all training clips; those without a label get a soft one over nearest neighbors.
+    """Ridge regression on all training clips; those without a label get a soft one by ridge and nearest neighbors.
 
     Args:
         setting: the clips.
         balance: the soft labels have the class sizes that the known labels show.
     """
+    onehot, _ = labels_of_train(setting)
 
     def actions(vectors: Vectors) -> Linear:
-        spreads = [partial(propagate, vectors.train, reach=reach) for reach in REACH]
-        onehot, labeled = labels_of_train(setting)
-        return ridge(vectors.train, onehot if labeled.all() else best_labeling(setting, spreads, balance))
+        return ridge(vectors.train, soft_labels(by_ridge_and_neighbors(vectors.train, onehot), onehot, balance))
 
     return LinearFit(setting, actions)
+
+
+def by_ridge(x: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+    """What ridge regression says of all clips, as z-scores over the actions."""
+    return z_scores(F.linear(x, *ridge(x, onehot)))
+
+
+def by_ridge_and_neighbors(x: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+    """The same, plus the z-scores of labels that spread over nearest neighbors."""
+    return by_ridge(x, onehot) + z_scores(propagate(x, onehot, REACH))
 
 
 def ridge(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> Linear:
@@ -209,54 +216,23 @@ def z_scores(scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
     return (scores - scores.mean(dim=1, keepdim=True)) / spread
 
 
-def soft_labels(
-    scores: Float[Tensor, "N K"], onehot: Float[Tensor, "N K"], sharpness: float, balance: bool
-) -> Float[Tensor, "N K"]:
-    """Labels of all clips: the true one where it is known, else softmax of sharpness times z-score.
+def soft_labels(scores: Float[Tensor, "N K"], onehot: Float[Tensor, "N K"], balance: bool) -> Float[Tensor, "N K"]:
+    """Labels of all clips: the true one where it is known, else softmax of SHARPNESS times z-score.
 
     Args:
         scores: of every clip and action.
         onehot: known labels, zero rows elsewhere.
-        sharpness: how sure they are.
         balance: shift the actions until the soft labels have the class sizes of the known ones.
     """
-    logits, known = sharpness * z_scores(scores), onehot.any(dim=1)
+    logits, known = SHARPNESS * z_scores(scores), onehot.any(dim=1)
+    if known.all():
+        return onehot
     shift = torch.zeros(logits.shape[1])
     sizes = (onehot.sum(dim=0) / known.sum() * (~known).sum()).clamp(min=1e-3)
     for _ in range(BALANCE_ROUNDS if balance else 0):
         reached = (logits[~known] + shift).softmax(dim=1).sum(dim=0).clamp(min=1e-6)
         shift += BALANCE_STEP * (sizes / reached).log()
     return torch.where(known[:, None], onehot, (logits + shift).softmax(dim=1))
-
-
-def best_labeling(setting: Setting, spreads: Sequence[Spread], balance: bool) -> Float[Tensor, "N K"]:
-    """Soft labels of all training clips by the way to spread them that does best on hidden labels.
-
-    The labeled clips are hidden in parts, source by source, and each way of spreading, with each sharpness, is judged
-    by the likelihood that it gives to the hidden labels of actions that others still show. Where there are none, the
-    last way with the last sharpness is taken.
-
-    Args:
-        setting: the clips.
-        spreads: from one-hot labels, zero where unknown, to scores of all clips.
-        balance: see :func:`soft_labels`.
-    """
-    onehot, labeled = labels_of_train(setting)
-    candidates = [(spread, sharpness) for spread in spreads for sharpness in SHARPNESS]
-    losses = torch.zeros(len(candidates))
-    parts = parts_of(setting.targets.sources, HIDDEN_PARTS)
-    for part in range(HIDDEN_PARTS):
-        visible = onehot * (parts != part)[:, None]
-        # Of an action without a visible label nothing can be said, and the least sure way would say it best.
-        hidden = labeled & (parts == part) & (onehot * visible.any(dim=0)).any(dim=1)
-        if not hidden.any():
-            continue
-        scores = [spread(visible) for spread in spreads]
-        for number, (spread, sharpness) in enumerate(candidates):
-            soft = soft_labels(scores[spreads.index(spread)], visible, sharpness, balance)[hidden]
-            losses[number] -= (soft * onehot[hidden]).sum(dim=1).clamp(min=1e-9).log().sum()
-    spread, sharpness = candidates[int(losses.argmin()) if losses.any() else -1]
-    return soft_labels(spread(onehot), onehot, sharpness, balance)
 
 
 PIPELINE = "scikit-learn pipeline"

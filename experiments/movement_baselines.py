@@ -6,20 +6,19 @@ from functools import partial
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from experiments.baselines import (
     Linear,
     LinearFit,
-    Spread,
+    Teacher,
     Vectors,
-    best_labeling,
+    by_ridge,
+    by_ridge_and_neighbors,
     labels_of_train,
     left_out,
     pipeline,
-    propagate,
     ridge,
-    z_scores,
+    soft_labels,
 )
 from experiments.setting import Arm, Fitted, Setting
 from kgclip.compare import CACHED_FRAMES
@@ -28,7 +27,6 @@ from kgclip.models.fit_head import fit_closed_form
 
 # Annotated clips below which there is no second stage.
 FEWEST_ANNOTATED = 10
-TEACHER_REACH = (0.5, 0.8)
 
 
 def movement_stacking(setting: Setting) -> Fitted:
@@ -54,14 +52,12 @@ def movement_stacking(setting: Setting) -> Fitted:
     return LinearFit(setting, actions, lambda vectors: ridge(vectors.train, shows))
 
 
-def movement_pseudo_labels(setting: Setting, *, balance: bool = False) -> Fitted:
+def movement_pseudo_labels(setting: Setting, teacher: Teacher, *, balance: bool = True) -> Fitted:
     """A teacher, who sees the annotated movements as well, labels the clips for ridge on statistics alone.
-
-    The teacher sees [statistics, true shares], both of the same mean square. It labels the annotated clips without an
-    action by propagation over nearest neighbors, by ridge regression and propagation together, or by ridge alone.
 
     Args:
         setting: the clips.
+        teacher: labels the annotated clips without an action by [statistics, true shares], both of one mean square.
         balance: the soft labels have the class sizes that the known labels show.
     """
     shows = setting.targets.edges["shows"]
@@ -69,21 +65,19 @@ def movement_pseudo_labels(setting: Setting, *, balance: bool = False) -> Fitted
         return pipeline(setting)
 
     def actions(vectors: Vectors) -> Linear:
-        return ridge(vectors.train, taught_labels(setting, vectors, balance))
+        return ridge(vectors.train, taught_labels(setting, vectors, teacher, balance))
 
     return LinearFit(setting, actions, lambda vectors: ridge(vectors.train, shows))
 
 
-def taught_labels(setting: Setting, vectors: Vectors, balance: bool) -> Float[Tensor, "N K"]:
+def taught_labels(setting: Setting, vectors: Vectors, teacher: Teacher, balance: bool) -> Float[Tensor, "N K"]:
     """What the teacher of :func:`movement_pseudo_labels` says of the clips; zero rows where nothing is known of one."""
     shows, (onehot, labeled) = setting.targets.edges["shows"], labels_of_train(setting)
     annotated = shows.any(dim=1)
-    if not (annotated & ~labeled).any():
-        return onehot
     # A labeled clip that nobody annotated has unknown movements, not absent ones.
     shares = (shows - shows[annotated].mean(dim=0)) * annotated[:, None]
-    teacher = torch.cat([vectors.train, balance_of(vectors.train, shares) * shares], dim=1)
-    return best_labeling(setting, teachers(teacher), balance) * (labeled | annotated)[:, None]
+    seen = torch.cat([vectors.train, balance_of(vectors.train, shares) * shares], dim=1)
+    return soft_labels(teacher(seen, onehot), onehot, balance) * (labeled | annotated)[:, None]
 
 
 @dataclass(frozen=True)
@@ -106,30 +100,17 @@ class HeadFit:
         return self.head(self.setting.frames(clips, num_frames))
 
 
-def movement_pseudo_labels_under_head(setting: Setting) -> Fitted:
-    """The balanced labels of the teacher, learned by the head that CLIP only has, from all cached frames.
+def movement_pseudo_labels_under_head(setting: Setting, teacher: Teacher) -> Fitted:
+    """The balanced labels of a teacher, learned by the head that CLIP only has, from all cached frames.
 
-    What is left of KG-CLIP then is its own way to complete labels, S_tri and the path.
+    KG-CLIP then differs by its own way to complete labels, S_tri and the path.
     """
     train, targets = setting.prepared.split.train, setting.targets
-    labels = taught_labels(setting, Vectors(setting, CACHED_FRAMES), balance=True)
+    if not targets.edges["shows"].any():
+        return pipeline(setting)
+    labels = taught_labels(setting, Vectors(setting, CACHED_FRAMES), teacher, balance=True)
     wanted = SolvedTargets(labels, targets.edges["shows"], targets.sources, triplet=False)
     return HeadFit(setting, fit_closed_form(setting.frames(train, CACHED_FRAMES), wanted)[0])
-
-
-def teachers(x: Float[Tensor, "N S"]) -> list[Spread]:
-    """Ways to spread labels over clips: ridge, neighbors, and both."""
-
-    def by_ridge(onehot: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        return z_scores(F.linear(x, *ridge(x, onehot)))
-
-    def by_neighbors(onehot: Float[Tensor, "N K"], reach: float) -> Float[Tensor, "N K"]:
-        return z_scores(propagate(x, onehot, reach))
-
-    def by_both(onehot: Float[Tensor, "N K"], reach: float) -> Float[Tensor, "N K"]:
-        return by_ridge(onehot) + by_neighbors(onehot, reach)
-
-    return [by_ridge, *(partial(way, reach=reach) for way in (by_neighbors, by_both) for reach in TEACHER_REACH)]
 
 
 def balance_of(x: Float[Tensor, "N S"], other: Float[Tensor, "N M"]) -> float:
@@ -139,7 +120,11 @@ def balance_of(x: Float[Tensor, "N S"], other: Float[Tensor, "N M"]) -> float:
 
 MOVEMENTS: dict[str, Arm] = {
     "movement stacking": movement_stacking,
-    "movement pseudo-labels": movement_pseudo_labels,
-    "movement pseudo-labels, balanced": partial(movement_pseudo_labels, balance=True),
-    "movement pseudo-labels, head of KG-CLIP": movement_pseudo_labels_under_head,
+    "movement pseudo-labels": partial(movement_pseudo_labels, teacher=by_ridge_and_neighbors, balance=False),
+    "movement pseudo-labels, balanced": partial(movement_pseudo_labels, teacher=by_ridge_and_neighbors),
+    "movement pseudo-labels by ridge, balanced": partial(movement_pseudo_labels, teacher=by_ridge),
+    "movement pseudo-labels, KG-CLIP's head": partial(
+        movement_pseudo_labels_under_head, teacher=by_ridge_and_neighbors
+    ),
+    "movement pseudo-labels by ridge, KG-CLIP's head": partial(movement_pseudo_labels_under_head, teacher=by_ridge),
 }

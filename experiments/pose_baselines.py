@@ -11,15 +11,16 @@ from experiments.baselines import (
     Linear,
     LinearFit,
     Pipeline,
-    Spread,
+    Teacher,
     Vectors,
-    best_labeling,
+    by_ridge,
+    by_ridge_and_neighbors,
     labels_of_train,
     pipeline,
     ridge,
+    soft_labels,
     z_scores,
 )
-from experiments.movement_baselines import teachers
 from experiments.setting import Arm, Fitted, Setting
 from kgclip.models.pose_stream import has_pose, known_scales, standardized
 
@@ -76,20 +77,18 @@ def pipelines_added(setting: Setting) -> Fitted:
     return Added(pipeline(setting), pose_pipeline(setting))
 
 
-def pseudo_labels_in_both(setting: Setting) -> Fitted:
+def pseudo_labels_in_both(setting: Setting, teacher: Teacher) -> Fitted:
     """Clips without a label get a soft one by looks and poses together, at the class sizes that the labels show.
 
     Then ridge regression on frames and on pose, their scores added.
+
+    Args:
+        setting: the clips.
+        teacher: says for each stream what the clips are.
     """
     looks = Vectors(setting, setting.config.frames).train
-    poses = pose_vectors(setting, setting.prepared.split.train)
-
-    def together(one: Spread, other: Spread, onehot: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        return sum_of(one(onehot), other(onehot))
-
-    ways = [partial(together, *pair) for pair in zip(teachers(looks), teachers(poses), strict=True)]
-    onehot, labeled = labels_of_train(setting)
-    labels = onehot if labeled.all() else best_labeling(setting, ways, balance=True)
+    poses, (onehot, _) = pose_vectors(setting, setting.prepared.split.train), labels_of_train(setting)
+    labels = soft_labels(sum_of(teacher(looks, onehot), teacher(poses, onehot)), onehot, balance=True)
     return Added(
         LinearFit(setting, lambda vectors: ridge(vectors.train, labels)), PoseFit(setting, ridge(poses, labels))
     )
@@ -98,5 +97,6 @@ def pseudo_labels_in_both(setting: Setting) -> Fitted:
 POSE_BASELINES: dict[str, Arm] = {
     "pipeline on pose": pose_pipeline,
     "pipelines added": pipelines_added,
-    "pseudo-labels in both streams": pseudo_labels_in_both,
+    "pseudo-labels in both streams": partial(pseudo_labels_in_both, teacher=by_ridge_and_neighbors),
+    "pseudo-labels by ridge in both streams": partial(pseudo_labels_in_both, teacher=by_ridge),
 }
