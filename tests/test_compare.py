@@ -146,6 +146,12 @@ def test_what_cannot_be_compared(tiny_config: Callable[..., TrainConfig], tmp_pa
         compare(config, 0, 3, show_progress=False)
     with pytest.raises(KgclipError, match="cannot be cut into 1 folds"):
         compare(config, 1, 1, show_progress=False)
+    single = tmp_path / "single"
+    for action in ("bow", "clap", "row"):
+        (single / action).mkdir(parents=True)
+        (single / action / f"{action}.mp4").touch()
+    with pytest.raises(KgclipError, match="no action has labeled clips of two recordings"):
+        compare(dataclasses.replace(config, data=single, features=None), 1, 2, show_progress=False)
     blind = dataclasses.replace(config.model, backbone="features:8")
     without = dataclasses.replace(config, features=None, model=blind)
     with pytest.raises(KgclipError, match="takes features, not pixels"):

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import math
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,7 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
     if seeds < 1:
         raise KgclipError(f"--seeds {seeds}: is too small; give 1 or more")
     dataset = open_dataset(config.data, config.annotations, config.source_pattern)
+    _check_repeated(dataset)
     right: dict[str, list[float]] = {PLAIN: [], CLIP_ONLY: [], KG_CLIP: []}
     with scratch_folder("compare") as folder:
         if config.features is None:
@@ -202,6 +204,19 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
                     right[arm].append(count / total)
     clips = sum(clip.part != "test" and clip.action is not None for clip in dataset.clips)
     return Comparison({arm: tuple(values) for arm, values in right.items()}, folds, clips, len(dataset.actions))
+
+
+def _check_repeated(dataset: DataSet) -> None:
+    """Refuse data in which no test clip's action could have a training clip: sources are never cut."""
+    sources: dict[str, set[str]] = defaultdict(set)
+    for clip in dataset.clips:
+        if clip.action is not None and clip.part != "test":
+            sources[clip.action].add(clip.source)
+    if all(len(of_action) < 2 for of_action in sources.values()):
+        raise KgclipError(
+            f"{dataset.root}: no action has labeled clips of two recordings, so that none can be learned from one and "
+            "tested on another; add clips of other recordings"
+        )
 
 
 def _encoded(dataset: DataSet, config: TrainConfig) -> DataSet:

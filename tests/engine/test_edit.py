@@ -11,6 +11,7 @@ from kgclip.cli.main import run
 from kgclip.config import TrainConfig
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.edit import Definition, redefined, with_new_action
+from kgclip.engine.evaluate import seen_in_training
 from kgclip.engine.predict import Recognizer
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
@@ -80,6 +81,10 @@ def test_clips_of_a_new_action_are_recognized_by_them(kg_checkpoint: Checkpoint,
     added = with_new_action(kg_checkpoint, name, clips)
     added.save(tmp_path / "larger")
     recognizer = Recognizer.from_pretrained(tmp_path / "larger")
+    # What it has learned from is not what it may be evaluated on.
+    learned = [f"{video.parent.name}/{video.stem}" for video in clips]
+    assert seen_in_training(kg_checkpoint.split, learned) <= seen_in_training(added.split, learned) == set(learned)
+    assert added.graph.split_hash == added.split.hash
     for video in clips:
         scores = {row.action: row for row in recognizer.predict(video).actions}
         new = scores["press-up exercise"]

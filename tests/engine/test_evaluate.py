@@ -85,5 +85,8 @@ def test_clips_that_trained_the_model_are_refused_in_another_layout():
         "lunge/AjV0ZRkaXWG_000060_000070"
     }
     assert seen_in_training(split, ["clip_1"]) == {"clip_1"}
+    assert seen_in_training(split, ["data/clips/golf/clip_1", "data/olf/clip_1"]) == {"data/clips/golf/clip_1"}
+    deep = Split(("data/clips/golf/clip_1",), (), (), ())
+    assert seen_in_training(deep, ["golf/clip_1", "clip_1", "swim/clip_1"]) == {"golf/clip_1", "clip_1"}
     # Two folders may each have a clip of one name.
     assert seen_in_training(split, ["swim/clip_1"]) == set()

@@ -12,7 +12,7 @@ from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.explain import explain, read_windows
 from kgclip.engine.explanation import SEEN, ClipFacts, Explanation, Span
 from kgclip.engine.predict import Recognizer
-from kgclip.engine.reasons import probabilities, reasons
+from kgclip.engine.reasons import against, probabilities, reasons
 from kgclip.engine.unknown import Threshold
 from kgclip.video.frames import read_clip
 
@@ -125,6 +125,32 @@ def test_a_movement_that_speaks_against_the_answer_is_no_reason_where_little_of_
         assert other.contribution() > 0.1
         alone = replace(explanation, movements=(other, *rest))
         assert any(movement.name in reason.movements for reason in reasons(alone)) == (weight > 0)
+
+
+def test_a_movement_that_the_action_does_not_have_is_no_reason(explained: list[Explanation]):
+    explanation = next(e for e in explained if e.reasons)
+    name = explanation.reasons[0].movements[0]
+    mine = next(m for m in explanation.movements if m.name == name)
+    rest = tuple(m for m in explanation.movements if m is not mine)
+    for share in (0.3, 0.0):
+        other = replace(mine, shares=(share, *mine.shares[1:]))
+        found = reasons(replace(explanation, movements=(other, *rest)))
+        assert any(name in reason.movements for reason in found) == (share > 0)
+
+
+def test_of_a_defined_action_nobody_says_how_often_it_shows_something(explained: list[Explanation]):
+    explanation = replace(next(e for e in explained if e.reasons), threshold=None)
+    name = explanation.reasons[0].movements[0]
+    mine = next(m for m in explanation.movements if m.name == name)
+    weights = (1.0, -1.0, *([0.0] * (len(mine.weights) - 2)))
+    alone = replace(explanation, movements=(replace(mine, weights=weights, shares=(0.5, 0.0, *mine.shares[2:])),))
+    said = against(alone)
+    assert said is not None
+    assert said.text.endswith(", which it hardly ever shows")
+    second = replace(alone.actions[1], s_mm=None, s_tri=None)
+    said = against(replace(alone, actions=(alone.actions[0], second, *alone.actions[2:])))
+    assert said is not None
+    assert said.text.endswith(", which its definition does not name")
 
 
 def test_what_would_change_the_answer_changes_it(explained: list[Explanation]):

@@ -1,6 +1,14 @@
 """What left-out clips say of a model and its labels, in words."""
 
-from kgclip.engine.left_out import LeftOutClip, summarize
+import json
+from dataclasses import replace
+
+import torch
+
+from kgclip.config import TrainConfig
+from kgclip.engine.left_out import LeftOutClip, left_out_clips, summarize
+from kgclip.engine.prepare import prepare
+from kgclip.engine.solve import LeftOut
 
 
 def clip(name: str, action: str | None, said: str, probability: float = 0.8, own: float | None = None) -> LeftOutClip:
@@ -49,8 +57,24 @@ def test_clips_that_are_not_judged_say_nothing_of_the_model():
     assert summarize([*GOOD, alone]) == summarize(GOOD)
 
 
-def test_nothing_left_out_gives_no_sentence():
-    assert summarize([]).sentences() == []
+def test_where_no_clip_is_judged_nothing_is_said_of_new_clips():
+    nothing = ["How often new clips are recognized cannot be measured: no action has labeled clips of two recordings."]
+    assert summarize([]).sentences() == nothing
+    alone = LeftOutClip("alone", "rare", (("rare", 0.9),), 0.9, judged=False)
+    assert summarize([alone]).sentences() == nothing
+
+
+def test_a_clip_is_judged_where_its_label_has_another_source(config: TrainConfig):
+    for name in ("golf/1", "golf/2", "Push_Up/1", "Push_Up/2"):
+        frame = {"humans": [{"parts": {"left_arm": {"verb": "bend" if name[0] == "g" else "lift"}}}]}
+        (config.data.parent / "annotations" / name / "img_00001.json").write_text(json.dumps(frame))
+    prepared = prepare(config)
+    few = replace(prepared, split=replace(prepared.split, labelled=("Push_Up/1", "golf/1", "golf/2")))
+    probability, actions = torch.full((4, 2), 0.5), tuple(prepared.dataset.actions)
+    found = left_out_clips(few, actions, LeftOut(probability, torch.ones(4).bool()))
+    # Labels of all are completed; but only golf has another clip that could have told it.
+    assert [clip.clip for clip in found if clip.judged] == ["golf/1", "golf/2"]
+    assert [clip.clip for clip in found if clip.action is None] == ["Push_Up/2"]
 
 
 def test_it_comes_back_from_json():

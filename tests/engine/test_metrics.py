@@ -25,7 +25,7 @@ from kgclip.engine.metrics import (
     top_k,
     unknown_below,
 )
-from kgclip.engine.unknown import rates_at
+from kgclip.engine.unknown import choose_threshold, rates_at
 
 ACTIONS = ["lunge", "pull up", "push up", "rest", "run", "squat", "swim"]
 
@@ -170,6 +170,16 @@ def test_the_threshold_of_unknown_by_hand():
     assert unknown_below(probability, soft, 0.24) == pytest.approx(0.9)  # then ½ of 2, ½ + ½ of 3, as much of 4
     assert unknown_below(probability, soft, 0.25) == 0.0
     assert unknown_below(probability, 1 - labels, 0.1) == 1.0  # the surest answers are wrong
+
+
+def test_a_threshold_needs_clips_and_a_wrong_guess():
+    probability, labels = torch.tensor([[0.9, 0.1]]).repeat(20, 1), torch.zeros(20, dtype=torch.int64)
+    assert choose_threshold(probability, labels, "validation") is None
+    labels[0] = 1
+    chosen = choose_threshold(probability, labels, "validation")
+    assert chosen is not None
+    assert (chosen.value, chosen.num_clips) == (0.0, 20)
+    assert choose_threshold(probability[:19], labels[:19], "validation") is None
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.05, 0.1, 0.3]))

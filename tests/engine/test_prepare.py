@@ -7,20 +7,8 @@ from pathlib import Path
 import pytest
 
 from kgclip.config import ModelConfig, TrainConfig
-from kgclip.engine.prepare import prepare
+from kgclip.engine.prepare import known_actions, prepare
 from kgclip.errors import KgclipError
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> TrainConfig:
-    """Two actions of two clips, whose videos nobody opens, with one annotated frame each: a head that does nothing."""
-    for name in ("golf/1", "golf/2", "Push_Up/1", "Push_Up/2"):
-        (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "clips" / f"{name}.mp4").touch()
-        (tmp_path / "annotations" / name).mkdir(parents=True)
-        frame = {"humans": [{"parts": {"head": {"verb": "none"}}}]}
-        (tmp_path / "annotations" / name / "img_00001.json").write_text(json.dumps(frame))
-    return TrainConfig(data=tmp_path / "clips", out=tmp_path / "model", annotations=tmp_path / "annotations")
 
 
 def test_annotations_without_movement_are_refused_with_the_reason(config: TrainConfig):
@@ -62,3 +50,14 @@ def test_definitions_are_read_in_the_words_of_annotations_and_lists(config: Trai
 def test_definitions_that_come_with_the_package_need_no_file(config: TrainConfig):
     prepared = prepare(TrainConfig(data=config.data, out=config.out, definitions=Path("shipped")))
     assert prepared.graph.heads("consists_of") == ["Push Up", "golf"]
+
+
+def test_a_defined_action_is_left_out_where_no_clip_shows_one_of_its_movements(
+    config: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    frame = {"humans": [{"parts": {"left_arm": {"verb": "bend"}}}]}
+    (config.data.parent / "annotations" / "golf" / "1" / "img_00001.json").write_text(json.dumps(frame))
+    (tmp_path / "d.yaml").write_text("wave: [left arm bend, right arm throw]\nthrow: [right arm throw]\n")
+    given = replace(config, definitions=tmp_path / "d.yaml")
+    assert known_actions(given, prepare(given)) == ("Push Up", "golf", "wave")
+    assert "1 action left out, such as 'throw': no labeled clip, and no definition whose movements" in caplog.text

@@ -33,6 +33,19 @@ def same(one: ClipPose, other: ClipPose) -> bool:
     return sizes and all(np.array_equal(*pair) for pair in arrays)
 
 
+@pytest.mark.parametrize("place", [(0, 0, 0), (2, 5, 2)])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(place: tuple[int, int, int], value: float, tmp_path: Path):
+    broken = pose([1, 3, 4])
+    broken.tracks[0].keypoints[place] = value
+    write_keypoints(tmp_path / "k.parquet", {"fine": pose([0]), "golf/x": broken}, ORIGIN)
+    frame = broken.frame_index[broken.tracks[0].rows[place[0]]]
+    with pytest.raises(
+        KgclipError, match=rf"k.parquet: golf/x, frame {frame}: a position or score of a joint is not f"
+    ):
+        read_keypoints(tmp_path / "k.parquet")
+
+
 def test_what_is_written_is_read(tmp_path: Path):
     poses = {
         "two people": pose([0, 1, 2, 3, 4], [2, 3]),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -87,18 +87,20 @@ def train(argv: Sequence[str]) -> int:
         if summary["val_top1"] is not None:
             print(f", validation top-1 {summary['val_top1']:.3f} on {summary['val_clips']} clips", end="")
         if summary["left_out_top1"] is not None:
-            print(f", top-1 {summary['left_out_top1']:.3f} on {left_out(config, summary['val_clips'])}", end="")
+            print(f", top-1 {summary['left_out_top1']:.3f} on {left_out(config, summary)}", end="")
         found = (checkpoint.split.hash, checkpoint.graph.hash, stored_hash(command.config.out))
         hashes = ", ".join(f"{what} {short(h)}" for what, h in zip(("split", "graph", "model"), found, strict=True))
         print(f", {summary['wall_s']:.0f} s; {hashes}")
     return 0
 
 
-def left_out(config: TrainConfig, num_val: int) -> str:
+def left_out(config: TrainConfig, summary: dict[str, Any]) -> str:
     """The clips that the accuracy of left-out clips is of."""
     if not config.trains:
-        return "training clips whose source was left out"
-    if num_val:
+        completed = summary["labeled_clips"] < summary["train_clips"] and config.model.graph
+        told = ", by labels some of which were completed beside theirs" if completed else ""
+        return f"training clips whose source was left out{told}"
+    if summary["val_clips"]:
         return "validation clips by the last head without their source"
     return "training clips whose source was left out of the head, though not of the tower's training"
 

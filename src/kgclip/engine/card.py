@@ -159,7 +159,10 @@ def _limits(checkpoint: Checkpoint, measured: Measured | None) -> list[str]:
         f"- It was made for {checkpoint.config.frames} frames of a clip that shows one action from end to end.",
     ]
     if checkpoint.unknown is None:
-        lines.append("- It has no threshold below which an action is unknown: too few clips were there to choose one.")
+        lines.append(
+            "- It has no threshold below which an action is unknown: too few clips, or no wrong guess, were there to "
+            "choose one."
+        )
     else:
         lines.append(f"- Below a probability of {checkpoint.unknown.value:.2f} it says unknown: {checkpoint.unknown}.")
     if checkpoint.pose is not None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kgclip.data.clip import clip_id
 from kgclip.data.listing import find_videos
+from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.poses import numbers_of
 from kgclip.engine.predict import Recognizer
@@ -119,12 +120,14 @@ def with_new_action(
         with torch.no_grad():
             text = embed_texts(old.backbone, checkpoint.config.prompts.around("action", [name]))
         embeddings = torch.cat([embeddings, text.cpu()])
-    graph = _with_edges(checkpoint.graph, [Edge(name, "consists_of", m, WHOLE) for m in definition.movements])
+    split = _with_clips(checkpoint.split, clips)
+    edges = [Edge(name, "consists_of", m, WHOLE) for m in definition.movements]
     return replace(
         checkpoint,
         model=_joined(old, solved, path, embeddings, stream),
         actions=(*checkpoint.actions, name),
-        graph=graph,
+        graph=_with_edges(checkpoint.graph, edges, split),
+        split=split,
     )
 
 
@@ -176,7 +179,18 @@ def _joined(
     return model.eval()
 
 
-def _with_edges(graph: KnowledgeGraph, edges: Sequence[Edge]) -> KnowledgeGraph:
+def _with_clips(split: Split, clips: Sequence[Path]) -> Split:
+    """The split with videos among the training clips, by their folders and names, so that none is evaluated on."""
+    videos = (str(video.absolute() if isinstance(video, Path) else video) for video in find_videos(clips))
+    ids = [clip_id("/".join(video.split("/")[-2:])) for video in videos]
+    more = tuple(clip for clip in dict.fromkeys(ids) if clip not in split.train)
+    return replace(split, train=(*split.train, *more), labelled=(*split.labelled, *more))
+
+
+def _with_edges(graph: KnowledgeGraph, edges: Sequence[Edge], split: Split) -> KnowledgeGraph:
     return KnowledgeGraph.from_edges(
-        [*graph.all_edges(), *edges], isolated=graph.isolated(), rule=graph.rule, split_hash=graph.split_hash
+        [*graph.all_edges(), *edges],
+        isolated=graph.isolated(),
+        rule=graph.rule,
+        split_hash=split.hash if graph.split_hash else graph.split_hash,
     )

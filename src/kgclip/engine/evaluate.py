@@ -83,24 +83,30 @@ def choose_clips(checkpoint: Checkpoint, dataset: DataSet, part: Part | None) ->
 def seen_in_training(split: Split, clips: Collection[str]) -> set[str]:
     """Those of the clips that trained a model.
 
-    A clip is known by its id. The same file may lie in class folders here and in a data set whose ids have none there:
-    then its name alone must do. Of a film that was cut by time, what overlaps was seen.
+    A clip is known by its id. The same file may have more folders in its id here than there: then the last parts of the
+    longer id must be the shorter one. Of a film that was cut by time, what overlaps was seen.
     """
     trained: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    in_folders: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    by_end: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for clip in split.train:
         film, *interval = interval_of(clip)
         trained[film].append((interval[0], interval[1]))
-        if "/" in film:
-            in_folders[film.rsplit("/", 1)[-1]].append((interval[0], interval[1]))
+        for end in _ends(film):
+            by_end[end].append((interval[0], interval[1]))
 
     def was_seen(clip: str) -> bool:
         film, start_s, end_s = interval_of(clip)
-        name = film.rsplit("/", 1)[-1]
-        same = [*trained.get(film, ()), *(trained.get(name, ()) if "/" in film else in_folders.get(name, ()))]
+        same = [*trained.get(film, ()), *by_end.get(film, ())]
+        same += [interval for end in _ends(film) for interval in trained.get(end, ())]
         return any(start_s < end and start < end_s for start, end in same)
 
     return {clip for clip in clips if was_seen(clip)}
+
+
+def _ends(film: str) -> list[str]:
+    """The id without its first folders: c and b/c of a/b/c."""
+    parts = film.split("/")
+    return ["/".join(parts[start:]) for start in range(1, len(parts))]
 
 
 def open_evaluation(

@@ -82,6 +82,11 @@ class ActionScore:
     s_path: float | None
     s_pose: float | None = None
 
+    @property
+    def defined(self) -> bool:
+        """Whether it is known by its definition alone: looks say nothing of it."""
+        return self.s_mm is None
+
 
 @dataclass(frozen=True)
 class MovementReading:

@@ -58,6 +58,9 @@ def left_out_clips(prepared: Prepared, actions: tuple[str, ...], left_out: LeftO
         return ()
     position = {action: k for k, action in enumerate(actions)}
     clips, labels = prepared.split.train, prepared.labels(prepared.split.train)
+    sources: dict[str | None, set[str]] = defaultdict(set)
+    for clip, label in zip(clips, labels, strict=True):
+        sources[label].add(prepared.dataset.by_id[clip].source)
     best = left_out.probability.topk(min(NUM_GUESSES, len(actions)), dim=1)
     rows = zip(clips, labels, best.indices.tolist(), best.values.tolist(), left_out.judged.tolist(), strict=True)
     return tuple(
@@ -66,7 +69,8 @@ def left_out_clips(prepared: Prepared, actions: tuple[str, ...], left_out: LeftO
             label,
             tuple((actions[k], round(p, 4)) for k, p in zip(first, probability, strict=True)),
             None if label is None else round(float(left_out.probability[row, position[label]]), 4),
-            judged and label is not None,
+            # Beside labels that were completed with this very one, a clip would be recognized without any knowledge.
+            judged and label is not None and len(sources[label]) > 1,
         )
         for row, (clip, label, first, probability, judged) in enumerate(rows)
     )
@@ -104,6 +108,10 @@ class Summary:
                     "Labels of other clips were completed with theirs: where movements say little of the action, new "
                     "clips are recognized less often."
                 )
+        else:
+            lines.append(
+                "How often new clips are recognized cannot be measured: no action has labeled clips of two recordings."
+            )
         good = [f"{action} ({share:.0%})" for action, share in self.accuracy.items() if share >= TOLD_APART]
         if good:
             lines.append(f"It tells apart best: {_listed(good)}.")

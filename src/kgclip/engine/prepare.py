@@ -235,8 +235,10 @@ def known_actions(config: TrainConfig, prepared: Prepared) -> tuple[str, ...]:
     graph = prepared.graph
     named = {*prepared.dataset.actions, *graph.entities("action")}
     known = named if config.model.head == "gradient" else {edge.tail for edge in graph.edges("performs")}
-    if config.model.graph and graph.heads("shows"):
-        known |= set(graph.heads("consists_of"))
+    if config.model.graph:
+        # Of a movement that no annotated clip shows, nobody knows how it looks.
+        shown = {edge.tail for edge in graph.edges("shows")}
+        known |= {edge.head for edge in graph.edges("consists_of") if edge.tail in shown}
     if len(known) < 2:
         raise KgclipError(
             f"{config.data}: gives too few actions to learn ({len(known)}), at least 2 are needed to choose between; "

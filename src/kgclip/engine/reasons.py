@@ -25,6 +25,9 @@ def reasons(explanation: Explanation) -> tuple[Reason, ...]:
         # Less of it than usual may speak for the action, which is no reason that it was seen.
         if movement.contribution() < LEAST or not movement.seen or movement.evidence <= movement.baseline:
             continue
+        # What comes with the movements of an action may speak for it, and is still none of its own.
+        if not movement.shares[0]:
+            continue
         pair = next((n for n, have in enumerate(found) if are_pair(have[0].name, movement.name)), None)
         if pair is not None and len(found[pair]) == 1:
             found[pair] = (*found[pair], movement)
@@ -55,9 +58,12 @@ def against(explanation: Explanation) -> Reason | None:
         words = movement.phrase
         if movement.seen and movement.evidence > movement.baseline and first > second:
             text = f"“{movement.name}” is seen" if words is None else words.seen
-            return Reason(
-                f"{text}, which it {'hardly ever' if second < HARDLY_SHOWS else 'less often'} shows", (movement.name,)
-            )
+            if explanation.actions[1].defined:
+                # How often its clips show what its definition does not name, nobody has seen.
+                why = "its definition does not name"
+            else:
+                why = f"it {'hardly ever' if second < HARDLY_SHOWS else 'less often'} shows"
+            return Reason(f"{text}, which {why}", (movement.name,))
         if movement.seen_from is not None and not movement.spans and second >= SHOWS and second > first:
             text = f"“{movement.name}” is not seen" if words is None else words.unseen
             return Reason(text, (movement.name,))

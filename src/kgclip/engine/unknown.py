@@ -10,8 +10,8 @@ from kgclip.engine.metrics import Labels, rightness, unknown_below
 
 # Share of the answers that may be wrong.
 WRONG_ANSWERS = 0.1
-# With fewer clips no such share can be measured.
-LEAST_CLIPS = 20
+# With fewer clips no such share can be measured; with fewer wrong first guesses any threshold would do.
+LEAST_CLIPS, LEAST_WRONG = 20, 1
 
 Clips = Literal["left-out training", "validation"]
 
@@ -62,14 +62,14 @@ class Threshold:
 
 
 def choose_threshold(probability: Float[Tensor, "B K"], labels: Labels, clips: Clips) -> Threshold | None:
-    """The threshold by :func:`unknown_below`; None where there are too few clips to choose one on.
+    """The threshold by :func:`unknown_below`; None where there are too few clips, or no wrong guess, to choose it on.
 
     Args:
         probability: stated for clips that the model was not fitted to.
         labels: of these clips.
         clips: which they are.
     """
-    if len(labels) < LEAST_CLIPS:
+    if len(labels) < LEAST_CLIPS or float((1 - rightness(probability, labels)).sum()) < LEAST_WRONG:
         return None
     value = unknown_below(probability, labels, WRONG_ANSWERS)
     rates = rates_at(value, probability, labels)

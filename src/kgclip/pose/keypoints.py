@@ -106,13 +106,23 @@ def read_keypoints(path: Path) -> tuple[dict[str, ClipPose], dict[str, object]]:
     """Read a file that `write_keypoints` wrote: the poses of each clip, and where they come from.
 
     Raises:
-        KgclipError: the file is missing, damaged, or of another kind.
+        KgclipError: the file is missing, damaged, or of another kind, or a number in it is not finite.
     """
     table, header = read_table(path, CONTENT, VERSION)
     if table.schema.remove_metadata() != SCHEMA or not isinstance(header.get("origin"), dict):
         raise KgclipError(f"{path}: its columns are not those of keypoints; write it with write_keypoints")
     with one_sentence(path, CONTENT):
-        return _poses(table), header["origin"]
+        poses = _poses(table)
+    for clip, pose in poses.items():
+        for track in pose.tracks:
+            broken = ~np.isfinite(track.keypoints).all(axis=(1, 2))
+            if broken.any():
+                frame = int(pose.frame_index[track.rows[broken.argmax()]])
+                raise KgclipError(
+                    f"{path}: {clip}, frame {frame}: a position or score of a joint is not finite; where a joint was "
+                    "not found, write 0, 0 and score 0, or read the poses again with kgclip annotate"
+                )
+    return poses, header["origin"]
 
 
 def _poses(table: pa.Table) -> dict[str, ClipPose]:
