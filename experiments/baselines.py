@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from experiments.propagation import propagate
 from experiments.setting import Arm, Fitted, Setting
-from kgclip.compare import PENALTIES, solve_ridge
+from kgclip.compare import PENALTIES, solve_ridge, z_scores
 from kgclip.data.splits import without_validation
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
@@ -208,12 +208,6 @@ def labels_of_train(setting: Setting) -> tuple[Float[Tensor, "N K"], Bool[Tensor
     """One-hot labels of the training clips, zero where the split does not allow their use, and which have one."""
     onehot = setting.targets.edges["performs"]
     return onehot, onehot.any(dim=1)
-
-
-def z_scores(scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
-    """Scores minus their mean over the actions, in units of their deviation over the actions."""
-    spread = scores.std(dim=1, correction=0, keepdim=True).clamp(min=1e-6)
-    return (scores - scores.mean(dim=1, keepdim=True)) / spread
 
 
 def soft_labels(scores: Float[Tensor, "N K"], onehot: Float[Tensor, "N K"], balance: bool) -> Float[Tensor, "N K"]:

@@ -19,9 +19,9 @@ from experiments.baselines import (
     pipeline,
     ridge,
     soft_labels,
-    z_scores,
 )
 from experiments.setting import Arm, Fitted, Setting
+from kgclip.compare import z_scores
 from kgclip.models.pose_stream import has_pose, known_scales, standardized
 
 

@@ -15,10 +15,22 @@ from scipy import stats
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch.nn import functional as F
 
 from kgclip import compare as module
 from kgclip.cli.main import run
-from kgclip.compare import CLIP_ONLY, KG_CLIP, PENALTIES, PLAIN, Comparison, compare, mean_and_interval, plain_baseline
+from kgclip.compare import (
+    CLIP_ONLY,
+    KG_CLIP,
+    PENALTIES,
+    PLAIN,
+    Comparison,
+    _plain_by_pose,
+    compare,
+    mean_and_interval,
+    plain_baseline,
+    z_scores,
+)
 from kgclip.config import TrainConfig
 from kgclip.data.splits import Split
 from kgclip.errors import KgclipError
@@ -93,7 +105,7 @@ def test_every_clip_is_tested_once_a_seed(
 ):
     tested: list[tuple[int, str]] = []
 
-    def one_fold(config: TrainConfig, dataset: object, split: Split, seed: int, folder: Path):
+    def one_fold(config: TrainConfig, dataset: object, split: Split, seed: int, folder: Path, poses: object):
         assert not set(split.test) & {*split.train, *split.val}
         tested.extend((seed, clip) for clip in split.test)
         yield from ((arm, len(split.test) // (2 if arm == PLAIN else 1)) for arm in (PLAIN, CLIP_ONLY, KG_CLIP))
@@ -121,6 +133,28 @@ def test_the_command_prints_the_arms_and_an_answer(
     text = capsys.readouterr().out
     assert "96 clips of 24 actions" in text
     assert f"{100 * value['top1'][KG_CLIP]['mean']:.1f}" in text
+
+
+@pytest.mark.slow
+def test_all_arms_read_pose_where_there_are_keypoints(
+    tiny_config: Callable[..., TrainConfig], figures: Path, tmp_path: Path
+):
+    frames = compare(tiny_config(tmp_path / "out"), 1, 2, show_progress=False)
+    pose = compare(tiny_config(tmp_path / "out", keypoints=figures / "keypoints.parquet"), 1, 2, show_progress=False)
+    for arm in (PLAIN, CLIP_ONLY, KG_CLIP):
+        assert pose.top1[arm][0] > frames.top1[arm][0]
+
+
+def test_of_clips_without_pose_the_plain_baseline_says_nothing():
+    generator = torch.Generator().manual_seed(0)
+    onehot = F.one_hot(torch.arange(12) % 3, 3).float()
+    train = onehot @ torch.randn(3, 5, generator=generator) + 0.1 * torch.randn(12, 5, generator=generator)
+    train[0, 1], test = torch.nan, train[3:8].clone()
+    test[2] = torch.nan
+    found = _plain_by_pose(train, onehot, test)
+    assert found[[0, 1, 3, 4]].argmax(dim=1).tolist() == [0, 1, 0, 1]
+    assert not found[2].any()
+    assert not z_scores(found[2:3]).any()
 
 
 @pytest.mark.slow

@@ -24,11 +24,13 @@ from kgclip.data.splits import Split, SplitOptions, group_folds
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.encoder import backbone_encoder
 from kgclip.engine.extract import extract_features
+from kgclip.engine.poses import Poses
 from kgclip.engine.prepare import feature_source, prepare
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
 from kgclip.models.pooling import frame_statistics
+from kgclip.models.pose_stream import has_pose, known_scales, standardized
 from kgclip.progress import progress_bar
 from kgclip.remains import scratch_folder
 
@@ -143,9 +145,17 @@ def clip_frames(features: FeatureFile, clips: tuple[str, ...], num_frames: int) 
 
 
 @torch.no_grad()
-def scores_of(checkpoint: Checkpoint, frames: Float[Tensor, "B T F"]) -> tuple[Tensor, Tensor]:
-    """Logits [B, K] of the model's actions, and the estimated shares [B, M] of its movements."""
-    score = checkpoint.model(frames)
+def scores_of(
+    checkpoint: Checkpoint, frames: Float[Tensor, "B T F"], numbers: Float[Tensor, "B S"] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Logits [B, K] of the model's actions, and the estimated shares [B, M] of its movements.
+
+    Args:
+        checkpoint: the model.
+        frames: features of frames of the clips.
+        numbers: pose numbers of the clips, for a model that reads pose.
+    """
+    score = checkpoint.model(frames, numbers)
     return score.total / checkpoint.model.temperature, score.shares
 
 
@@ -168,7 +178,8 @@ def encode_clips(
 def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool = True) -> Comparison:
     """Train and test every arm on the same source-grouped folds, once a seed.
 
-    The plain baseline learns from all clips outside the fold; the others carve their validation clips from these. A
+    The plain baseline learns from all clips outside the fold; the others carve their validation clips from these. With
+    keypoints every arm reads pose too; the plain baseline then adds the z-scores of a second one, on pose numbers. A
     test part that the data set prescribes is left alone.
 
     Args:
@@ -183,6 +194,7 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
         raise KgclipError(f"--seeds {seeds}: is too small; give 1 or more")
     dataset = open_dataset(config.data, config.annotations, config.source_pattern)
     _check_repeated(dataset)
+    poses = None if config.keypoints is None else Poses(config.keypoints)
     right: dict[str, list[float]] = {PLAIN: [], CLIP_ONLY: [], KG_CLIP: []}
     with scratch_folder("compare") as folder:
         if config.features is None:
@@ -196,7 +208,7 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
             for seed in range(seeds):
                 counts, total = dict.fromkeys(right, 0), 0
                 for split in group_folds(dataset, folds, seed):
-                    for arm, count in _one_fold(config, dataset, split, seed, folder):
+                    for arm, count in _one_fold(config, dataset, split, seed, folder, poses):
                         counts[arm] += count
                     total += len(split.test)
                     advance(1)
@@ -229,7 +241,7 @@ def _encoded(dataset: DataSet, config: TrainConfig) -> DataSet:
 
 
 def _one_fold(
-    config: TrainConfig, dataset: DataSet, split: Split, seed: int, folder: Path
+    config: TrainConfig, dataset: DataSet, split: Split, seed: int, folder: Path, poses: Poses | None
 ) -> Iterator[tuple[str, int]]:
     """How many test clips of a fold each arm gets right."""
     split.save(folder / "split.json")
@@ -245,15 +257,34 @@ def _one_fold(
     known = (*split.labelled, *split.val)
     onehot = F.one_hot(labels(known), len(actions)).float()
     statistics = frame_statistics(clip_frames(features, known, frames))
-    yield PLAIN, _right(plain_baseline(statistics, onehot, frame_statistics(test)), answers)
+    plain, numbers = plain_baseline(statistics, onehot, frame_statistics(test)), None
+    if poses is not None:
+        numbers = poses.numbers(split.test)
+        plain = z_scores(plain) + z_scores(_plain_by_pose(poses.numbers(known), onehot, numbers))
+    yield PLAIN, _right(plain, answers)
     for arm, changed in ((CLIP_ONLY, without_graph(config)), (KG_CLIP, config)):
         with tempfile.TemporaryDirectory(dir=folder) as place:
             changed = dataclasses.replace(changed, out=Path(place) / "model")
-            checkpoint = train(changed, prepared=prepare(changed), show_progress=False)
+            checkpoint = train(changed, prepared=prepare(changed), poses=poses, show_progress=False)
         # An action may be known by its definition alone, or have no clip outside the fold.
         places = {action: place for place, action in enumerate(checkpoint.actions)}
         own = torch.tensor([places.get(actions[answer], -1) for answer in answers.tolist()])
-        yield arm, _right(scores_of(checkpoint, test)[0], own)
+        yield arm, _right(scores_of(checkpoint, test, numbers)[0], own)
+
+
+def _plain_by_pose(
+    train: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"], test: Float[Tensor, "B S"]
+) -> Float[Tensor, "B K"]:
+    """The plain baseline on pose numbers, unknown ones at their mean; nothing is said of clips without a pose."""
+    scales = known_scales(train)
+    values = plain_baseline(standardized(train, *scales), onehot, standardized(test, *scales))
+    return values * has_pose(test)[:, None]
+
+
+def z_scores(scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+    """Scores minus their mean over the actions, in units of their deviation over the actions."""
+    spread = scores.std(dim=1, correction=0, keepdim=True).clamp(min=1e-6)
+    return (scores - scores.mean(dim=1, keepdim=True)) / spread
 
 
 def _right(scores: Float[Tensor, "B K"], answers: Tensor) -> int:

@@ -252,6 +252,12 @@ def test_a_folder_of_something_else_is_left_alone(theirs: str, clips: Path, tmp_
     assert all((out / name).read_text() == "years of work" for name in theirs.split())
 
 
+def test_nothing_is_written_among_the_clips(clips: Path):
+    with pytest.raises(KgclipError, match=r"--out .*fitted: lies in .*, whose folders are actions; choose one outside"):
+        Fitting.open(FitOptions(clips, clips / "fitted", backbone="synthetic", device="cpu"), progress=False)
+    assert not (clips / "fitted").exists()
+
+
 def test_clips_that_cannot_be_read_are_named_before_anything_is_done(clips: Path, tmp_path: Path):
     broken = tmp_path / "clips"
     for folder in sorted(clips.iterdir())[:2]:

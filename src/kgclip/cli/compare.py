@@ -13,11 +13,15 @@ class CompareCommand:
     """Does the graph help on your clips? Compare KG-CLIP with CLIP only and with a plain baseline, on clips unseen.
 
     Every seed cuts the clips anew into folds that keep the clips of one source together, and each fold is the test part
-    once. The plain baseline is ridge regression on standardized statistics of the frames' features.
+    once. The plain baseline is ridge regression on standardized statistics of the frames' features. With --keypoints
+    all of them read pose too, the baseline by a second ridge regression on pose numbers.
 
     Examples:
 
       kgclip compare --data clips --annotations parts --backbone openai/clip-vit-base-patch16
+
+      kgclip compare --data clips --annotations fitted/annotations --keypoints fitted/annotations/keypoints.parquet
+      --features fitted/features.safetensors --backbone auto
 
       kgclip compare --data clips --definitions actions.yaml --features features.safetensors --backbone features:512
     """
@@ -26,6 +30,8 @@ class CompareCommand:
     """data set: class folders, a list, or a Kinetics-TPS root"""
     annotations: Path | None = None
     """folder of part annotations, one JSON a frame"""
+    keypoints: Path | None = None
+    """keypoints that `kgclip annotate` wrote: all arms read pose too"""
     definitions: Path | None = None
     """YAML file of what the actions consist of, or the word shipped"""
     features: Path | None = None
@@ -55,6 +61,7 @@ def compare(argv: Sequence[str]) -> int:
         data=command.data,
         out=Path(),
         annotations=command.annotations,
+        keypoints=command.keypoints,
         definitions=command.definitions,
         features=command.features,
         frames=command.frames,

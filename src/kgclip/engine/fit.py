@@ -112,7 +112,7 @@ class Fitting:
             KgclipError: no clip can be used, or an option does not fit.
         """
         choose_device(options.device)
-        _check_out(options.out)
+        _check_out(options.out, options.clips)
         dataset = open_dataset(options.clips, options.annotations, options.source_pattern)
         with_definitions(KnowledgeGraph.from_edges([]), options.definitions, dataset)
         findings = check_dataset(dataset, workers=options.workers, progress=progress)
@@ -255,12 +255,14 @@ class Fitting:
         return checkpoint
 
 
-def _check_out(out: Path) -> None:
-    """Refuse a folder that holds something else: what an earlier run left in it is replaced.
+def _check_out(out: Path, clips: Path) -> None:
+    """Refuse a folder that holds something else, or lies among the clips: what an earlier run left in it is replaced.
 
     Raises:
         KgclipError: it does, or it is a file.
     """
+    if clips.is_dir() and out.resolve().is_relative_to(clips.resolve()):
+        raise KgclipError(f"--out {out}: lies in {clips}, whose folders are actions; choose one outside of it")
     if not out.exists():
         return
     model = out / MODEL
