@@ -74,4 +74,6 @@ def test_a_person_that_no_clip_shows(folder: Path, capsys: pytest.CaptureFixture
 def test_a_pose_that_names_nothing(folder: Path, capsys: pytest.CaptureFixture[str]):
     words = ["--pose", str(folder / "nowhere"), "--workers", "1"]
     assert run(["annotate", str(folder / "videos"), "--out", str(folder / "out"), *words]) == 2
-    assert "no such file or folder; expected a .tflite file, a model, or keypoints" in capsys.readouterr().err
+    assert (
+        "no such file or folder; expected a .tflite file, a model, or keypoints (.parquet)" in capsys.readouterr().err
+    )

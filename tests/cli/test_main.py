@@ -227,6 +227,10 @@ def test_data_that_is_not_there(refused: Callable[..., str], kg_model: Path, tmp
     )
     assert "not a model folder" in refused("evaluate", folder, "--data", folder)
     assert "not a model folder" in refused("predict", gone, folder)
+    fitted = tmp_path / "fitted"
+    (fitted / "model").mkdir(parents=True)
+    (fitted / "model" / "config.json").touch()
+    assert f"it has no config.json; give {fitted}/model" in refused("predict", fitted, folder)
     assert "no such preset" in refused("train", "--preset", "best", "--data", folder, "--out", out)
     assert "no movement is known" in refused("train", "--data", folder, "--out", out, *TRAIN)
     assert "exists already" in refused("train", "--data", folder, "--out", folder, *TRAIN)

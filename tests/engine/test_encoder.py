@@ -37,7 +37,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (MEAN, "encoder.py:missing", "defines no function or class 'missing'"),
         ("load = 3\n", "encoder.py:load", "defines no function or class 'load'"),
         (MEAN, "nowhere.py:load", "there is no file 'nowhere.py'; give FILE.py:NAME"),
-        (MEAN, "encoder.py", "there is no file 'encoder.py'; give FILE.py:NAME"),
+        (MEAN, "encoder.py", "does not name what is in the file; give FILE.py:NAME"),
         (READS, "encoder.py:load", "needs weights; give --encoder-weights"),
         (
             "def load():\n    raise OSError('no disk')\n",

@@ -40,7 +40,7 @@ def assert_refused(path: Path, words: str) -> None:
 
 def test_files_that_are_no_video(tmp_path: Path) -> None:
     assert_refused(tmp_path / "missing.mp4", "no such file")
-    assert_refused(tmp_path, "is a folder or a device")
+    assert_refused(tmp_path, "is a folder without a video, or a device")
     empty = tmp_path / "empty.mp4"
     empty.touch()
     assert_refused(empty, r"is empty \(0 bytes\)")

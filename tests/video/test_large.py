@@ -108,5 +108,5 @@ def test_times_that_hide_frames_are_warned_of(tmp_path: Path, caplog: pytest.Log
 
 def test_a_film_of_nothing_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").mkdir()
-    with pytest.raises(KgclipError, match="is a folder or a device"):
+    with pytest.raises(KgclipError, match="is a folder without a video, or a device"):
         list(read_film(tmp_path / "x.mp4", 5.0))

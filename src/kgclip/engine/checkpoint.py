@@ -126,7 +126,9 @@ class Checkpoint:
         """
         file = folder / CONFIG_FILE
         if not file.exists():
-            raise KgclipError(f"{folder}: not a model folder, it has no {CONFIG_FILE}; give what `kgclip train` wrote")
+            inside = folder / "model"
+            what = f"give {inside}" if (inside / CONFIG_FILE).is_file() else "give what `kgclip train` wrote"
+            raise KgclipError(f"{folder}: not a model folder, it has no {CONFIG_FILE}; {what}")
         stored = read_stored(file, FORMAT)
         hashes = FolderHash(folder, _FILES)
         with _named(file):

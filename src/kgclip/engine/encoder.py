@@ -147,7 +147,8 @@ def load_encoder(spec: str, weights: Path | None = None) -> FrameEncoder:
     file, _, name = spec.rpartition(":")
     path, where = Path(file), f"--encoder {spec}"
     if not file or not path.is_file():
-        raise KgclipError(f"{where}: there is no file {file or spec!r}; give FILE.py:NAME")
+        what = f"there is no file {file or spec!r}" if not Path(spec).is_file() else "does not name what is in the file"
+        raise KgclipError(f"{where}: {what}; give FILE.py:NAME")
     if weights is not None and not weights.is_file():
         raise KgclipError(f"--encoder-weights {weights}: there is no such file; correct the path")
     factory = _import(path, name, where)

@@ -137,7 +137,7 @@ def _check_file(path: Path) -> None:
     if not path.exists():
         raise KgclipError(f"{path}: no such file; check the path")
     if not path.is_file():
-        raise KgclipError(f"{path}: is a folder or a device; give a video file")
+        raise KgclipError(f"{path}: is a folder without a video, or a device; give a video file")
     if not os.access(path, os.R_OK):
         raise KgclipError(f"{path}: may not be read; check its permissions")
     if path.stat().st_size == 0:

@@ -51,7 +51,8 @@ def _load(name: str, kind: str) -> Any:
     import transformers
 
     if not Path(name).is_dir() and (name.count("/") != 1 or name[0] in "./"):
-        raise KgclipError(f"{name}: no such file or folder; expected a .tflite file, a model, or keypoints")
+        what = "is none of these" if Path(name).exists() else "no such file or folder"
+        raise KgclipError(f"{name}: {what}; expected a .tflite file, a model, or keypoints (.parquet)")
     folder = find_folder(name)
     config = read_object(folder / "config.json")
     class_name, backbone = MODELS[kind]
