@@ -20,9 +20,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from experiments.tables import git
+from experiments.tables import short
 from kgclip.data.clip import Clip
 from kgclip.data.dataset import open_dataset
+from kgclip.engine.code_version import code_version
 from kgclip.errors import KgclipError
 from kgclip.video.cut import file_of
 
@@ -88,7 +89,7 @@ def measure(clips: Sequence[Clip], options: Options) -> Cost:
 def page(costs: Sequence[Cost], options: Options) -> list[str]:
     """The lines of the page; growth is from the fewest clips to the most."""
     first, last = costs[0], costs[-1]
-    commit, poses = git("rev-parse", "--short", "HEAD") or "unknown", "with" if options.pose else "without"
+    commit, poses = short(code_version()["commit"]), "with" if options.pose else "without"
     lines = [
         "# What fitting costs",
         "",

@@ -21,9 +21,10 @@ from tyro.conf import Positional
 from experiments.data import open_data
 from experiments.family import KG_CLIP
 from experiments.protocol import DataSpec
-from experiments.tables import git
+from experiments.tables import short
 from kgclip.data.dataset import Clip, DataSet, open_dataset
 from kgclip.data.features import FeatureFile
+from kgclip.engine.code_version import code_version
 from kgclip.errors import KgclipError
 from kgclip.identity import describe
 from kgclip.pose.estimators.estimator import open_estimator
@@ -193,7 +194,7 @@ def main(options: Options) -> None:
     Raises:
         KgclipError: an input cannot be read, or clips have no keypoints.
     """
-    commit = git("rev-parse", "--short", "HEAD") or "unknown"
+    commit = short(code_version()["commit"])
     dataset = open_dataset(options.data, options.annotations)
     poses, origin = read_keypoints(options.keypoints)
     # What folds test: a test part of the data set's own is left out.
