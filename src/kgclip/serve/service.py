@@ -176,11 +176,12 @@ class Service:
         took_s = time.monotonic() - job.began_s
         if job.clock is not None:
             job.clock.cancel()  # it would hold the answer until then
+        # Whoever stops or watches the service finds nothing left behind once nothing is unfinished.
+        shutil.rmtree(job.folder, ignore_errors=True)
         self.unfinished -= 1
         self._mean_s += _WEIGHT * (took_s - self._mean_s)
         self.metrics.jobs.labels(job.state).inc()
         self.metrics.job_seconds.observe(took_s)
-        shutil.rmtree(job.folder, ignore_errors=True)
         log.info("request %s: %s in %.3f s%s", job.request, job.state, took_s, f": {job.error}" if job.error else "")
 
     async def _read_files(self) -> None:
