@@ -17,10 +17,11 @@ from torch.nn import functional as F
 
 from experiments.propagation import propagate
 from experiments.setting import Arm, Fitted, Setting
-from kgclip.compare import PENALTIES, solve_ridge, z_scores
+from kgclip.compare import PENALTIES, solve_ridge
 from kgclip.data.splits import without_validation
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.completion import z_score
 from kgclip.models.pooling import frame_statistics
 
 Linear = tuple[Float[Tensor, "P S"], Float[Tensor, " P"]]
@@ -174,12 +175,12 @@ def pseudo_labels(setting: Setting, *, balance: bool = False) -> Fitted:
 
 def by_ridge(x: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
     """What ridge regression says of all clips, as z-scores over the actions."""
-    return z_scores(F.linear(x, *ridge(x, onehot)))
+    return z_score(F.linear(x, *ridge(x, onehot)))
 
 
 def by_ridge_and_neighbors(x: Float[Tensor, "N S"], onehot: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
     """The same, plus the z-scores of labels that spread over nearest neighbors."""
-    return by_ridge(x, onehot) + z_scores(propagate(x, onehot, REACH))
+    return by_ridge(x, onehot) + z_score(propagate(x, onehot, REACH))
 
 
 def ridge(x: Float[Tensor, "N S"], y: Float[Tensor, "N P"]) -> Linear:
@@ -218,7 +219,7 @@ def soft_labels(scores: Float[Tensor, "N K"], onehot: Float[Tensor, "N K"], bala
         onehot: known labels, zero rows elsewhere.
         balance: shift the actions until the soft labels have the class sizes of the known ones.
     """
-    logits, known = SHARPNESS * z_scores(scores), onehot.any(dim=1)
+    logits, known = SHARPNESS * z_score(scores), onehot.any(dim=1)
     if known.all():
         return onehot
     shift = torch.zeros(logits.shape[1])

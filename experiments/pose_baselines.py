@@ -21,7 +21,7 @@ from experiments.baselines import (
     soft_labels,
 )
 from experiments.setting import Arm, Fitted, Setting
-from kgclip.compare import z_scores
+from kgclip.models.completion import z_score
 from kgclip.models.pose_stream import has_pose, known_scales, standardized
 
 
@@ -59,7 +59,7 @@ class PoseFit:
 
 def sum_of(first: Float[Tensor, "N K"], second: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
     """The scores of two recognizers, added as z-scores over the actions."""
-    return z_scores(first) + z_scores(second)
+    return z_score(first) + z_score(second)
 
 
 def pose_vectors(setting: Setting, clips: tuple[str, ...]) -> Float[Tensor, "B S"]:

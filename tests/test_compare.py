@@ -29,11 +29,11 @@ from kgclip.compare import (
     compare,
     mean_and_interval,
     plain_baseline,
-    z_scores,
 )
 from kgclip.config import TrainConfig
 from kgclip.data.splits import Split
 from kgclip.errors import KgclipError
+from kgclip.models.completion import z_score
 
 
 @pytest.mark.parametrize(("num", "width"), [(30, 60), (80, 12)])
@@ -154,7 +154,7 @@ def test_of_clips_without_pose_the_plain_baseline_says_nothing():
     found = _plain_by_pose(train, onehot, test)
     assert found[[0, 1, 3, 4]].argmax(dim=1).tolist() == [0, 1, 0, 1]
     assert not found[2].any()
-    assert not z_scores(found[2:3]).any()
+    assert not z_score(found[2:3]).any()
 
 
 @pytest.mark.slow
@@ -185,6 +185,9 @@ def test_what_cannot_be_compared(tiny_config: Callable[..., TrainConfig], tmp_pa
         (single / action).mkdir(parents=True)
         (single / action / f"{action}.mp4").touch()
     with pytest.raises(KgclipError, match="no action has labeled clips of two recordings"):
+        compare(dataclasses.replace(config, data=single, features=None, definitions=Path("shipped")), 1, 2)
+    (single / "bow" / "other.mp4").touch()
+    with pytest.raises(KgclipError, match="no movement is known for these clips, so that there is no graph to compare"):
         compare(dataclasses.replace(config, data=single, features=None), 1, 2, show_progress=False)
     blind = dataclasses.replace(config.model, backbone="features:8")
     without = dataclasses.replace(config, features=None, model=blind)

@@ -29,6 +29,7 @@ from kgclip.engine.prepare import feature_source, prepare
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
 from kgclip.models.backbones.registry import load_backbone
+from kgclip.models.completion import z_score
 from kgclip.models.pooling import frame_statistics
 from kgclip.models.pose_stream import has_pose, known_scales, standardized
 from kgclip.progress import progress_bar
@@ -193,6 +194,11 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
     if seeds < 1:
         raise KgclipError(f"--seeds {seeds}: is too small; give 1 or more")
     dataset = open_dataset(config.data, config.annotations, config.source_pattern)
+    if dataset.annotations is None and config.definitions is None:
+        raise KgclipError(
+            f"{config.data}: no movement is known for these clips, so that there is no graph to compare with; give "
+            "--annotations (`kgclip annotate` makes them) or --definitions"
+        )
     _check_repeated(dataset)
     poses = None if config.keypoints is None else Poses(config.keypoints)
     right: dict[str, list[float]] = {PLAIN: [], CLIP_ONLY: [], KG_CLIP: []}
@@ -260,7 +266,7 @@ def _one_fold(
     plain, numbers = plain_baseline(statistics, onehot, frame_statistics(test)), None
     if poses is not None:
         numbers = poses.numbers(split.test)
-        plain = z_scores(plain) + z_scores(_plain_by_pose(poses.numbers(known), onehot, numbers))
+        plain = z_score(plain) + z_score(_plain_by_pose(poses.numbers(known), onehot, numbers))
     yield PLAIN, _right(plain, answers)
     for arm, changed in ((CLIP_ONLY, without_graph(config)), (KG_CLIP, config)):
         with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -279,12 +285,6 @@ def _plain_by_pose(
     scales = known_scales(train)
     values = plain_baseline(standardized(train, *scales), onehot, standardized(test, *scales))
     return values * has_pose(test)[:, None]
-
-
-def z_scores(scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
-    """Scores minus their mean over the actions, in units of their deviation over the actions."""
-    spread = scores.std(dim=1, correction=0, keepdim=True).clamp(min=1e-6)
-    return (scores - scores.mean(dim=1, keepdim=True)) / spread
 
 
 def _right(scores: Float[Tensor, "B K"], answers: Tensor) -> int:

@@ -192,5 +192,5 @@ def _with_edges(graph: KnowledgeGraph, edges: Sequence[Edge], split: Split) -> K
         [*graph.all_edges(), *edges],
         isolated=graph.isolated(),
         rule=graph.rule,
-        split_hash=split.hash if graph.split_hash else graph.split_hash,
+        split_hash=graph.split_hash and split.hash,
     )
