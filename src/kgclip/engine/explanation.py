@@ -204,6 +204,8 @@ class Explanation:
         """All of it as plain JSON values in the format ``kgclip.explanation/1`` (docs/explanation.md)."""
         clip, first, unknown = self.clip, self.actions[0], self.threshold
         rival = self.against_runner_up
+        actions, movements = [rounded(asdict(row)) for row in self.actions], [_movement_json(m) for m in self.movements]
+        self.make_exact(actions, movements)
         values: dict[str, Any] = {
             "format": FORMAT,
             "file": self.file,
@@ -224,14 +226,26 @@ class Explanation:
                 "rival": None if rival is None else {"action": self.actions[1].action, **asdict(rival)},
                 "changes": [rounded(asdict(change)) for change in self.changes],
             },
-            "actions": [rounded(asdict(row)) for row in self.actions],
-            "movements": [_movement_json(m) for m in self.movements],
+            "actions": actions,
+            "movements": movements,
             "triplets": rounded(self.triplets()),
-            "fusion": {"temperature": _number(self.temperature), "others": self.num_others},
+            "fusion": {"temperature": self.temperature, "others": self.num_others},
             "provenance": self.provenance
             | {"frames_read": len(clip.times_s), "frame_times_s": [_number(time) for time in clip.times_s]},
         }
         return values if self.keypoints is None else values | {"keypoints": self.keypoints}
+
+    def make_exact(self, actions: list[dict[str, Any]], movements: list[dict[str, Any]]) -> None:
+        """Let ``rest`` also hold what rounding took from the listed movements, so that each sum is the score.
+
+        Args:
+            actions: as in the JSON; their ``rest`` is set.
+            movements: as in the JSON, rounded.
+        """
+        for k, (row, action) in enumerate(zip(actions, self.actions, strict=True)):
+            if action.s_path is not None:
+                listed = sum((m["evidence"] - m["baseline"]) * m["weights"][k] for m in movements)
+                row["rest"] = _number(action.score - row["appearance"] - (row["s_pose"] or 0.0) - listed)
 
 
 def _movement_json(movement: MovementReading) -> dict[str, Any]:
@@ -256,7 +270,7 @@ def _movement_json(movement: MovementReading) -> dict[str, Any]:
 
 
 def _number(value: float) -> float:
-    """Five decimals: as many as are needed for probabilities that equal the model's to 2e-4."""
+    """In five decimals."""
     return round(value, DECIMALS)
 
 

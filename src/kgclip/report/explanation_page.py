@@ -90,6 +90,9 @@ def explanation_page(
     """
     media = media or ClipMedia.of(video_at(explanation.file), len(explanation.clip.times_s))
     data = explanation.to_json()
+    for row in data["movements"]:
+        row["weights"] = [round(weight, 4) for weight in row["weights"]]
+    explanation.make_exact(data["actions"], data["movements"])
     data["clip"] |= {
         "id": clip_id or printable(name_of(media.path)),
         "file": printable(Path(explanation.file).name),
@@ -107,8 +110,6 @@ def explanation_page(
     if explanation.keypoints is not None:
         data["keypoints"] = [_drawn(person) for person in explanation.keypoints["people"]]
     for row in data["movements"]:
-        # Weights to four decimals are enough for probabilities to 2e-4, which what is not listed makes exact.
-        row["weights"] = [round(weight, 4) for weight in row["weights"]]
         row["spans"] = [span[:3] for span in row["spans"]]
         # Reasons bring the clause of what is seen.
         row.get("phrase", {}).pop("is", None)
