@@ -48,6 +48,14 @@ def test_names_are_no_markup(capsys: pytest.CaptureFixture[str]):
     assert "\x1b" not in out
 
 
+def test_a_table_in_a_pipe_keeps_every_word(capsys):
+    columns = [f"a column with a long name, number {index}" for index in range(12)]
+    print_table("wide", columns, [[f"value {index} of the row" for index in range(12)]])
+    printed = capsys.readouterr().out
+    assert all(column in printed for column in columns)
+    assert "value 11 of the row" in printed
+
+
 def test_clips_of_odd_names_are_listed_calmly(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     folder = tmp_path / f"push{ESCAPE}up"
     folder.mkdir()

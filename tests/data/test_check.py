@@ -82,6 +82,15 @@ def test_real_videos_that_cannot_be_read(sound, shared_data):
     assert finding.message.startswith("2 clips that cannot be read as videos: ")
 
 
+def test_a_finding_holds_all_cases_and_names_three(sound):
+    videos = sorted(sound.glob("*/*.mp4"))[:4]
+    for video in videos:
+        video.write_bytes(b"")
+    finding, *_ = check_dataset(open_dataset(sound), progress=False)
+    assert finding.message.endswith(", …")
+    assert [case.split(":")[0] for case in finding.cases] == [str(video) for video in videos]
+
+
 def test_videos_that_a_csv_lists_in_vain(sound):
     (sound / "clips.csv").write_text("video,label\nlunge/a.mp4,x\nlunge/b.mp4,x\nlunge/gone.mp4,x\n")
     assert check(sound / "clips.csv") == {

@@ -218,7 +218,7 @@ class LintCommand:
     data: Path | None = None
     """data set whose vocabulary and test clips the graph is checked against"""
     json: Switch = False
-    """print one JSON object"""
+    """print one JSON object, with all cases of each finding in place of the first three"""
 
 
 def lint(argv: Sequence[str]) -> int:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_ANY_WIDTH = 10_000
+
 T = TypeVar("T")
 
 Switch = tyro.conf.FlagCreatePairsOff[bool]
@@ -69,11 +71,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     table = Table(title=Text(visible(title), style="table.title"), title_justify="left")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
-        table.add_column(Text(column, style="table.header"), justify="right" if numeric else "left")
+        table.add_column(Text(column, style="table.header"), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         cells = ("–" if v is None else f"{v:.3f}" if isinstance(v, float) else visible(str(v)) for v in row)
         table.add_row(*map(Text, cells))  # as text: a name in brackets is no markup
-    Console(file=sys.stdout).print(table)
+    # A file or a pipe takes lines of any length; a terminal has its own width.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _ANY_WIDTH).print(table)
 
 
 def print_findings(findings: "Sequence[Finding]", *, about: str = "", as_json: dict[str, Any] | None = None) -> int:

@@ -60,7 +60,7 @@ def check_dataset(
 
 def _finding(severity: Severity, rule: str, cases: Sequence[str], what: str, noun: str = "clip") -> Iterator[Finding]:
     if cases:
-        yield Finding(severity, rule, f"{count_of(len(cases), noun)} {what}: {examples_of(cases)}")
+        yield Finding(severity, rule, f"{count_of(len(cases), noun)} {what}: {examples_of(cases)}", tuple(cases))
 
 
 def _decode_all(

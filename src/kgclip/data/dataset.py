@@ -191,7 +191,7 @@ def _doubtful_spellings(spelled: Mapping[str, str]) -> Iterator[Finding]:
     cases = [f"{' = '.join(names)} (taken as {name!r})" for name, names in sorted(spellings.items()) if len(names) > 1]
     if cases:
         what = f"{count_of(len(cases), 'action')} spelled in several ways: {examples_of(cases)}"
-        yield Finding("warning", "spelling", what)
+        yield Finding("warning", "spelling", what, tuple(cases))
 
 
 def _unknown_sources(sources: Mapping[str, str | None], pattern: re.Pattern[str] | None) -> Iterator[Finding]:
@@ -205,4 +205,4 @@ def _unknown_sources(sources: Mapping[str, str | None], pattern: re.Pattern[str]
     unmatched = [name for name in sources if pattern and not pattern.search(name)]
     if unmatched:
         what = f"--source-pattern does not match {len(unmatched)} of {count_of(len(sources), 'clip')}"
-        yield Finding("warning", "unknown-source", f"{what}: {examples_of(unmatched)}")
+        yield Finding("warning", "unknown-source", f"{what}: {examples_of(unmatched)}", tuple(unmatched))

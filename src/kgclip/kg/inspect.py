@@ -4,7 +4,7 @@ import difflib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -31,11 +31,16 @@ _SIDED_PARTS = [part for part in PARTS if part.startswith(_SIDES)]
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of doubt about a graph: how bad, by which rule, and a sentence with a count and up to 3 examples."""
+    """One kind of doubt about a graph or data: how bad, by which rule, and a sentence with a count and 3 examples.
+
+    Attributes:
+        cases: all of them, where the sentence gives examples.
+    """
 
     severity: Severity
     rule: str
     message: str
+    cases: tuple[str, ...] = field(default=(), compare=False)
 
 
 def graph_stats(graph: KnowledgeGraph) -> dict[str, Any]:
@@ -262,7 +267,7 @@ def _findings(severity: Severity, rule: str, noun: str, examples: Sequence[str],
     if not examples:
         return []
     listed = "; ".join(examples[:_NUM_EXAMPLES]) + ("; ..." if len(examples) > _NUM_EXAMPLES else "")
-    return [Finding(severity, rule, f"{_count(len(examples), noun)} {what}: {listed}")]
+    return [Finding(severity, rule, f"{_count(len(examples), noun)} {what}: {listed}", tuple(examples))]
 
 
 def _count(number: int, noun: str) -> str:
