@@ -59,6 +59,16 @@ def test_what_is_recorded_is_said(kg_checkpoint: Checkpoint):
     assert all(action in text for action in kg_checkpoint.actions)
 
 
+def test_clips_of_an_action_that_was_added_later_did_not_train_the_model(kg_checkpoint: Checkpoint):
+    split = kg_checkpoint.split
+    more = ("squat/a", "squat/b")
+    larger = replace(split, train=(*split.train, *more), labelled=(*split.labelled, *more))
+    before, after = (section(model_card(replace(kg_checkpoint, split=s)), "Data") for s in (split, larger))
+    added = "- `kgclip add-action` gave it 2 clips more.\n"
+    assert added not in before
+    assert after.replace(added, "").replace(larger.hash, split.hash) == before
+
+
 def test_an_evaluation_is_said_with_its_intervals(kg_model: Path, figures: Path, tmp_path: Path):
     out = tmp_path / "card.md"
     words = ["card", str(kg_model), "--data", str(figures), "--license", "mit", "--out", str(out), "--workers", "0"]

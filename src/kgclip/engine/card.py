@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kgclip.config import TrainConfig
+from kgclip.data.wording import count_of
 from kgclip.engine.checkpoint import Checkpoint
 from kgclip.engine.left_out import summarize
 from kgclip.kg.schema import ENTITY_KINDS, RELATIONS
@@ -88,10 +89,13 @@ def _head(measured: Measured | None, license: str) -> str:
 
 
 def _data(checkpoint: Checkpoint, measured: Measured | None) -> list[str]:
-    split = checkpoint.split
+    split, made = checkpoint.split, checkpoint.summary
+    clips, labeled = made.get("train_clips", len(split.train)), made.get("labeled_clips", len(split.labelled))
+    added = len(split.train) - clips
     lines = [
-        f"- Trained on `{checkpoint.config.data}`: {len(split.train)} clips, {len(split.labelled)} of them labeled; "
+        f"- Trained on `{checkpoint.config.data}`: {clips} clips, {labeled} of them labeled; "
         f"{len(split.val)} for validation, {len(split.test)} for the test.",
+        *([f"- `kgclip add-action` gave it {count_of(added, 'clip')} more."] if added else []),
         f"- Split: `{split.hash}`. Clips of one recording are on one side where their source is known.",
     ]
     if measured is not None:
