@@ -162,7 +162,8 @@ def test_heads_of_requests(served: Running, text: bytes, status: bytes):
     # A reset may overtake the answer to a head that was not read to its end.
     assert found.startswith(b"HTTP/1.1 " + status) or (len(text) > 65536 and not found)
     assert served.client().ask("GET", "/health").status == 200
-    assert served.service.unfinished == 0
+    # A refused body ends its connection before the clip that it began is dropped.
+    until(lambda: served.service.unfinished == 0)
 
 
 @pytest.mark.parametrize("how", [b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nff\r\n"])

@@ -57,12 +57,13 @@ def find_duplicates(index: SearchIndex) -> list[Pair]:
     ends = dict(zip(places.clips.tolist(), places.end_s.tolist(), strict=True))
 
     def stretch(row: int) -> Stretch:
-        return Stretch(index.paths[places.clips[row]][0], float(places.start_s[row]), float(places.end_s[row]))
+        return Stretch(index.paths(places.clips[row])[0], float(places.start_s[row]), float(places.end_s[row]))
 
     pairs = [
-        Pair(Stretch(paths[0], 0.0, ends[clip]), Stretch(copy, 0.0, ends[clip]), 1.0, True)
-        for clip, paths in index.paths.items()
-        for copy in paths[1:]
+        Pair(Stretch(index.paths(clip)[0], 0.0, ends[clip]), Stretch(copy, 0.0, ends[clip]), 1.0, True)
+        for clip, files in index.clips.items()
+        if len(files) > 1
+        for copy in index.paths(clip)[1:]
     ]
     units = patterns(index.sketches)
     alike = _compared(units) if len(units) <= MOST_COMPARED else _by_graph(units)

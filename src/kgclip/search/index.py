@@ -92,22 +92,25 @@ class SearchIndex:
         """The files of the library, in order."""
         table, _ = read_table(self.content / FILES_FILE, "search files", FORMAT)
         with one_sentence(self.content / FILES_FILE, "the files of an index"):
-            return tuple(convert(row, IndexedFile) for row in table.to_pylist())
+            return convert(table.to_pylist(), tuple[IndexedFile, ...])
 
     @cached_property
-    def paths(self) -> dict[str, tuple[str, ...]]:
-        """The files of each clip: several have the same bytes."""
-        paths: dict[str, list[str]] = {}
+    def clips(self) -> dict[str, list[str]]:
+        """The files of each clip, as the library names them: several have the same bytes."""
+        clips: dict[str, list[str]] = {}
         for file in self.files:
-            paths.setdefault(file.clip, []).append(str(self.library / file.file))
-        return {clip: tuple(files) for clip, files in paths.items()}
+            clips.setdefault(file.clip, []).append(file.file)
+        return clips
+
+    def paths(self, clip: str) -> tuple[str, ...]:
+        """The files of one clip."""
+        return tuple(str(self.library / file) for file in self.clips[clip])
 
     @cached_property
     def places(self) -> Places:
         """Where rows come from."""
         places = Places.load(self.content)
-        known = {file.clip for file in self.files}
-        self._check(ROWS_FILE, bool((np.diff(places.ids) > 0).all()) and known.issuperset(places.clips))
+        self._check(ROWS_FILE, bool((np.diff(places.ids) > 0).all()) and self.clips.keys() >= set(places.clips))
         return places
 
     @cached_property

@@ -96,7 +96,7 @@ class Searcher:
         names = [self.index.vocabulary.movements[m] for m in query.movements]
         *each, every = matches.showing
         counts = ", ".join(f"{name} in {count}" for name, count in zip(names, each, strict=True))
-        nothing = f"no clip shows this: of {len(self.index.paths)} clips, {counts}"
+        nothing = f"no clip shows this: of {len(self.index.clips)} clips, {counts}"
         nothing += f", all of them in {every}, never so in time" if len(names) > 1 else ""
         hits = (
             self._hit(
@@ -167,7 +167,7 @@ class Searcher:
         return tuple(hits)
 
     def _hit(self, clip: str, start_s: float, end_s: float, ranked: tuple[Measure, float], seen: Iterable[Seen]) -> Hit:
-        file, *copies = self.index.paths[clip]
+        file, *copies = self.index.paths(clip)
         movements = self.index.vocabulary.movements
         return Hit(
             file, tuple(copies), start_s, end_s, *ranked, tuple(SeenMovement(movements[s[0]], *s[1:]) for s in seen)
