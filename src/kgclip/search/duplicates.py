@@ -57,13 +57,13 @@ def find_duplicates(index: SearchIndex) -> list[Pair]:
     ends = dict(zip(places.clips.tolist(), places.end_s.tolist(), strict=True))
 
     def stretch(row: int) -> Stretch:
-        return Stretch(index.paths(places.clips[row])[0], float(places.start_s[row]), float(places.end_s[row]))
+        file = index.clips[places.clips[row]][0]
+        return Stretch(index.path(file), float(places.start_s[row]), float(places.end_s[row]))
 
     pairs = [
-        Pair(Stretch(index.paths(clip)[0], 0.0, ends[clip]), Stretch(copy, 0.0, ends[clip]), 1.0, True)
+        Pair(Stretch(index.path(files[0]), 0.0, ends[clip]), Stretch(index.path(copy), 0.0, ends[clip]), 1.0, True)
         for clip, files in index.clips.items()
-        if len(files) > 1
-        for copy in index.paths(clip)[1:]
+        for copy in files[1:]
     ]
     units = patterns(index.sketches)
     alike = _compared(units) if len(units) <= MOST_COMPARED else _by_graph(units)

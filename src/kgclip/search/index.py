@@ -102,9 +102,9 @@ class SearchIndex:
             clips.setdefault(file.clip, []).append(file.file)
         return clips
 
-    def paths(self, clip: str) -> tuple[str, ...]:
-        """The files of one clip."""
-        return tuple(str(self.library / file) for file in self.clips[clip])
+    def path(self, file: str) -> str:
+        """Where a file of the library is."""
+        return str(self.library / file)
 
     @cached_property
     def places(self) -> Places:

@@ -167,7 +167,7 @@ class Searcher:
         return tuple(hits)
 
     def _hit(self, clip: str, start_s: float, end_s: float, ranked: tuple[Measure, float], seen: Iterable[Seen]) -> Hit:
-        file, *copies = self.index.paths(clip)
+        file, *copies = map(self.index.path, self.index.clips[clip])
         movements = self.index.vocabulary.movements
         return Hit(
             file, tuple(copies), start_s, end_s, *ranked, tuple(SeenMovement(movements[s[0]], *s[1:]) for s in seen)
