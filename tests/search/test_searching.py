@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kgclip.errors import KgclipError
 from kgclip.search.duplicates import find_duplicates
-from kgclip.search.index import SearchIndex
+from kgclip.search.index import FILES_FILE, SearchIndex
 from kgclip.search.indexing import index_folder
 from kgclip.search.searching import Answer, Searcher
 from tests.search.conftest import WrittenReader, write_clip
@@ -85,6 +87,17 @@ def test_copies_are_one_hit_and_near_copies_a_pair(reader: WrittenReader, librar
     assert 0.98 <= pairs[1].correlation < 1
     hits = Searcher(index, lambda: reader).search("the first", top=20).hits
     assert [hit.copies for hit in hits if hit.file.endswith("copy.mp4")] == [(str(library / "p.mp4"),)]
+
+
+def test_files_of_a_clip_without_rows_are_refused(reader: WrittenReader, library: Path, tmp_path: Path):
+    index_folder(reader, Path("model"), library, tmp_path / "index", progress=False)
+    index = SearchIndex(tmp_path / "index")
+    file = index.content / FILES_FILE
+    table = pq.read_table(file)
+    other = table.slice(0, 1).set_column(table.column_names.index("clip"), "clip", pa.array(["f" * 64]))
+    pq.write_table(pa.concat_tables([table, other, other]), file)
+    with pytest.raises(KgclipError, match=r"rows\.parquet: does not go with the other files of the index"):
+        find_duplicates(index)
 
 
 def test_many_sketches_are_compared_by_usearch(

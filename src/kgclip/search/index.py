@@ -110,7 +110,7 @@ class SearchIndex:
     def places(self) -> Places:
         """Where rows come from."""
         places = Places.load(self.content)
-        self._check(ROWS_FILE, bool((np.diff(places.ids) > 0).all()) and self.clips.keys() >= set(places.clips))
+        self._check(ROWS_FILE, bool((np.diff(places.ids) > 0).all()) and self.clips.keys() == set(places.clips))
         return places
 
     @cached_property
