@@ -63,6 +63,11 @@ def _like(graph: KnowledgeGraph, edges: list[Edge], rule: dict[str, str | int]) 
 class TrueMovementsFit(TrainedFit):
     """Actions by what the test clips truly show: cosine of shares, centered on the training clips."""
 
+    @property
+    def states_probabilities(self) -> bool:
+        """Sums of z-scores are none."""
+        return False
+
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:
         """KG-CLIP's logits and the cosines, as z-scores over the actions."""
         targets = self.setting.targets

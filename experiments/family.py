@@ -61,6 +61,11 @@ class TrainedFit:
     part: Part = whole
     last: dict[tuple[tuple[str, ...], int], Score] = field(default_factory=dict)
 
+    @property
+    def states_probabilities(self) -> bool:
+        """Whether its scores are those of a model whole, by which the model states probabilities."""
+        return self.part is whole
+
     def _score(self, clips: tuple[str, ...], num_frames: int) -> Score:
         model, features = self.checkpoint.model, self.setting.features
         if self.setting.config.features is not None:

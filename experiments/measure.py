@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from experiments.family import TrainedFit, whole
+from experiments.family import TrainedFit
 from experiments.setting import Fitted, Setting
 from kgclip.data.annotations import read_observations
 from kgclip.data.dataset import DataSet
@@ -46,7 +46,7 @@ def cell_metrics(setting: Setting, fitted: Fitted, num_frames: int) -> dict[str,
         "mean_class_accuracy": mean_class_accuracy(predicted, labels, num),
         "macro_f1": macro_f1(predicted, labels, num),
     }
-    if isinstance(fitted, TrainedFit) and fitted.part is whole:
+    if isinstance(fitted, TrainedFit) and fitted.states_probabilities:
         probability = scores.softmax(dim=1)
         metrics |= {
             "nll": negative_log_likelihood(scores, labels),

@@ -174,12 +174,17 @@ def test_actions_that_a_model_knows_more_or_less_of_are_told_apart(
         assert less.top1[arm][0] > 0.8 * plain.top1[arm][0]
 
 
-def test_what_cannot_be_compared(tiny_config: Callable[..., TrainConfig], tmp_path: Path):
+def test_what_cannot_be_compared(
+    tiny_config: Callable[..., TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     config = tiny_config(tmp_path / "out")
     with pytest.raises(KgclipError, match="--seeds 0: is too small"):
         compare(config, 0, 3, show_progress=False)
-    with pytest.raises(KgclipError, match="cannot be cut into 1 folds"):
-        compare(config, 1, 1, show_progress=False)
+    monkeypatch.setattr("kgclip.compare.encode_clips", lambda *_, **__: pytest.fail("clips are encoded first"))
+    for folds in (1, 10_000):
+        with pytest.raises(KgclipError, match=f"cannot be cut into {folds} folds"):
+            compare(dataclasses.replace(config, features=None), 1, folds, show_progress=False)
+    monkeypatch.undo()
     single = tmp_path / "single"
     for action in ("bow", "clap", "row"):
         (single / action).mkdir(parents=True)

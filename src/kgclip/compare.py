@@ -200,6 +200,7 @@ def compare(config: TrainConfig, seeds: int, folds: int, *, show_progress: bool 
             "--annotations (`kgclip annotate` makes them) or --definitions"
         )
     _check_repeated(dataset)
+    group_folds(dataset, folds, 0)
     poses = None if config.keypoints is None else Poses(config.keypoints)
     right: dict[str, list[float]] = {PLAIN: [], CLIP_ONLY: [], KG_CLIP: []}
     with scratch_folder("compare") as folder:

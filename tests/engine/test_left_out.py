@@ -27,7 +27,7 @@ def test_what_is_told_apart_and_what_is_confused():
     assert summary.accuracy == {"golf": 1.0, "bow": 0.25}
     assert summary.confusions == (("bow", "wave", 3, 4),)
     assert summary.to_film == ("bow",)
-    assert summary.sentences() == [
+    assert summary.sentences(completed=False) == [
         "Clips of recordings it never saw are recognized in 6 of 9 (67%) cases.",
         "It tells apart best: golf (100%).",
         "It takes bow for wave in 3 of 4 clips.",
@@ -40,7 +40,7 @@ def test_a_label_is_doubted_where_another_action_is_all_but_sure():
     close = clip("close", "golf", "wave", 0.9, own=0.09)
     summary = summarize([*GOOD, unsure, WRONG, close])
     assert summary.doubted == (WRONG,)
-    assert "odd is labeled golf and looks like wave (97%): check its label." in summary.sentences()
+    assert "odd is labeled golf and looks like wave (97%): check its label." in summary.sentences(completed=False)
 
 
 def test_clips_without_a_label_are_asked_for_the_least_sure_first_and_not_all_alike():
@@ -49,7 +49,14 @@ def test_clips_without_a_label_are_asked_for_the_least_sure_first_and_not_all_al
     summary = summarize([*GOOD, *unsure, *surer])
     assert [c.clip for c in summary.to_label[:4]] == ["a0", "b", "c", "a1"]
     assert len(summary.to_label) == 10
-    assert summary.sentences()[-1].startswith("Labels of these 10 clips would help most: a0, b, c, a1,")
+    assert summary.sentences(completed=False)[-1].startswith("Labels of these 10 clips would help most: a0, b, c, a1,")
+
+
+def test_accuracy_beside_completed_labels_says_so():
+    unlabeled = clip("a", None, "golf")
+    plain, completed = (summarize([*GOOD, unlabeled]).sentences(completed=completed) for completed in (False, True))
+    (more,) = set(completed) - set(plain)
+    assert more.startswith("Labels of other clips were completed with theirs")
 
 
 def test_clips_that_are_not_judged_say_nothing_of_the_model():
@@ -59,9 +66,9 @@ def test_clips_that_are_not_judged_say_nothing_of_the_model():
 
 def test_where_no_clip_is_judged_nothing_is_said_of_new_clips():
     nothing = ["How often new clips are recognized cannot be measured: no action has labeled clips of two recordings."]
-    assert summarize([]).sentences() == nothing
+    assert summarize([]).sentences(completed=False) == nothing
     alone = LeftOutClip("alone", "rare", (("rare", 0.9),), 0.9, judged=False)
-    assert summarize([alone]).sentences() == nothing
+    assert summarize([alone]).sentences(completed=False) == nothing
 
 
 def test_a_clip_is_judged_where_its_label_has_another_source(config: TrainConfig):

@@ -1,8 +1,11 @@
 """Spans by hysteresis, on probabilities written by hand."""
 
+import pytest
 import torch
 
+from kgclip.engine.explain import window_rows
 from kgclip.engine.spans import Span, SpanFinder, SpanRule, Window
+from kgclip.models.evidence import WINDOW
 
 RULE = SpanRule(enter=0.6, leave=0.4, merge_s=1.0, least_s=1.0)
 
@@ -57,3 +60,10 @@ def test_a_span_is_given_as_soon_as_nothing_can_change_it():
     given = [len(list(finder.add(Window(float(i), i + 2.0, torch.tensor(p), i)))) for i, p in enumerate(windows)]
     assert given == [0, 0, 0, 0, 1, 0]
     assert list(finder.close()) == []
+
+
+@pytest.mark.parametrize("num_frames", range(1, 20))
+def test_every_frame_that_was_read_is_in_a_window(num_frames: int):
+    rows = window_rows(num_frames)
+    assert {frame for first, last in rows for frame in range(first, last + 1)} == set(range(num_frames))
+    assert {last - first + 1 for first, last in rows} == {min(WINDOW, num_frames)}

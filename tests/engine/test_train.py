@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 from kgclip.config import ModelConfig, OptimConfig, TrainConfig
+from kgclip.data.dataset import open_dataset
+from kgclip.data.splits import SplitOptions
 from kgclip.engine.checkpoint import Checkpoint
-from kgclip.engine.loop import Trainer, learning_rate_factor
+from kgclip.engine.loop import Best, Trainer, learning_rate_factor
+from kgclip.engine.prepare import prepare
 from kgclip.engine.step import TrainingStep
 from kgclip.engine.train import train
 from kgclip.errors import KgclipError
@@ -42,6 +45,30 @@ def test_what_trains_on_pixels_comes_back(
     # The tower has learned from all others.
     judged = sum(clip.judged for clip in loaded.left_out)
     assert judged == (loaded.summary["val_clips"] if head == "closed_form" else 0)
+
+
+def test_an_action_whose_clips_are_all_in_the_validation_part_is_learned_at_the_end(
+    tiny_config: Callable[..., TrainConfig], tmp_path: Path
+):
+    config = pixels_run(tiny_config(tmp_path / "model"), ModelConfig(tuning="partial", partial_layers=1))
+    split = prepare(config).split
+    dataset = open_dataset(config.data)
+    (rare,) = {dataset.by_id[clip].action for clip in split.train[:1]}
+    moved = tuple(clip for clip in split.train if dataset.by_id[clip].action == rare)
+    file = tmp_path / "split.json"
+    left = tuple(clip for clip in split.train if clip not in moved)
+    replace(split, train=left, labelled=left, val=(*split.val, *moved)).save(file)
+    made = train(replace(config, split=SplitOptions(file=file)), show_progress=False)
+    assert rare in made.actions
+    assert made.summary["val_clips"] == len(split.val) + len(moved)
+    assert {clip.action for clip in made.left_out if clip.clip in moved} == {rare}
+
+
+@pytest.mark.parametrize("top1", [0.0, 0.4, 1.0])
+def test_an_epoch_as_good_as_the_start_does_not_take_its_place(top1: float):
+    best = Best()
+    best.start_at(top1, 10)
+    assert not (top1, -0.0) > tuple(best.key)
 
 
 def test_a_tower_that_training_spoils_stays_as_it_was(

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
+from experiments.controls import TrueMovementsFit
 from experiments.family import TrainedFit
 from experiments.measure import base_to_novel, cell_metrics, harmonic_mean, mean_average_precision
 from experiments.setting import Setting
@@ -100,6 +101,13 @@ def test_a_trained_model_is_taken_at_its_word(setting: Setting):
     # Errors: only the least sure of the four clips.
     assert metrics["aurc"] == pytest.approx((0 + 0 + 0 + 1 / 4) / 4)
     assert 0 < metrics["ece"] < 1
+
+
+def test_sums_of_scores_are_no_probabilities(setting: Setting):
+    parts = [Stated(setting, Mock(spec=Checkpoint), lambda _, score: score.total)]
+    parts.append(type("Bound", (Stated, TrueMovementsFit), {})(setting, Mock(spec=Checkpoint)))
+    for fitted in parts:
+        assert not {"nll", "ece", "aurc"} & cell_metrics(setting, fitted, 8).keys()
 
 
 def test_movements_by_hand(setting: Setting):

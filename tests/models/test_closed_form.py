@@ -19,6 +19,7 @@ from kgclip.models.closed_form import (
     powered_statistics,
     statistics_scales,
 )
+from kgclip.models.extend import with_action
 from kgclip.models.fit_head import fit_closed_form
 from kgclip.models.pooling import frame_statistics, phases
 from kgclip.models.ridge import PENALTY
@@ -271,3 +272,15 @@ def test_the_spread_is_only_of_what_is_solved(monkeypatch: pytest.MonkeyPatch):
     torch.testing.assert_close(solved.shares, fit_closed_form(frames(), goal)[0](frames()).shares)
     monkeypatch.setattr(closed_form, "POWER", 1.0)
     assert (head(frames()).shares - solved.shares).abs().max() > 1e-3
+
+
+def test_clips_unlike_all_others_are_added_as_an_action():
+    """In single precision the kernel of 605 clips of 16 features is singular."""
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randn(600, 4, 16, generator=generator)
+    performs = torch.eye(3)[torch.arange(600) % 3]
+    head, _ = fit_closed_form(clips, SolvedTargets(performs, torch.zeros(600, 0), torch.arange(600) // 4))
+    others = 6 * torch.randn(1, 1, 16, generator=generator) + 0.3 * torch.randn(5, 4, 16, generator=generator)
+    grown = with_action(head, others)
+    assert grown(others).mm.argmax(dim=1).tolist() == [3] * 5
+    torch.testing.assert_close(grown(clips).mm[:, :3], head(clips).mm)

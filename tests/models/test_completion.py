@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from kgclip.models.closed_form import powered_statistics, statistics_scales
 from kgclip.models.completion import (
     DEFINITION_CLIPS,
     FLOOR,
     balanced,
     complete_labels,
     left_out_likelihood,
+    looks_of,
     with_rest,
     z_score,
 )
@@ -150,3 +152,15 @@ def test_a_definition_that_is_given_counts_as_ten_clips():
         edges = {"performs": performs, "shows": shows, "consists_of": definitions}
         labels = complete_labels(embeddings, edges, ("hip bend", "hip turn"))
         assert labels[2:].argmax(dim=1).tolist() == right
+
+
+def test_clips_that_are_nearly_the_same_and_far_from_others_have_looks():
+    """Their kernel is singular but for rounding."""
+    frames = normal(1000, 8, 64)
+    frames[:20] = 10 * normal(1, 8, 64, seed=1) + 0.01 * normal(20, 8, 64, seed=2)
+    statistics = powered_statistics(frames, 8)
+    center, scale = statistics_scales(statistics)
+    performs = torch.eye(ACTIONS)[torch.arange(1000) % ACTIONS] * (torch.arange(1000) < 60)[:, None]
+    looks = looks_of((statistics - center) / scale, performs)
+    assert looks.dtype == frames.dtype
+    assert looks.isfinite().all()

@@ -91,7 +91,7 @@ def fit(argv: Sequence[str]) -> int:
         print_json(values | checkpoint.summary | asdict(summary))
         return 0
     say(f"{checkpoint.config.out}: {len(checkpoint.split.train)} clips in {time.monotonic() - started:.0f} s")
-    for sentence in summary.sentences():
+    for sentence in summary.sentences(completed=checkpoint.summary["completed_clips"] > 0):
         say(sentence)
     say(f"see {command.out / PAGE}; recognize with: kgclip predict {checkpoint.config.out} VIDEO")
     return 0

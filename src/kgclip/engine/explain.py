@@ -53,9 +53,11 @@ class Windows:
 
 
 def window_rows(num_frames: int) -> tuple[tuple[int, int], ...]:
-    """First and last frame of windows of WINDOW frames, each half a window after the one before."""
+    """First and last frame of windows of WINDOW frames, each half a window after the one before, and one at the end."""
     length = min(WINDOW, num_frames)
-    return tuple((start, start + length - 1) for start in range(0, num_frames - length + 1, max(1, length // 2)))
+    last = num_frames - length
+    starts = sorted({*range(0, last + 1, max(1, length // 2)), last})
+    return tuple((start, start + length - 1) for start in starts)
 
 
 def read_windows(model: KGCLIP, features: Float[Tensor, "T F"]) -> Windows:

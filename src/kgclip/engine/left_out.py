@@ -97,13 +97,17 @@ class Summary:
     to_label: tuple[LeftOutClip, ...]
     to_film: tuple[str, ...]
 
-    def sentences(self) -> list[str]:
-        """In plain words, a sentence each."""
+    def sentences(self, *, completed: bool) -> list[str]:
+        """In plain words, a sentence each.
+
+        Args:
+            completed: labels of other training clips were completed with those of the judged ones.
+        """
         lines = []
         if self.judged:
             share = f"{self.right} of {self.judged} ({self.right / self.judged:.0%})"
             lines.append(f"Clips of recordings it never saw are recognized in {share} cases.")
-            if self.to_label:
+            if completed:
                 lines.append(
                     "Labels of other clips were completed with theirs: where movements say little of the action, new "
                     "clips are recognized less often."

@@ -102,13 +102,14 @@ class Best:
     top1: float | None = None
     start: float | None = None
 
-    def start_at(self, top1: float, nll: float, num_clips: int) -> None:
+    def start_at(self, top1: float, num_clips: int) -> None:
         """Take what training starts from, zero-shot or frozen, as the first candidate.
 
         It stays unless an epoch beats it by more than the standard error of its accuracy: with a few dozen
         validation clips the best of many epochs is better by chance alone.
         """
-        self.key, self.top1, self.start = (top1 + math.sqrt(top1 * (1 - top1) / num_clips), -nll), top1, top1
+        # 0, above every −nll: an epoch that is as accurate does not beat it where the standard error is 0.
+        self.key, self.top1, self.start = (top1 + math.sqrt(top1 * (1 - top1) / num_clips), 0.0), top1, top1
 
 
 class Trainer:
@@ -153,8 +154,8 @@ class Trainer:
         else:
             tensors = {name: tensor.clone() for name, tensor in trained_tensors(self.step).items()}
             if self.validate is not None:
-                top1, nll, count = self._validated()
-                best.start_at(top1, nll, count)
+                top1, _, count = self._validated()
+                best.start_at(top1, count)
         saved_at = time.monotonic()
         seen = len(self.source) * (config.optim.epochs - saved["epoch"])
         with progress_bar("training", seen, "clips", show=show_progress) as advance:

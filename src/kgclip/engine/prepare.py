@@ -226,15 +226,16 @@ class GraphTargets:
 def known_actions(config: TrainConfig, prepared: Prepared) -> tuple[str, ...]:
     """The actions that a model of this run can know, in alphabetical order.
 
-    A trained head knows any action by its name; a solved one needs clips of it, or a definition and annotated clips
-    that teach how its movements look.
+    A trained head knows any action by its name; a solved one needs clips of it, training clips or those of validation
+    from which it learns at the end, or a definition and annotated clips that teach how its movements look.
 
     Raises:
         KgclipError: there are fewer than two.
     """
     graph = prepared.graph
     named = {*prepared.dataset.actions, *graph.entities("action")}
-    known = named if config.model.head == "gradient" else {edge.tail for edge in graph.edges("performs")}
+    labeled = {edge.tail for edge in graph.edges("performs")} | set(filter(None, prepared.labels(prepared.split.val)))
+    known = named if config.model.head == "gradient" else labeled
     if config.model.graph:
         # Of a movement that no annotated clip shows, nobody knows how it looks.
         shown = {edge.tail for edge in graph.edges("shows")}

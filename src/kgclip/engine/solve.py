@@ -1,7 +1,7 @@
 """Solves a model's head on training clips: labels completed, scores and movements solved, probabilities calibrated."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -54,12 +54,14 @@ class SolvedModel:
             where no action has two sources, or the head is trained by gradient.
         unknown: the threshold below which an action is unknown, chosen on these clips; None where there are none.
         left_out: what each training clip was given; None where the head is trained by gradient.
+        completed: number of clips without a label whose label was completed.
     """
 
     model: KGCLIP
     left_out_top1: float | None
     unknown: Threshold | None = None
     left_out: LeftOut | None = None
+    completed: int = 0
 
 
 @torch.no_grad()
@@ -131,7 +133,8 @@ def solve(
         used = rows if rows.any() else torch.ones_like(rows)
         path.fit_defined(~performs.any(dim=0), output[used], shares[used])
     evidence = path_of_left_out(path, shares, performs, targets) if path.readable else None
-    return _calibrated(model, model.join(mm, tri, shares, said, evidence), performs, rows)
+    completed = int((performs.any(dim=1) & ~targets.edges["performs"].any(dim=1)).sum())
+    return replace(_calibrated(model, model.join(mm, tri, shares, said, evidence), performs, rows), completed=completed)
 
 
 def path_of_left_out(

@@ -155,7 +155,8 @@ def _train(
     summary |= {
         "train_clips": len(final.split.train),
         "labeled_clips": len(final.split.labelled),
-        "val_clips": len(prepared.split.val),
+        "completed_clips": solved.completed,
+        "val_clips": len(run.val_labels),
         "left_out_top1": solved.left_out_top1,
         "clip_s": typical_duration_s([final.dataset.by_id[clip].path for clip in final.split.train]),
         **code_version(),

@@ -43,10 +43,10 @@ def complete_labels(
 ) -> Float[Tensor, "N K"]:
     """Labels of training clips: one-hot where they are known, soft for annotated clips without one.
 
-    Two speak for an action: how the clip looks (the subspace of the labeled clips, and that of their poses), and, in
-    rounds, what its movements say body part by body part under the shares that the labels of the round before give the
-    actions. Actions get as many clips as the known labels lead one to expect, so that those without any labeled clip
-    get none.
+    Two things speak for an action: how the clip looks (the subspace of the labeled clips, and that of their poses),
+    and, in rounds, what its movements say body part by body part under the shares that the labels of the round before
+    give the actions. Actions get as many clips as the known labels lead one to expect, so that those without any
+    labeled clip get none.
 
     Args:
         embeddings: of the clips' frames.
@@ -93,10 +93,12 @@ def looks_of(x: Float[Tensor, "N S"], performs: Float[Tensor, "N K"]) -> Float[T
         performs: one-hot labels, zero rows where there is none.
     """
     chosen = choose_landmarks(len(x)).to(x.device)
-    distances = squared_distances(x, x[chosen])
+    # In double precision: kernels of clips that are nearly the same are singular but for rounding.
+    exact = x.double()
+    distances = squared_distances(exact, exact[chosen])
     features = KernelFeatures.of((-distances / radial_scale(distances[chosen])).exp(), chosen)
-    fit = features.solve(performs, torch.arange(len(x), device=x.device), performs.any(dim=1))
-    return z_score(features.phi @ fit.weight + fit.bias)
+    fit = features.solve(performs.double(), torch.arange(len(x), device=x.device), performs.any(dim=1))
+    return z_score(features.phi @ fit.weight + fit.bias).to(x.dtype)
 
 
 def looks_of_poses(numbers: Float[Tensor, "N S"], performs: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:

@@ -68,7 +68,8 @@ def _extend(old: Solution, new: Solution, statistics: Float[Tensor, "N S"] | Non
     if statistics is None:
         return
     new.landmarks[num_landmarks:] = new.standardize(statistics)
-    x, every = new.landmarks, torch.arange(len(new.landmarks), device=new.landmarks.device)
+    # In double precision: kernels of few frames are singular but for rounding.
+    x, every = new.landmarks.double(), torch.arange(len(new.landmarks), device=new.landmarks.device)
     target = (every >= num_landmarks).to(x.dtype)[:, None]
     rows = torch.ones_like(every, dtype=torch.bool)
     linear = KernelFeatures.of(x @ x.T, every)

@@ -34,7 +34,8 @@ def write_report(file: Path, checkpoint: Checkpoint, dataset: DataSet, findings:
     Raises:
         KgclipError: a clip cannot be read any more.
     """
-    notes = [*summarize(checkpoint.left_out).sentences(), *(f"{f.severity}: {f.message}" for f in findings)]
+    said = summarize(checkpoint.left_out).sentences(completed=checkpoint.summary["completed_clips"] > 0)
+    notes = [*said, *(f"{f.severity}: {f.message}" for f in findings)]
     judged = [clip for clip in checkpoint.left_out if clip.judged]
     data = report_data(checkpoint, judged, {clip.id: clip.source for clip in dataset.clips})
     paths = {clip.id: clip.path for clip in dataset.clips}

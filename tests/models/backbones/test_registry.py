@@ -99,6 +99,17 @@ def test_each_text_is_encoded_as_if_alone(name: str) -> None:
     assert alone.shape == (len(TEXTS), backbone.embedding_dim)
 
 
+def test_of_no_text_there_is_no_embedding_and_every_weight_has_its_gradient(name: str) -> None:
+    """Several processes train only what each of them has a gradient of."""
+    backbone = load_backbone(name)
+    none = backbone.encode_text([])
+    assert none.shape == (0, backbone.embedding_dim)
+    none.sum().backward()
+    weights = [weight for module in backbone.towers()["text"].modules for weight in module.parameters()]
+    assert weights
+    assert all(weight.grad is not None and not weight.grad.any() for weight in weights)
+
+
 @pytest.mark.parametrize("kind", ["synthetic", "clip", "siglip"])
 def test_each_frame_is_encoded_as_if_alone(kind: str, request: pytest.FixtureRequest) -> None:
     # In double precision, where sums in another order differ by 1e-13 and any influence of a neighbor would show.

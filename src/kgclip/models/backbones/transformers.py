@@ -75,9 +75,10 @@ class TransformersBackbone(Backbone):
 
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "K D"]:
         """See `Backbone.encode_text`; texts are lower-cased, and cut off at the model's length."""
-        encodings = self.tokenizer.encode_batch([text.lower() for text in texts])
+        # A training step whose clips have no edge wants no text, and the modules of transformers cannot take none.
+        encodings = self.tokenizer.encode_batch([text.lower() for text in texts or ("",)])
         ids = torch.tensor([encoding.ids for encoding in encodings], device=next(self.parameters()).device)
-        return _embedding(self.model.get_text_features(input_ids=ids))
+        return _embedding(self.model.get_text_features(input_ids=ids))[: len(texts)]
 
     def towers(self) -> dict[str, Tower]:
         """See `Backbone.towers`."""
