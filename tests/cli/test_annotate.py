@@ -77,3 +77,16 @@ def test_a_pose_that_names_nothing(folder: Path, capsys: pytest.CaptureFixture[s
     assert (
         "no such file or folder; expected a .tflite file, a model, or keypoints (.parquet)" in capsys.readouterr().err
     )
+
+
+def test_annotations_may_lie_among_the_class_folders(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "keypoints/b.json").write_bytes((folder / "keypoints/a.json").read_bytes())
+    for _ in range(2):
+        assert annotate(folder, "classes", "--out", str(folder / "classes" / "annotations")) == 0
+    assert "2 clips annotated" in capsys.readouterr().out
+
+
+def test_a_video_beside_class_folders_is_not_taken_for_all(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "videos/a.mp4").rename(folder / "classes/stray.mp4")
+    assert annotate(folder, "classes") == 2
+    assert "stray.mp4: lies beside folders of videos, such as clap/; put it into one of them" in capsys.readouterr().err

@@ -77,6 +77,37 @@ def test_annotations_of_ones_own(tmp_path, videos):
     assert dataset.vocabulary == Vocabulary(("left hand",), ("left hand",), ("left hand",))
 
 
+@pytest.mark.parametrize(
+    "names",
+    [["golf/IMG_1.MOV.mp4", "golf/IMG_1.mp4"], ["1/1.mp4", "2/1.mp4", "1/2.mp4"], ["a/b.mp4", "b/b.mp4", "b/a.mp4"]],
+)
+def test_annotations_in_folders_of_whole_ids_are_those_of_the_clips(names, tmp_path, videos):
+    videos(tmp_path / "clips", names)
+    annotations = tmp_path / "annotations"
+    ids = [clip.id for clip in open_dataset(tmp_path / "clips").clips]
+    for name in ids:
+        (annotations / name).mkdir(parents=True)
+        (annotations / name / "img_00001.json").write_text('{"humans": []}')
+    found = open_dataset(tmp_path / "clips", annotations).annotated()
+    assert sorted(str(clip) for clip, _, _ in found) == sorted(ids)
+
+
+def test_an_id_that_ends_another_is_itself(tmp_path, videos):
+    videos(tmp_path, ["a.mp4", "old/a.mp4"])
+    (tmp_path / "list.csv").write_text("video,label\na.mp4,golf\nold/a.mp4,lunge\n")
+    for name in ("a", "old/a"):
+        (tmp_path / "annotations" / name).mkdir(parents=True)
+        (tmp_path / "annotations" / name / "img_00001.json").write_text('{"humans": []}')
+    found = open_dataset(tmp_path / "list.csv", tmp_path / "annotations").annotated()
+    assert sorted(str(clip) for clip, _, _ in found) == ["a", "old/a"]
+
+
+def test_a_video_in_a_folder_of_a_class_is_no_clip_of_it(tmp_path, videos):
+    videos(tmp_path, ["golf/a.mp4", "golf/monday/late/c.mp4", "run/a.mp4"])
+    with pytest.raises(KgclipError, match=r"late.c\.mp4: lies in a folder inside a class folder; move it to .*golf/c"):
+        open_dataset(tmp_path)
+
+
 def test_real_data(shared_data):
     dataset = open_dataset(shared_data / "jhmdb-tps")
     assert len(dataset.clips) == 655

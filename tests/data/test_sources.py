@@ -70,6 +70,12 @@ def test_labels_file_names_sources_of_paths_too(tmp_path, videos):
     assert sources == {"golf/1": "film", "swim/1": "series", "swim/2": "series"}
 
 
+def test_labels_file_may_name_files(tmp_path, videos):
+    videos(tmp_path, ["golf/1.mp4", "swim/2.MOV"])
+    (tmp_path / "train_labels.csv").write_text("video,source\ngolf/1.mp4,film\n2.MOV,series\n")
+    assert {clip.id: clip.source for clip in open_dataset(tmp_path).clips} == {"golf/1": "film", "swim/2": "series"}
+
+
 def test_labels_file_names_sources(tps):
     (tps / "train_labels.csv").write_text("video,class,source\na,push_up,film\nb,push_up,\n")
     assert {clip.id: clip.source for clip in open_dataset(tps).clips} == {"a": "film", "b": "b", "-c": "-c"}

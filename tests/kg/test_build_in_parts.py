@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,16 @@ def test_rows_that_lie_on_a_few_clips_are_read_in_steps(tmp_path: Path, monkeypa
     assert len(most) > 3
     assert max(most) <= 60
     check_same(counts, tmp_path / "g.parquet", build_graph(labels, observations, MovementRule()))
+
+
+def test_annotations_of_no_clip_at_all_are_refused(tmp_path: Path):
+    labels, observations = seen()
+    tables = written(tmp_path, labels, observations)
+    clips = tables.clips.with_columns(clip=pl.concat_str(pl.lit("golf/"), pl.col("clip")))
+    others = replace(tables, clips=clips)
+    with pytest.raises(KgclipError, match=r"none of its rows is of the .* clips to learn from; .* such as 'golf/"):
+        build_in_parts(others, MovementRule(), tmp_path / "g.parquet")
+    assert not (tmp_path / "g.parquet").exists()
 
 
 def test_definitions_are_merged_and_graphs_with_clips_refused(tmp_path: Path):

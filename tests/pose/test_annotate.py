@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kgclip.cli.annotate import _people
 from kgclip.errors import KgclipError
 from kgclip.pose import annotate as work
 from kgclip.pose.annotate import PoseSource, annotate, observe
-from kgclip.pose.keypoints import KEYPOINTS_FILE, read_keypoints, write_keypoints
+from kgclip.pose.keypoints import KEYPOINTS_FILE, Track, read_keypoints, write_keypoints
 from kgclip.video.encode import write_video
 from tests.pose.figures import figure
 
@@ -67,6 +68,22 @@ def test_clips_are_annotated(clips: dict[str, Path], estimator: Figures, tmp_pat
     read, origin = read_keypoints(tmp_path / "out" / "keypoints.parquet")
     assert sorted(read) == sorted(clips)
     assert origin == {"pose": "figures.tflite", "detector": None, "every": 4}
+
+
+def test_of_few_frames_a_second_more_are_looked_at(estimator: Figures, tmp_path: Path):
+    write_video(tmp_path / "slow.mp4", np.full((12, 400, 400, 3), 60, np.uint8), 7)
+    assert observe("slow", tmp_path / "slow.mp4", SOURCE).frame_index.tolist() == [0, 3, 6, 9]
+
+
+def test_all_people_are_annotated_however_many_there_are(
+    clips: dict[str, Path], estimator: Figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        work, "link_tracks", lambda people, _: tuple(Track(np.array([0]), people[0]) for _ in range(14))
+    )
+    annotate(clips, tmp_path / "out", SOURCE, people=_people("all"))
+    humans = json.loads((tmp_path / "out/clap/b/img_00001.json").read_bytes())["humans"]
+    assert [human["number"] for human in humans] == list(range(1, 15))
 
 
 def test_a_run_goes_on_where_it_was(clips: dict[str, Path], estimator: Figures, tmp_path: Path):

@@ -59,6 +59,12 @@ def test_without_hips_the_torso_comes_from_the_shoulders():
     assert np.isnan(above.trunk.lean_deg).all()
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 10])
+def test_the_torso_is_that_which_is_seen_in_clips_of_any_length(steps: int):
+    from_the_side = figure(steps, left_shoulder=(202, 100), right_shoulder=(198, 100))
+    assert body(from_the_side).torso_px == pytest.approx(100, abs=1)
+
+
 def test_nothing_is_known_of_a_person_without_torso_and_shoulders():
     keypoints = figure()
     keypoints[:, [5, 11, 12], 2] = 0.1

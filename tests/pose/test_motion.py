@@ -30,6 +30,18 @@ def test_a_person_is_unknown_outside_of_the_track_and_in_long_gaps():
     assert score[12] == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("gap_s", [4 / 7, 0.64, 1.0, 1.23])
+def test_the_step_nearest_to_an_observation_shows_it_also_beside_long_gaps(gap_s: float):
+    observed_s = np.arange(5) * gap_s
+    keypoints = figure(5)
+    keypoints[:, 0, 0] = np.arange(5)
+    grid = motion.on_grid(keypoints, observed_s, motion.grid_times(observed_s))
+    steps = np.rint(observed_s * motion.GRID_RATE).astype(int)
+    assert grid[steps, 0, 0] == pytest.approx(np.arange(5))
+    assert grid[steps, 0, 2] == pytest.approx(0.9)
+    assert (grid[steps[:-1] + 5, 0, 2] == 0).all()
+
+
 def test_smoothing_leaves_a_line_and_ignores_unknown_joints():
     keypoints = figure(7).astype(np.float64)
     keypoints[:, 9, 0] = np.arange(7) * 10

@@ -1,5 +1,6 @@
 """`kgclip annotate`."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,6 @@ from kgclip.errors import KgclipError
 
 if TYPE_CHECKING:
     from kgclip.video.cut import VideoPath
-
-MOST_PEOPLE = 10
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class AnnotateCommand:
     detector: str | None = None
     """name or folder of the person detector of a ViTPose model (default: PekingU/rtdetr_r50vd_coco_o365)"""
     every: int | None = None
-    """look at every Nth frame (default: 4); keypoints that you bring come as they are"""
+    """look at every Nth frame (default: 4), and at two a second or more; keypoints that you bring come as they are"""
     person: str = "subject"
     """who is annotated: subject, all, or a number from 1, as in keypoints.parquet (1 is the subject)"""
     workers: int | None = None
@@ -65,7 +64,7 @@ def annotate(argv: Sequence[str]) -> int:
     for option, value in (("--detector", command.detector), ("--every", command.every)):
         if value is not None and is_keypoints(command.pose):
             raise KgclipError(f"{option} {value}: {command.pose} holds keypoints already; leave the option out")
-    clips = _clips(command.clips)
+    clips = _clips(command.clips, command.out)
     source = work.PoseSource(command.pose, command.detector, every)
     with progress_bar("Annotating", len(clips), "clips") as advance:
         poses = work.annotate(
@@ -93,15 +92,18 @@ def _people(word: str) -> range:
     if word == "subject":
         return range(1, 2)
     if word == "all":
-        return range(1, MOST_PEOPLE + 1)
+        return range(1, sys.maxsize)
     if not word.isdecimal() or int(word) < 1:
         raise KgclipError(f"--person {word}: expected subject, all, or a number from 1")
     return range(int(word), int(word) + 1)
 
 
-def _clips(path: Path) -> "dict[str, VideoPath]":
-    """Videos by clip id: one file, the files in a folder, or those of a data set in any layout."""
-    from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in
+def _clips(path: Path, out: Path) -> "dict[str, VideoPath]":
+    """Videos by clip id: one file, the files in a folder, or those of a data set in any layout.
+
+    The folder of annotations may lie among the class folders.
+    """
+    from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in, visible_folders
     from kgclip.data.dataset import open_dataset
     from kgclip.data.listing import library_at
     from kgclip.remote import at
@@ -111,8 +113,14 @@ def _clips(path: Path) -> "dict[str, VideoPath]":
     with library_at(path) as library:
         here = videos_in(library.path) if library.path.is_dir() else []
         files = [library.original(file) for file in here]
+        classes = [folder for folder in visible_folders(library.path) if videos_in(folder)] if files else []
+    if classes:
+        raise KgclipError(
+            f"{files[0]}: lies beside folders of videos, such as {classes[0].name}/; put it into one of them, or give "
+            "a folder of videos alone"
+        )
     if not files:
-        return {clip.id: clip.path for clip in open_dataset(path).clips}
+        return {clip.id: clip.path for clip in open_dataset(path, out if out.is_dir() else None).clips}
     clips: dict[str, VideoPath] = {}
     for file in files:
         if clips.setdefault(clip_id(file.name), file) is not file:

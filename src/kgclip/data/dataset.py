@@ -76,9 +76,12 @@ class DataSet:
     def _clip_of_folder(self, folder: str) -> str | None:
         """The id of the clip that a folder of annotations is named after, None if that is no clip or several.
 
-        ``folder`` is relative to the annotations, e.g. ``golf/clip_1``; its name is enough where one clip has it, and
-        may be doubled as in Kinetics-TPS.
+        ``folder`` is relative to the annotations, e.g. ``golf/clip_1``; if it is no id, its name is enough where one
+        clip has it, and may be doubled as in Kinetics-TPS.
         """
+        # Its last word may look like a video's extension.
+        if (whole := clip_id(f"{folder}.mp4")) in self.by_id:
+            return whole
         words = clip_id(folder).split("/")
         ids = self.ids_by_name.get(words[-1], [])
         if len(ids) > 1 and len(words) > 1 and words[-1] == words[-2]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kgclip.data.clip import Entry
+from kgclip.data.clip import Entry, clip_id
 from kgclip.data.tables import read_table
 from kgclip.errors import KgclipError
 from kgclip.kg.names import spelling_key
@@ -61,7 +61,9 @@ def sources_in_table(path: Path) -> dict[str, str]:
         KgclipError: the table is broken.
     """
     rows = read_table(path) if os.path.lexists(path) else []
-    return {row["video"]: row["source"] for row in rows if row.get("video") and row.get("source")}
+    given = {row["video"]: row["source"] for row in rows if row.get("video") and row.get("source")}
+    # Names may have their extension, as the files have.
+    return {clip_id(video): source for video, source in given.items()} | given
 
 
 def find_sources(

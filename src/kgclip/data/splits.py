@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kgclip.data.carving import carve, deal, groups_of, share_of, without
+from kgclip.data.carving import carve, deal, groups_of, share_of
 from kgclip.data.clip import Clip
 from kgclip.data.dataset import DataSet
 from kgclip.data.tables import read_lines
@@ -146,6 +146,12 @@ def make_split(dataset: DataSet, options: SplitOptions, *, validate: bool = True
         grouped = options.group_by_source
         if not test and options.test_fraction > 0:
             test, pool = carve(pool, options.test_fraction, grouped, _rng(options.seed, _TEST_STREAM))
+            if not test:
+                logger.warning(
+                    "%s: no test clip could be set aside: that takes an action with labeled clips of two sources, one "
+                    "of them without unlabeled clips",
+                    dataset.root,
+                )
         if validate and not val and options.val_fraction > 0:
             val, pool = carve(pool, options.val_fraction, grouped, _rng(options.seed, _VAL_STREAM))
         split = _split_of(pool, val, test)
@@ -171,7 +177,8 @@ def group_folds(dataset: DataSet, num_folds: int, seed: int, val_fraction: float
     """Split a data set into folds for cross-validation, grouped by source and stratified by action.
 
     Each fold is the test part of one split, whose validation part is carved from its remaining clips. Clips of a test
-    part that the data set prescribes are left out; clips without an action are training clips of every split.
+    part that the data set prescribes are left out; clips without an action are training clips of every split whose
+    test part has no clip of their source.
 
     Raises:
         KgclipError: fewer than 2 folds are asked for, or more than there are sources.
@@ -185,7 +192,9 @@ def group_folds(dataset: DataSet, num_folds: int, seed: int, val_fraction: float
         )
     splits = []
     for test in deal(groups, num_folds, _rng(seed, _FOLD_STREAM)):
-        val, train = carve(without(clips, test), val_fraction, True, _rng(seed, _VAL_STREAM))
+        tested = {clip.source for clip in test}
+        others = [clip for clip in clips if clip.source not in tested]
+        val, train = carve(others, val_fraction, True, _rng(seed, _VAL_STREAM))
         splits.append(_split_of(train, val, test))
     return splits
 

@@ -192,6 +192,12 @@ class _Build:
     def all_clips(self, pieces: Sequence[_Piece], rule: MovementRule) -> tuple[pl.Series, list[Edge]]:
         """The movements that are not too common, and what actions consist of."""
         annotated = sum(piece.annotated for piece in pieces)
+        tables = self.tables
+        if tables.num_rows and not annotated and not tables.clips.is_empty():
+            raise KgclipError(
+                f"{tables.path}: none of its rows is of the {len(tables.clips)} clips to learn from; expected their "
+                f"ids, such as {tables.clips['clip'][0]!r}, in the column clip"
+            )
         shown = _summed([piece.clips_of_movement for piece in pieces])
         kept = shown.filter(~(pl.col("value") / annotated > rule.max_clip_share))["movement"].sort()
         clips = _summed([piece.clips_of_action for piece in pieces])

@@ -19,6 +19,7 @@ from kgclip.pose.brought import BroughtKeypoints, is_keypoints
 from kgclip.pose.estimators.estimator import Estimator, open_estimator
 from kgclip.pose.frames import remove_frames, write_frames, write_vocabulary
 from kgclip.pose.keypoints import KEYPOINTS_FILE, ClipPose, read_keypoints, write_keypoints
+from kgclip.pose.motion import LONGEST_GAP_S
 from kgclip.pose.tracks import link_tracks
 from kgclip.video.cut import VideoPath, absolute
 from kgclip.video.decode import Video, open_video
@@ -35,7 +36,8 @@ class PoseSource:
     Attributes:
         pose: a .tflite file, the name or folder of a ViTPose model, or keypoints that the user brings.
         detector: the person detector of a ViTPose model; None takes the usual one.
-        every: distance of the observed frames; keypoints that the user brings come as they are.
+        every: distance of the observed frames, less where that is more than half a second; keypoints that the user
+            brings come as they are.
     """
 
     pose: str
@@ -188,7 +190,9 @@ def observe(clip: str, path: VideoPath, source: PoseSource) -> ClipPose:
         return _brought(source.pose).of_clip(clip, path)
     estimator = _estimator(source.pose, source.detector)
     with open_video(path) as video:
-        indices = np.arange(0, video.num_frames, source.every)
+        # At a low frame rate more of them: a person is unknown between observations that are far apart.
+        step = min(source.every, max(1, int(LONGEST_GAP_S * video.fps)))
+        indices = np.arange(0, video.num_frames, step)
         people = list(estimator(_frames(video, indices)))
         time_s = video.times_s(indices)
         info = video.info

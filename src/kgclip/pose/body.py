@@ -128,7 +128,8 @@ class _Joints:
     def _torso_length(self) -> float:
         """One length for all frames, in pixels; NaN where neither torso nor shoulders are ever seen."""
         torso = _known(_length(self.neck - self.hips))
-        if len(torso) >= 3:
+        # Of few among many frames the torso is less sure than the shoulders.
+        if len(torso) >= min(3, len(self.at)):
             return max(float(np.percentile(torso, TORSO_PERCENTILE)), 1.0)
         shoulders = _known(_length(self.at[:, SHOULDERS[0]] - self.at[:, SHOULDERS[1]]))
         if len(shoulders):

@@ -31,10 +31,9 @@ def frame_annotations(pose: ClipPose, people: range) -> list[dict[str, Any]]:
     A part's `confidence` is that of its state, from 0 to 1 (see `kgclip.pose.states.States`).
     """
     annotations: list[dict[str, Any]] = [{"humans": []} for _ in pose.frame_index]
-    for person in people:
+    for person in range(people.start, min(people.stop, len(pose.tracks) + 1)):
         body = pose.body(person)
-        if body is None:
-            continue
+        assert body is not None
         states = read_states(body)
         for row in pose.tracks[person - 1].rows:
             step = min(pose.steps[row], len(states.codes) - 1)

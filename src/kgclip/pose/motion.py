@@ -24,7 +24,8 @@ def on_grid(
 ) -> Float64[np.ndarray, "T2 17 3"]:
     """Keypoints at the times of a grid: positions linear in time, the lower score of the two observations around.
 
-    Beyond the first and last observation, and inside gaps longer than `LONGEST_GAP_S`, scores are 0.
+    Beyond the first and last observation, and inside gaps longer than `LONGEST_GAP_S`, scores are 0, but for the steps
+    that are nearest to an observation.
     """
     after = np.clip(np.searchsorted(time_s, grid_s), 1, max(len(time_s) - 1, 1)).clip(max=len(time_s) - 1)
     before = np.maximum(after - 1, 0)
@@ -36,9 +37,13 @@ def on_grid(
     first, last = keypoints[before].astype(np.float64), keypoints[after].astype(np.float64)
     result = first + (last - first) * share[:, None, None]
     result[between, :, 2] = np.minimum(first, last)[between, :, 2]
-    half_step = 0.5 / GRID_RATE
+    half_step = 0.5 / GRID_RATE + 1e-9
+    unknown = between & (span > LONGEST_GAP_S)
+    for near, observed in ((grid_s - time_s[before], first), (time_s[after] - grid_s, last)):
+        at = unknown & (near <= half_step)
+        result[at], unknown = observed[at], unknown & ~at
     outside = (grid_s < time_s[0] - half_step) | (grid_s > time_s[-1] + half_step)
-    result[outside | (between & (span > LONGEST_GAP_S)), :, 2] = 0
+    result[outside | unknown, :, 2] = 0
     return result
 
 

@@ -1,5 +1,6 @@
 """CVAT for video: tracks of body parts, whose boxes move and whose states stay between key frames."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,15 @@ def test_frames_that_cannot_be_read(tmp_path, content, message):
     (tmp_path / "a/img_00001.json").write_text(content)
     with pytest.raises(KgclipError, match=message):
         read_clips(tmp_path)
+
+
+def test_frames_of_nobody_and_people_without_a_number(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/img_00001.json").write_text("{}")
+    people = [{"number": None, "parts": {"hip": {"verb": "bend"}}}, {"parts": {"head": {"verb": "nod"}}}]
+    (tmp_path / "a/img_00002.json").write_text(json.dumps({"humans": people}))
+    (frames,) = read_clips(tmp_path).values()
+    assert frames == {1: [], 2: [PartState(1, "hip", "bend"), PartState(2, "head", "nod")]}
 
 
 def test_a_folder_without_annotations(tmp_path):

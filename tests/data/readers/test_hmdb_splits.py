@@ -48,3 +48,9 @@ def test_a_broken_line(hmdb, line):
     (hmdb / "golf_test_split1.txt").write_text(f"b.avi 1\n{line}\n")
     with pytest.raises(KgclipError, match=rf"golf_test_split1\.txt: line 2 is '{line}'; expected a file and 0, 1 or 2"):
         open_dataset(hmdb / "golf_test_split1.txt")
+
+
+def test_another_file_whose_name_only_looks_alike(tmp_path, videos):
+    videos(tmp_path, ["golf/a.mp4", "run/a.mp4"])
+    (tmp_path / "my_test_split.txt").write_text("a\n")
+    assert open_dataset(tmp_path).actions == ["golf", "run"]

@@ -48,6 +48,13 @@ def test_lists_with_numbers_beside_their_videos(tmp_path, videos):
     ]
 
 
+@pytest.mark.parametrize("header", ["", "label,id\n", "name,number\n", "action,class_id\n"])
+def test_names_may_come_before_their_numbers(header, tmp_path):
+    (tmp_path / "train_list.txt").write_text("a.mp4 0\nb.mp4 1\n")
+    (tmp_path / "labels.csv").write_text(f"{header}push up,1\nlunge,0\n")
+    assert [row[1] for row in rows(tmp_path / "train_list.txt")] == ["lunge", "push up"]
+
+
 @pytest.mark.parametrize("separator", [" ", "\t", ",", "; ", " \t"])
 def test_separators(tmp_path, videos, separator):
     videos(tmp_path, ["golf/a.mp4"])

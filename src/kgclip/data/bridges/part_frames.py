@@ -105,12 +105,12 @@ def _humans(states: Iterable[PartState]) -> list[dict[str, Any]]:
 
 def _states(path: Path) -> list[PartState]:
     try:
-        humans = orjson.loads(read_bytes(path, _MOST_BYTES))["humans"] or []
+        humans = orjson.loads(read_bytes(path, _MOST_BYTES)).get("humans") or []
         return [
             state
             for position, human in enumerate(humans, start=1)
             for name, part in _parts(human.get("parts") or {})
-            for state in _states_of(human.get("number", position), name, part)
+            for state in _states_of(int(human.get("number") or position), name, part)
         ]
     except (LookupError, ValueError, OverflowError, TypeError, AttributeError) as error:
         raise KgclipError(f"{path}: is no frame annotation ({error!r}); see docs/data.md for its format") from None

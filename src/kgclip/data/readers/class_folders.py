@@ -28,7 +28,7 @@ def read_classes(
     """Read the class folders in each of these folders.
 
     Raises:
-        KgclipError: a video lies outside of the class folders, or a class has no clip.
+        KgclipError: a video lies outside of the class folders or in a folder of one, or a class has no clip.
     """
     entries: list[Entry] = []
     empty: dict[str, Path] = {}
@@ -46,6 +46,7 @@ def read_classes(
             files = videos_in(folder)
             if not files:
                 empty[spelling_key(folder.name)] = folder
+            _check_depth(folder, folder)
             entries += [Entry(id_of(file), file, folder.name, part) for file in files]
     for name in sorted(empty.keys() - {spelling_key(entry.label or "") for entry in entries}):
         raise KgclipError(
@@ -53,6 +54,16 @@ def read_classes(
             "it, add one or remove the folder"
         )
     return entries
+
+
+def _check_depth(of_class: Path, folder: Path) -> None:
+    """Raise KgclipError if a folder somewhere in that of a class holds a video, which would not be read."""
+    for inner in visible_folders(folder):
+        if deeper := videos_in(inner):
+            raise KgclipError(
+                f"{deeper[0]}: lies in a folder inside a class folder; move it to {of_class / deeper[0].name}"
+            )
+        _check_depth(of_class, inner)
 
 
 def _parts_of(root: Path, annotations: Path | None) -> Iterator[tuple[Path, Part | None]]:

@@ -13,13 +13,15 @@ _FILES = (
 )
 _NUMBER = re.compile(r"\d{1,9}")
 _NUMBERED = re.compile(r"(\d{1,9})[\s,;:]+(.*\S)")
-_HEADER = re.compile(r"(?:id|index|number|label|class)(?:_?id)?\s*[,;\t]", re.IGNORECASE)
+_NAME_FIRST = re.compile(r"(.*\S)\s*[,;\t]\s*(\d{1,9})")
+_HEADER = re.compile(r"(?:id|index|number|label|class|name|action)(?:_?(?:id|name))?\s*[,;\t]", re.IGNORECASE)
 
 
 def named_labels(table: Path, labels: Iterable[str]) -> dict[str, str]:
     """The name of each label of a list: the label itself unless all are numbers.
 
-    Numbers are looked up in a file beside the list: ``id,name`` or ``id name`` a line, or the names alone, from 0.
+    Numbers are looked up in a file beside the list: ``id,name``, ``name,id`` or ``id name`` a line, or the names alone,
+    from 0.
 
     Raises:
         KgclipError: all labels are numbers, and there is no such file or it lacks one.
@@ -47,4 +49,7 @@ def _read_names(file: Path) -> dict[int, str]:
     numbered = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
     if len(numbered) == len(lines):
         return {int(match[1]): match[2].strip('"') for match in numbered}
+    name_first = [match for line in lines if (match := _NAME_FIRST.fullmatch(line))]
+    if len(name_first) == len(lines):
+        return {int(match[2]): match[1].strip('"') for match in name_first}
     return dict(enumerate(lines))

@@ -14,7 +14,8 @@ _PART_OF_CODE: dict[str, Part | None] = {"0": None, "1": "train", "2": "test"}
 
 def recognizes(path: Path) -> bool:
     """Whether this is a folder of such lists, or one of them."""
-    return any(path.glob("*_test_split*.txt")) if path.is_dir() else _FILE.fullmatch(path.name) is not None
+    names = [file.name for file in path.glob("*_test_split*.txt")] if path.is_dir() else [path.name]
+    return any(map(_FILE.fullmatch, names))
 
 
 def read(path: Path, annotations: Path | None) -> list[Entry]:
