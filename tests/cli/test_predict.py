@@ -35,12 +35,14 @@ class Recorder:
     """Stands for a recognizer: keeps what it was asked, and says at each file what has been printed before."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]):
-        self.capsys, self.options, self.before = capsys, {}, []
+        self.capsys, self.options, self.before, self.errors, self.videos = capsys, {}, [], [], None
 
     def predict_many(self, files: list[Path], **options: Any) -> Iterator[Explanation]:
         self.options = options
         for file in files:
-            self.before.append(self.capsys.readouterr().out)
+            out, error = self.capsys.readouterr()
+            self.before.append(out)
+            self.errors.append(error)
             yield explanation(str(file))
 
 
@@ -70,6 +72,25 @@ def test_actions_to_choose_from(recorder: Recorder, tmp_path: Path):
     for given, problem in ((" ,", "names no action"), ("gone.txt", r"gone\.txt: cannot be read")):
         with pytest.raises(KgclipError, match=problem):
             action_names(given)
+
+
+def test_many_names_are_no_file():
+    names = tuple(f"an action of a long name {number}" for number in range(400))
+    assert action_names(", ".join(names)) == names
+
+
+def test_a_page_that_cannot_be_made_does_not_stop_the_rest(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def write(folder: Path, explained: Explanation, taken: set[str], videos: object) -> Path:
+        if explained.file == "a.mp4":
+            raise KgclipError("a.mp4: is damaged")
+        return folder / "b.html"
+
+    monkeypatch.setattr("kgclip.report.explanation_page.write_explanation", write)
+    assert run(["predict", "model", "a.mp4", "b.mp4", "--html", str(tmp_path / "pages")]) == 2
+    assert recorder.errors[1] == "kgclip: a.mp4: is damaged\n"
+    assert "b.html" in capsys.readouterr().err
 
 
 def test_a_backbone_needs_no_model(recorder: Recorder):

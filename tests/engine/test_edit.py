@@ -95,6 +95,23 @@ def test_clips_of_a_new_action_are_recognized_by_them(kg_checkpoint: Checkpoint,
     assert other["press-up exercise"] < max(other.values()) / 2
 
 
+def test_movements_in_another_spelling_are_the_models_own(kg_checkpoint: Checkpoint, tmp_path: Path):
+    other = "squat: Left_Leg Bend, left leg bend, RIGHT LEG-BEND"
+    changed, plain = (with_new_action(kg_checkpoint, Definition.parse(text, "add-action")) for text in (other, SQUAT))
+    assert changed.movements == kg_checkpoint.movements
+    assert changed.graph.all_edges() == plain.graph.all_edges()
+    changed.save(tmp_path / "larger")
+    torch.testing.assert_close(Checkpoint.load(tmp_path / "larger").model.state_dict(), plain.model.state_dict())
+
+
+def test_cuts_of_a_new_action_are_not_evaluated_on(kg_checkpoint: Checkpoint, figures: Path):
+    video = clip(figures, "push_up")
+    added = with_new_action(kg_checkpoint, Definition.parse(SQUAT, "add-action"), [Path(f"{video}#t=0,0.4")])
+    film = f"{video.parent.name}/{video.stem}"
+    asked = [f"{film}@0.000-0.400", f"{film}@0.300-0.500", f"{film}@0.400-0.500"]
+    assert seen_in_training(added.split, asked) == set(asked[:2])
+
+
 def test_the_command_lines(kg_model: Path, figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     words = [str(kg_model), str(clip(figures, "lunge"))]
     assert run(["whatif", *words, "--add", "push up: left leg bend"]) == 0

@@ -130,6 +130,9 @@ def test_names_alone_need_a_text_tower_that_knows_them(tmp_path: Path):
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_rest(kg_model: Path, evaluation: Evaluation, tmp_path: Path):
     (tmp_path / "a.mp4").write_text("no video")
+    # Files of an operating system, and a folder with the name of a video.
+    (tmp_path / "._a.mp4").write_text("")
+    (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "b.mp4").write_bytes(evaluation.paths[0].read_bytes())
     assert list(find_videos([tmp_path])) == [tmp_path / "a.mp4", tmp_path / "b.mp4"]
     first, second = Recognizer.from_pretrained(kg_model).predict_many([tmp_path])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,16 @@ def test_our_own_file(video: Path, tmp_path: Path):
     write_keypoints(tmp_path / "k.parquet", {"clip_7": first}, {})
     again = BroughtKeypoints(tmp_path / "k.parquet").of_clip("clip_7", video)
     assert np.array_equal(again.tracks[0].keypoints, first.tracks[0].keypoints)
+
+
+def test_clips_of_one_name_are_told_apart_by_their_folders(video: Path, tmp_path: Path):
+    given = BroughtKeypoints(coco_results(tmp_path, "clip_7")).of_clip("clip_7", video)
+    other = replace(given, width=given.width + 1)
+    write_keypoints(tmp_path / "k.parquet", {"golf/clip_7": given, "dance/clip_7": other}, {})
+    brought = BroughtKeypoints(tmp_path / "k.parquet")
+    assert brought.of_clip("here/dance/clip_7", video).width == other.width
+    with pytest.raises(KgclipError, match="of several clips named clip_7, and walk/clip_7 is none of them; give the"):
+        brought.of_clip("walk/clip_7", video)
 
 
 def test_flags_of_visibility_become_scores(video: Path, tmp_path: Path):

@@ -100,6 +100,14 @@ def test_other_files_are_refused(tmp_path: Path):
         read_keypoints(tmp_path / "k.parquet")
 
 
+def test_a_pose_is_found_by_as_much_of_the_id_as_there_is():
+    poses = {name: pose(num_frames=1) for name in ("1", "b/1", "x/c/2", "y/d/2")}
+    assert pose_of(poses, "videos/b/1") is poses["b/1"]
+    assert pose_of(poses, "golf/1") is poses["1"]
+    assert pose_of(poses, "d/2") is poses["y/d/2"]
+    assert pose_of(poses, "golf/2") is None
+
+
 def test_a_pose_is_found_by_id_or_by_a_file_name_that_one_clip_has():
     poses = {name: pose(num_frames=1) for name in ("golf/a", "golf/b", "x/b")}
     assert pose_of(poses, "golf/b") is poses["golf/b"]

@@ -1,5 +1,6 @@
 """An index appears whole, is renewed by what has changed, and reads no clip twice."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -121,6 +122,25 @@ def test_a_library_that_was_moved_is_known(reader: WrittenReader, library: Path,
     write_clip(tmp_path / "moved" / "new.mp4", {"vector": [1, 0]})
     assert run(reader, tmp_path / "moved", tmp_path / "index").read == 1
     assert SearchIndex(tmp_path / "index").library == tmp_path / "moved"
+
+
+def test_where_only_the_places_have_changed_the_index_names_the_new_ones(
+    reader: WrittenReader, library: Path, tmp_path: Path
+):
+    run(reader, library, tmp_path / "index")
+    library.rename(tmp_path / "moved")
+    index_folder(reader, tmp_path / "renamed", tmp_path / "moved", tmp_path / "index", progress=False)
+    index = SearchIndex(tmp_path / "index")
+    assert (index.library, index.model) == (tmp_path / "moved", tmp_path / "renamed")
+
+
+def test_a_name_that_is_not_utf8_stops_nothing(reader: WrittenReader, library: Path, tmp_path: Path):
+    odd = os.path.join(os.fsencode(library), b"\xff\xe9.mp4")  # noqa: PTH118
+    shutil.copy(library / "a.mp4", odd)
+    done = run(reader, library, tmp_path / "index")
+    assert done.files == 4
+    (fault,) = done.faults.values()
+    assert fault.endswith("\\xff\\xe9.mp4: has a name that is not UTF-8; rename the file or folder")
 
 
 def test_past_the_limit_usearch_finds_the_same(

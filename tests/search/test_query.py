@@ -43,6 +43,8 @@ def test_a_file_is_an_example(tmp_path: Path):
 
 def test_other_words_are_text_where_the_model_reads_it():
     assert parse_query("a dog and a cat", READS_TEXT) == TextQuery("a dog and a cat")
+    long = " ".join(["a dog beside a cat"] * 40)
+    assert parse_query(long, READS_TEXT) == TextQuery(long)
     with pytest.raises(KgclipError, match=r"names nothing that this index knows, and its model compares no texts"):
         parse_query("a dog and a cat", VOCABULARY)
 

@@ -1,5 +1,6 @@
 """`kgclip predict`."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ def predict(argv: Sequence[str]) -> int:
             else:
                 print(describe(result, command.top), flush=True)
             if command.html is not None and not isinstance(result, dict):
-                _write_page(command.html, result, pages, recognizer.videos)
+                failed |= not _write_page(command.html, result, pages, recognizer.videos)
             advance(1)
     return 2 if failed else 0
 
@@ -151,11 +152,18 @@ def _predict_file(
     return next(recognizer.predict_many([path], **options))
 
 
-def _write_page(folder: Path, explanation: "Explanation", taken: set[str], videos: "Videos") -> None:
+def _write_page(folder: Path, explanation: "Explanation", taken: set[str], videos: "Videos") -> bool:
+    """Write a clip's page; says so, or why it cannot be written, which does not stop other clips."""
     from kgclip.report.explanation_page import write_explanation
 
-    say(f"  {write_explanation(folder, explanation, taken, videos)}", error=True)
+    try:
+        page = write_explanation(folder, explanation, taken, videos)
+    except KgclipError as error:
+        say(f"kgclip: {visible(str(error))}", error=True)
+        return False
+    say(f"  {page}", error=True)
     say("", error=True)
+    return True
 
 
 def action_names(given: str) -> tuple[str, ...]:
@@ -166,7 +174,8 @@ def action_names(given: str) -> tuple[str, ...]:
     """
     from kgclip.files import read_text
 
-    is_file = Path(given).suffix == ".txt" or Path(given).is_file()
+    # Many names are too long to be that of a file, which os.path takes as an answer.
+    is_file = Path(given).suffix == ".txt" or os.path.isfile(given)  # noqa: PTH113
     names = read_text(Path(given)).splitlines() if is_file else given.split(",")
     names = [name.strip() for name in names if name.strip()]
     if not names:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from kgclip.errors import KgclipError
-from kgclip.video.cut import VideoPath
+from kgclip.video.cut import Cut, VideoPath, absolute, cut_id, file_of
 
 Part = Literal["train", "val", "test"]
 PARTS_OF_A_DATA_SET: tuple[Part, Part, Part] = ("train", "val", "test")
@@ -58,6 +58,12 @@ def clip_id(path: Path | str) -> str:
     plain = Path(os.path.normpath(str(path).replace("\\", "/")))
     named = plain.with_suffix("") if plain.suffix.lower() in VIDEO_EXTENSIONS else plain
     return unicodedata.normalize("NFC", str(named))
+
+
+def id_of_file(video: VideoPath) -> str:
+    """The id of a video that no data set names: its folder and its name, and the times of a cut."""
+    film = clip_id("/".join(str(file_of(absolute(video))).split("/")[-2:]))
+    return cut_id(film, video) if isinstance(video, Cut) else film
 
 
 def part_named(word: str, where: str) -> Part | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from kgclip.copies import MOST_BYTES, local_file
-from kgclip.data.clip import VIDEO_EXTENSIONS, is_video
+from kgclip.data.clip import VIDEO_EXTENSIONS, is_foreign, is_video
 from kgclip.data.shards import SHARD, read_shards, shards_at
 from kgclip.errors import KgclipError
 from kgclip.reading import reason_of
@@ -82,6 +82,12 @@ def library_at(path: Path) -> Iterator[Library]:
             raise KgclipError(str(error).replace(str(folder), str(address))) from error
 
 
+def videos_under(folder: Path) -> list[Path]:
+    """The videos at any depth in a folder, in order, without foreign ones."""
+    found = (path for path in folder.rglob("*") if is_video(path.name) and not path.is_dir())
+    return sorted(path for path in found if not any(map(is_foreign, path.relative_to(folder).parts)))
+
+
 def find_videos(files: Sequence[str | VideoPath]) -> Iterator[VideoPath]:
     """Files and their cuts as they are, folders as the videos in them (recursively, sorted), or if empty themselves."""
     for file in map(video_at, files):
@@ -90,8 +96,7 @@ def find_videos(files: Sequence[str | VideoPath]) -> Iterator[VideoPath]:
             continue
         with library_at(file) as library:
             shards = [library.original(shard) for shard in shards_at(library.path)]
-            inside = library.path.rglob("*") if library.path.is_dir() else ()
-            found = sorted(path for path in inside if path.suffix.lower() in VIDEO_EXTENSIONS)
+            found = videos_under(library.path) if library.path.is_dir() else []
             videos = [*(entry.path for entry in read_shards(shards)), *(library.original(path) for path in found)]
         yield from videos or [file]
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kgclip.data.clip import clip_id
+from kgclip.data.clip import id_of_file
 from kgclip.data.listing import find_videos
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint
@@ -99,13 +99,14 @@ def with_new_action(
     if spelling_key(name) in map(spelling_key, checkpoint.actions):
         raise KgclipError(f"{name}: the model knows this action already; give another name")
     row = torch.zeros(1, len(checkpoint.movements))
-    for movement in definition.movements:
-        row[0, _position(movement, checkpoint.movements, movement, "movement")] = WHOLE
+    # In the model's own spelling: another one would be another movement of the graph.
+    places = {_position(movement, checkpoint.movements, movement, "movement") for movement in definition.movements}
+    row[0, sorted(places)] = WHOLE
     path = old.path.with_definitions(torch.cat([old.path.definitions, row]), shown)
     solved, embeddings, stream = old.solved, old.action_embeddings, old.pose
     if stream is not None:
         videos = list(find_videos(clips)) if pose is not None else []
-        poses = [observe(clip_id(video.name), video, pose) for video in videos if pose is not None]
+        poses = [observe(id_of_file(video), video, pose) for video in videos if pose is not None]
         stream = with_action_by_pose(stream, numbers_of(poses) if poses else None)
     if old.gradient is None:
         examples = _embeddings(checkpoint, clips)
@@ -121,7 +122,7 @@ def with_new_action(
             text = embed_texts(old.backbone, checkpoint.config.prompts.around("action", [name]))
         embeddings = torch.cat([embeddings, text.cpu()])
     split = _with_clips(checkpoint.split, clips)
-    edges = [Edge(name, "consists_of", m, WHOLE) for m in definition.movements]
+    edges = [Edge(name, "consists_of", checkpoint.movements[m], WHOLE) for m in sorted(places)]
     return replace(
         checkpoint,
         model=_joined(old, solved, path, embeddings, stream),
@@ -181,9 +182,8 @@ def _joined(
 
 def _with_clips(split: Split, clips: Sequence[Path]) -> Split:
     """The split with videos among the training clips, by their folders and names, so that none is evaluated on."""
-    videos = (str(video.absolute() if isinstance(video, Path) else video) for video in find_videos(clips))
-    ids = [clip_id("/".join(video.split("/")[-2:])) for video in videos]
-    more = tuple(clip for clip in dict.fromkeys(ids) if clip not in split.train)
+    ids = dict.fromkeys(id_of_file(video) for video in find_videos(clips))
+    more = tuple(clip for clip in ids if clip not in split.train)
     return replace(split, train=(*split.train, *more), labelled=(*split.labelled, *more))
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from kgclip.data.clip import clip_id
+from kgclip.data.clip import id_of_file
 from kgclip.errors import KgclipError
 from kgclip.pose.annotate import PoseSource, observe
 from kgclip.pose.brought import is_keypoints
@@ -55,7 +55,7 @@ def open_film_pose(source: str, pose: PoseSource | None) -> Estimator | ClipPose
         return open_estimator(pose.pose, pose.detector)
     if is_live(source):
         raise KgclipError(f"--pose {pose.pose}: keypoints are of files, {source} is live; give an estimator")
-    return observe(clip_id(Path(source).name), Path(source), pose)
+    return observe(id_of_file(Path(source)), Path(source), pose)
 
 
 def with_people(frames: Iterable[StreamFrame], pose: Estimator | ClipPose | None) -> Iterator[PosedFrame]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from kgclip.config import ModelConfig, PromptConfig, TrainConfig
-from kgclip.data.clip import clip_id
+from kgclip.data.clip import id_of_file
 from kgclip.data.listing import find_videos
 from kgclip.data.splits import Split
 from kgclip.engine.checkpoint import Checkpoint, choose_device
@@ -189,7 +189,7 @@ class Recognizer:
         path = video_at(file)
         clip = self.videos.read_clip(path, num_frames, threads=torch.get_num_threads())
         if pose is None and self.pose is not None:
-            pose = self.videos.observe(clip_id(path.name), path)
+            pose = self.videos.observe(id_of_file(path), path)
         return self.encoded(str(file), clip, pose)
 
     def predict_frames(

@@ -11,7 +11,7 @@ import orjson
 from jaxtyping import Float32
 
 from kgclip.errors import KgclipError
-from kgclip.pose.keypoints import ClipPose, pose_of, read_keypoints
+from kgclip.pose.keypoints import ClipPose, ends_of, pose_of, read_keypoints
 from kgclip.pose.skeleton import NUM_JOINTS
 from kgclip.pose.tracks import link_tracks
 from kgclip.reading import MOST_UNPACKED, check_unpacked, one_sentence, read_bytes
@@ -59,7 +59,7 @@ class BroughtKeypoints:
             raise KgclipError(f"{path}: no such file or folder; expected keypoints (docs/pose.md)")
 
     def of_clip(self, clip: str, video: VideoPath) -> ClipPose:
-        """The people of one clip, joined into tracks; they are looked for by its id, then by its file name.
+        """The people of one clip, joined into tracks; they are looked for by its id, by its end, then by its file name.
 
         The frame numbers of a cut count its own frames.
 
@@ -72,7 +72,14 @@ class BroughtKeypoints:
             return poses[0]
         frames = next(filter(None, (pose_of(self._frames, name) or self._read(name) for name in names)), None)
         if not frames:
-            raise KgclipError(f"{self.path}: has no keypoints of {clip}; expected {clip}.json or a folder {clip}")
+            name = ends_of(clip)[-1]
+            several = sum(other.endswith(f"/{name}") for other in (*self._poses, *self._frames)) > 1
+            raise KgclipError(
+                f"{self.path}: has keypoints of several clips named {name}, and {clip} is none of them; give the video "
+                "in its folder"
+                if several
+                else f"{self.path}: has no keypoints of {clip}; expected {clip}.json or a folder {clip}"
+            )
         numbers = sorted(frames)
         indices = np.array(numbers) - (0 if numbers[0] == 0 else 1)
         people = [np.stack(frames[n]) if frames[n] else np.empty((0, NUM_JOINTS, 3), np.float32) for n in numbers]
@@ -88,7 +95,8 @@ class BroughtKeypoints:
 
     def _read(self, clip: str) -> Frames:
         """The people of a clip in a file or a folder of its own."""
-        file, folder = self.path / f"{clip}.json", self.path / clip
+        places = [(self.path / f"{end}.json", self.path / end) for end in ends_of(clip)]
+        file, folder = next((place for place in places if place[0].is_file() or place[1].is_dir()), places[0])
         if file.is_file():
             return pose_of(_read_document(file), file.stem) or {}
         frames: Frames = {}

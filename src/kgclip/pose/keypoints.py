@@ -84,15 +84,23 @@ class ClipPose:
 
 
 def pose_of(poses: Mapping[str, T], clip: str) -> T | None:
-    """What is known of a clip's pose: by its id, or by its file name where only one clip has it.
+    """What is known of a clip's pose: by its id, or by as much of its end as one clip has, at least the file name.
 
     The same file may lie in class folders here and in a data set whose ids have none there.
     """
-    if clip in poses:
-        return poses[clip]
-    name = clip.rsplit("/", 1)[-1]
-    same = [other for other in poses if other.rsplit("/", 1)[-1] == name]
-    return poses[same[0]] if len(same) == 1 else None
+    for end in ends_of(clip):
+        if end in poses:
+            return poses[end]
+        same = [other for other in poses if other.endswith(f"/{end}")]
+        if same:
+            return poses[same[0]] if len(same) == 1 else None
+    return None
+
+
+def ends_of(clip: str) -> list[str]:
+    """The id, and what is left of it without its first folders, down to the file name."""
+    parts = clip.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def write_keypoints(path: Path, poses: Mapping[str, ClipPose], origin: Mapping[str, object]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from kgclip.cluster import map_on_ray
 from kgclip.copies import local_file
-from kgclip.data.clip import is_foreign, is_video
-from kgclip.data.listing import library_at
+from kgclip.data.listing import library_at, videos_under
+from kgclip.data.wording import printable
 from kgclip.errors import KgclipError
 from kgclip.files import atomic_folder, digest, read_json, write_json
 from kgclip.locks import lock
@@ -91,11 +91,12 @@ def _index(
     kept = set(whole)
     gone = len(set(before) - kept)
     rows = work.rows({file.clip for file in whole})
-    if set(before) != kept:
-        header = {"library": str(library.place.resolve()), "model": str(model.resolve())}
+    places = (library.place.resolve(), model.resolve())
+    if index is None or set(before) != kept or (index.library, index.model) != places:
+        header = {"library": str(places[0]), "model": str(places[1])}
         header |= {"identity": reader.identity, "vocabulary": reader.vocabulary()}
         write_index(out, header, whole, rows)
-    elif index is not None:
+    else:
         drop_others(index.content)
     work.done()
     return Indexed(len(whole), len(rows.vectors), work.num_read, gone, faults)
@@ -104,8 +105,7 @@ def _index(
 def _videos(library: Path) -> list[Path]:
     if not library.is_dir():
         raise KgclipError(f"{library}: is no folder; give the folder of videos that is to be indexed")
-    found = sorted(path.relative_to(library) for path in library.rglob("*") if is_video(path.name) and path.is_file())
-    found = [path for path in found if not any(is_foreign(part) for part in path.parts)]
+    found = [path.relative_to(library) for path in videos_under(library)]
     if not found:
         raise KgclipError(f"{library}: holds no video; give the folder of videos that is to be indexed")
     return found
@@ -133,11 +133,15 @@ def _found(library: _Library, before: tuple[IndexedFile, ...]) -> tuple[dict[Ind
     for video in library.videos:
         path = library.place / video
         try:
+            # Names of other encodings are text that nothing can write.
+            str(video).encode()
             state = (library.folder / video).stat()
             key = (video.as_posix(), state.st_size, state.st_mtime_ns)
             found[IndexedFile(*key, "")] = known.get(key, "")
         except OSError as error:
             faults[str(path)] = f"{path}: cannot be read ({error.strerror}); check its rights"
+        except UnicodeEncodeError:
+            faults[printable(path)] = f"{printable(path)}: has a name that is not UTF-8; rename the file or folder"
     return found, faults
 
 

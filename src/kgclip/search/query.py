@@ -1,5 +1,6 @@
 """What a person asks an index: movements in their order, an action, a clip, or a text."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ def parse_query(text: str, vocabulary: Vocabulary) -> Query:
     if len(keys) == 1 and keys[0] in actions:
         return ActionQuery(actions[keys[0]])
     path = Path(text).expanduser()
-    if path.is_file():
+    # A sentence may be too long to be the name of a file, which os.path takes as an answer.
+    if os.path.isfile(path):  # noqa: PTH113
         return ClipQuery(path)
     if path.suffix.lower() in VIDEO_EXTENSIONS:
         raise KgclipError(f"{text}: no such file; give a clip that is there, or ask for movements or an action")

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch.nn import functional as F
 
-from kgclip.data.clip import clip_id
+from kgclip.data.clip import id_of_file
 from kgclip.engine.explain import read_windows, seen_spans
 from kgclip.engine.explanation import ClipFacts
 from kgclip.engine.film_pose import pose_between
@@ -65,7 +65,7 @@ class ClipReader:
             KgclipError: the file cannot be read.
         """
         source = self.recognizer.pose
-        pose = None if source is None else observe(clip_id(path.name), path, source)
+        pose = None if source is None else observe(id_of_file(path), path, source)
         with open_video(path, threads=torch.get_num_threads()) as video:
             wanted = max(1, round(video.duration_s / self._clip_s)) if self._clip_s else 1
             starts, ends = segment_bounds(video.num_frames, min(wanted, video.num_frames))
