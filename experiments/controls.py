@@ -65,7 +65,7 @@ class TrueMovementsFit(TrainedFit):
 
     @property
     def states_probabilities(self) -> bool:
-        """Sums of z-scores are none."""
+        """Sums of z-scores are no probabilities."""
         return False
 
     def scores(self, clips: tuple[str, ...], num_frames: int) -> Float[Tensor, "B K"]:

@@ -63,7 +63,7 @@ class TrainedFit:
 
     @property
     def states_probabilities(self) -> bool:
-        """Whether its scores are those of a model whole, by which the model states probabilities."""
+        """Whether its scores are those of the whole model, from which it states probabilities."""
         return self.part is whole
 
     def _score(self, clips: tuple[str, ...], num_frames: int) -> Score:

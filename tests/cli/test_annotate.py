@@ -86,6 +86,14 @@ def test_annotations_may_lie_among_the_class_folders(folder: Path, capsys: pytes
     assert "2 clips annotated" in capsys.readouterr().out
 
 
+def test_a_run_that_ended_while_it_wrote_the_words_goes_on(folder: Path):
+    (folder / "keypoints/b.json").write_bytes((folder / "keypoints/a.json").read_bytes())
+    assert annotate(folder, "classes") == 0
+    (folder / "out/list/part_stat.txt").unlink()
+    assert annotate(folder, "classes") == 0
+    assert (folder / "out/list/part_stat.txt").is_file()
+
+
 def test_a_video_beside_class_folders_is_not_taken_for_all(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "videos/a.mp4").rename(folder / "classes/stray.mp4")
     assert annotate(folder, "classes") == 2

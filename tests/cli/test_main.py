@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,7 +239,10 @@ def test_data_that_is_not_there(refused: Callable[..., str], kg_model: Path, tmp
     assert "without a clip" in refused("train", "--data", folder, "--out", out, *TRAIN)
 
 
-def test_encoders_that_do_not_exist(refused: Callable[..., str], folder: Path, tmp_path: Path):
+def test_encoders_that_do_not_exist(
+    refused: Callable[..., str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # what an import leaves beside the file is Python's
     out, file = tmp_path / "out", tmp_path / "encoder.py"
     file.write_text("def load():\n    return None\n")
     words = ["data", "features", folder, "--out", out, "--encoder"]

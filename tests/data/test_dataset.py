@@ -79,7 +79,7 @@ def test_annotations_of_ones_own(tmp_path, videos):
 
 @pytest.mark.parametrize(
     "names",
-    [["golf/IMG_1.MOV.mp4", "golf/IMG_1.mp4"], ["1/1.mp4", "2/1.mp4", "1/2.mp4"], ["a/b.mp4", "b/b.mp4", "b/a.mp4"]],
+    [["golf/IMG_1.MOV.mp4", "golf/IMG_1.mp4"], ["1/1.mp4", "2/1.mp4", "1/2.mp4"]],
 )
 def test_annotations_in_folders_of_whole_ids_are_those_of_the_clips(names, tmp_path, videos):
     videos(tmp_path / "clips", names)
@@ -104,8 +104,17 @@ def test_an_id_that_ends_another_is_itself(tmp_path, videos):
 
 def test_a_video_in_a_folder_of_a_class_is_no_clip_of_it(tmp_path, videos):
     videos(tmp_path, ["golf/a.mp4", "golf/monday/late/c.mp4", "run/a.mp4"])
-    with pytest.raises(KgclipError, match=r"late.c\.mp4: lies in a folder inside a class folder; move it to .*golf/c"):
+    with pytest.raises(
+        KgclipError,
+        match=r"late.c\.mp4: lies in a folder inside a class folder; move it to .*golf/c.mp4, or take .*late out",
+    ):
         open_dataset(tmp_path)
+
+
+def test_links_and_previews_inside_a_class_are_passed_over(tmp_path, videos):
+    videos(tmp_path, ["golf/a.mp4", "golf/@eaDir/a.mp4/preview.mp4", "golf/.cache/b.mp4", "run/a.mp4"])
+    (tmp_path / "golf" / "all").symlink_to(tmp_path)
+    assert [clip.id for clip in open_dataset(tmp_path).clips] == ["golf/a", "run/a"]
 
 
 def test_real_data(shared_data):

@@ -120,7 +120,7 @@ def test_clips_of_one_name_are_told_apart_by_their_folders(video: Path, tmp_path
     write_keypoints(tmp_path / "k.parquet", {"golf/clip_7": given, "dance/clip_7": other}, {})
     brought = BroughtKeypoints(tmp_path / "k.parquet")
     assert brought.of_clip("here/dance/clip_7", video).width == other.width
-    with pytest.raises(KgclipError, match="of several clips named clip_7, and walk/clip_7 is none of them; give the"):
+    with pytest.raises(KgclipError, match="of several clips named clip_7, and walk/clip_7 is none of them; give"):
         brought.of_clip("walk/clip_7", video)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgclip.data.clip import id_of_file
 from kgclip.errors import KgclipError
 from kgclip.video import indexing
 from kgclip.video.cut import Cut, cut_id, interval_of, name_of, video_at
@@ -107,3 +108,15 @@ def test_a_file_with_such_a_name_is_that_file(tmp_path):
     assert video_at(str(file)) == file
     assert video_at("a.mp4#t=1,2") == Cut(Path("a.mp4"), 1.0, 2.0)
     assert video_at("a.mp4#t=1") == Path("a.mp4#t=1")
+
+
+@pytest.mark.parametrize(
+    ("path", "clip"),
+    [
+        ("/a.mp4", "a"),
+        ("/x/golf/here/../a.mp4", "golf/a"),
+        ("/x/golf/a.mp4#t=1,2.5", "golf/a@1.000-2.500"),
+    ],
+)
+def test_the_id_of_a_video_is_its_folder_and_its_name(path: str, clip: str):
+    assert id_of_file(video_at(path)) == clip

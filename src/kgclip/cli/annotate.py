@@ -103,9 +103,9 @@ def _clips(path: Path, out: Path) -> "dict[str, VideoPath]":
 
     The folder of annotations may lie among the class folders.
     """
-    from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in, visible_folders
+    from kgclip.data.clip import VIDEO_EXTENSIONS, clip_id, videos_in
     from kgclip.data.dataset import open_dataset
-    from kgclip.data.listing import library_at
+    from kgclip.data.listing import library_at, videos_under
     from kgclip.remote import at
 
     if path.suffix.lower() in VIDEO_EXTENSIONS and not path.is_dir():
@@ -113,14 +113,15 @@ def _clips(path: Path, out: Path) -> "dict[str, VideoPath]":
     with library_at(path) as library:
         here = videos_in(library.path) if library.path.is_dir() else []
         files = [library.original(file) for file in here]
-        classes = [folder for folder in visible_folders(library.path) if videos_in(folder)] if files else []
-    if classes:
+        deeper = [video for video in videos_under(library.path) if video.parent != library.path] if files else []
+    if deeper:
         raise KgclipError(
-            f"{files[0]}: lies beside folders of videos, such as {classes[0].name}/; put it into one of them, or give "
-            "a folder of videos alone"
+            f"{files[0]}: lies beside folders of videos, such as {deeper[0].parent.name}/; put it into one of them, or "
+            "give a folder of videos alone"
         )
     if not files:
-        return {clip.id: clip.path for clip in open_dataset(path, out if out.is_dir() else None).clips}
+        among = out.is_dir() and out.resolve().is_relative_to(path.resolve())
+        return {clip.id: clip.path for clip in open_dataset(path, out if among else None).clips}
     clips: dict[str, VideoPath] = {}
     for file in files:
         if clips.setdefault(clip_id(file.name), file) is not file:

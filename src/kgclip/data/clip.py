@@ -62,7 +62,7 @@ def clip_id(path: Path | str) -> str:
 
 def id_of_file(video: VideoPath) -> str:
     """The id of a video that no data set names: its folder and its name, and the times of a cut."""
-    film = clip_id("/".join(str(file_of(absolute(video))).split("/")[-2:]))
+    film = "/".join(clip_id(str(file_of(absolute(video)))).lstrip("/").split("/")[-2:])
     return cut_id(film, video) if isinstance(video, Cut) else film
 
 
@@ -88,8 +88,8 @@ def videos_in(folder: Path) -> list[Path]:
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a file or folder is hidden or made by an operating system (``._clip.mp4``, ``__MACOSX``)."""
-    return name.startswith(".") or name == "__MACOSX"
+    """Whether a file or folder is hidden or made by a system (``._clip.mp4``, ``__MACOSX``, ``@eaDir``)."""
+    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
 
 
 def is_video(name: str) -> bool:

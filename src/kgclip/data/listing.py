@@ -84,7 +84,8 @@ def library_at(path: Path) -> Iterator[Library]:
 
 def videos_under(folder: Path) -> list[Path]:
     """The videos at any depth in a folder, in order, without foreign ones."""
-    found = (path for path in folder.rglob("*") if is_video(path.name) and not path.is_dir())
+    # os.path takes what may not be looked at for no folder: whoever reads it says so.
+    found = (path for path in folder.rglob("*") if is_video(path.name) and not os.path.isdir(path))  # noqa: PTH112
     return sorted(path for path in found if not any(map(is_foreign, path.relative_to(folder).parts)))
 
 

@@ -148,9 +148,11 @@ def make_split(dataset: DataSet, options: SplitOptions, *, validate: bool = True
             test, pool = carve(pool, options.test_fraction, grouped, _rng(options.seed, _TEST_STREAM))
             if not test:
                 logger.warning(
-                    "%s: no test clip could be set aside: that takes an action with labeled clips of two sources, one "
-                    "of them without unlabeled clips",
+                    "%s: no test clip could be set aside: that takes an action with %s",
                     dataset.root,
+                    "labeled clips of two sources, one of them without unlabeled clips"
+                    if grouped
+                    else "two labeled clips",
                 )
         if validate and not val and options.val_fraction > 0:
             val, pool = carve(pool, options.val_fraction, grouped, _rng(options.seed, _VAL_STREAM))

@@ -223,23 +223,33 @@ class GraphTargets:
         return swapped
 
 
-def known_actions(config: TrainConfig, prepared: Prepared) -> tuple[str, ...]:
-    """The actions that a model of this run can know, in alphabetical order.
+def taught_actions(config: TrainConfig, prepared: Prepared) -> set[str]:
+    """The actions that the training part teaches a model of this run.
 
-    A trained head knows any action by its name; a solved one needs clips of it, training clips or those of validation
-    from which it learns at the end, or a definition and annotated clips that teach how its movements look.
+    A trained head knows any action by its name; a solved one needs clips of it, or a definition and annotated clips
+    that teach how its movements look.
+    """
+    graph = prepared.graph
+    if config.model.head == "gradient":
+        return {*prepared.dataset.actions, *graph.entities("action")}
+    taught = {edge.tail for edge in graph.edges("performs")}
+    if config.model.graph:
+        # Of a movement that no annotated clip shows, nobody knows how it looks.
+        shown = {edge.tail for edge in graph.edges("shows")}
+        taught |= {edge.head for edge in graph.edges("consists_of") if edge.tail in shown}
+    return taught
+
+
+def known_actions(config: TrainConfig, prepared: Prepared) -> tuple[str, ...]:
+    """The actions that a model of this run knows at its end, in alphabetical order.
+
+    Those that are taught, and those of the validation clips, from which a solved head learns at the end.
 
     Raises:
         KgclipError: there are fewer than two.
     """
-    graph = prepared.graph
-    named = {*prepared.dataset.actions, *graph.entities("action")}
-    labeled = {edge.tail for edge in graph.edges("performs")} | set(filter(None, prepared.labels(prepared.split.val)))
-    known = named if config.model.head == "gradient" else labeled
-    if config.model.graph:
-        # Of a movement that no annotated clip shows, nobody knows how it looks.
-        shown = {edge.tail for edge in graph.edges("shows")}
-        known |= {edge.head for edge in graph.edges("consists_of") if edge.tail in shown}
+    named = {*prepared.dataset.actions, *prepared.graph.entities("action")}
+    known = taught_actions(config, prepared) | set(filter(None, prepared.labels(prepared.split.val)))
     if len(known) < 2:
         raise KgclipError(
             f"{config.data}: gives too few actions to learn ({len(known)}), at least 2 are needed to choose between; "

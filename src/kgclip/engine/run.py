@@ -21,6 +21,7 @@ from kgclip.engine.prepare import (
     Prepared,
     graph_targets,
     known_actions,
+    taught_actions,
     without_clips,
 )
 from kgclip.engine.solve import SolvedModel, solve
@@ -125,13 +126,11 @@ class Run:
             return self.val_logits(self._solved(self.prepared, self.step.encoded()).model)
         return self.val_logits(unsolved_model(self.backbone, self.head, self.action_embeddings()))
 
-    @property
+    @cached_property
     def val_labels(self) -> dict[str, str]:
-        """The labels of validation clips that may be used and that the model knows."""
-        val = self.prepared.split.val
-        return {
-            c: n for c, n in zip(val, self.prepared.labels(val), strict=True) if n is not None and n in self.actions
-        }
+        """The labels of validation clips whose actions the training part teaches."""
+        val, taught = self.prepared.split.val, taught_actions(self.config, self.prepared)
+        return {c: n for c, n in zip(val, self.prepared.labels(val), strict=True) if n is not None and n in taught}
 
     @torch.no_grad()
     def val_logits(self, model: KGCLIP) -> tuple[Float[Tensor, "B K"], Int[Tensor, " B"]]:

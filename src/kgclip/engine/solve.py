@@ -131,7 +131,9 @@ def solve(
         return SolvedModel(model, None)
     if path.readable:
         used = rows if rows.any() else torch.ones_like(rows)
-        path.fit_defined(~performs.any(dim=0), output[used], shares[used])
+        # While a tower trains, an action may have clips in the validation part alone.
+        defined = ~performs.any(dim=0) & definitions.any(dim=1)
+        path.fit_defined(defined, output[used], shares[used])
     evidence = path_of_left_out(path, shares, performs, targets) if path.readable else None
     completed = int((performs.any(dim=1) & ~targets.edges["performs"].any(dim=1)).sum())
     return replace(_calibrated(model, model.join(mm, tri, shares, said, evidence), performs, rows), completed=completed)

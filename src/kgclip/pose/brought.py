@@ -75,10 +75,10 @@ class BroughtKeypoints:
             name = ends_of(clip)[-1]
             several = sum(other.endswith(f"/{name}") for other in (*self._poses, *self._frames)) > 1
             raise KgclipError(
-                f"{self.path}: has keypoints of several clips named {name}, and {clip} is none of them; give the video "
-                "in its folder"
+                f"{self.path}: has keypoints of several clips named {name}, and {clip} is none of them; give a video "
+                "whose folder has the name that it has there"
                 if several
-                else f"{self.path}: has no keypoints of {clip}; expected {clip}.json or a folder {clip}"
+                else f"{self.path}: has no keypoints of {clip}; expected {name}.json or a folder {name}"
             )
         numbers = sorted(frames)
         indices = np.array(numbers) - (0 if numbers[0] == 0 else 1)

@@ -116,5 +116,5 @@ def test_files_that_cannot_be_read(clips, tmp_path, content, message):
 
 def test_names_in_several_folders_are_not_mixed_up(clips, tmp_path):
     write_coco(tmp_path / "coco.json", {"golf/a": pose(0.0), "lunge/a": pose(9.0)})
-    with pytest.raises(KgclipError, match="has no keypoints of a"):
+    with pytest.raises(KgclipError, match="has keypoints of several clips named a, and a is none of them"):
         read_coco(tmp_path / "coco.json", {"a": clips["golf/a"]}, tmp_path / "k.parquet")

@@ -170,6 +170,11 @@ def test_frames_of_nobody_and_people_without_a_number(tmp_path):
     (tmp_path / "a/img_00002.json").write_text(json.dumps({"humans": people}))
     (frames,) = read_clips(tmp_path).values()
     assert frames == {1: [], 2: [PartState(1, "hip", "bend"), PartState(2, "head", "nod")]}
+    for number, human in enumerate(people):
+        human["number"] = number
+    (tmp_path / "a/img_00002.json").write_text(json.dumps({"humans": people}))
+    (frames,) = read_clips(tmp_path).values()
+    assert [state.person for state in frames[2]] == [0, 1]
 
 
 def test_a_folder_without_annotations(tmp_path):

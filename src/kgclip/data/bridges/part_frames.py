@@ -110,10 +110,15 @@ def _states(path: Path) -> list[PartState]:
             state
             for position, human in enumerate(humans, start=1)
             for name, part in _parts(human.get("parts") or {})
-            for state in _states_of(int(human.get("number") or position), name, part)
+            for state in _states_of(_number_of(human, position), name, part)
         ]
     except (LookupError, ValueError, OverflowError, TypeError, AttributeError) as error:
         raise KgclipError(f"{path}: is no frame annotation ({error!r}); see docs/data.md for its format") from None
+
+
+def _number_of(human: Mapping[str, Any], position: int) -> int:
+    number = human.get("number")
+    return position if number is None else int(number)
 
 
 def _parts(parts: Any) -> Iterable[tuple[str, Mapping[str, Any]]]:

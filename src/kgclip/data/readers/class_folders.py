@@ -1,9 +1,20 @@
 """Reads folders of videos by action: ``<class>/<clip>.mp4``, also under ``train/``, ``val/`` and ``test/``."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from kgclip.data.clip import PARTS_OF_A_DATA_SET, Entry, Part, clip_id, part_named, videos_in, visible_folders
+from kgclip.data.clip import (
+    PARTS_OF_A_DATA_SET,
+    Entry,
+    Part,
+    clip_id,
+    is_foreign,
+    is_video,
+    part_named,
+    videos_in,
+    visible_folders,
+)
 from kgclip.errors import KgclipError
 from kgclip.kg.names import spelling_key
 
@@ -46,7 +57,7 @@ def read_classes(
             files = videos_in(folder)
             if not files:
                 empty[spelling_key(folder.name)] = folder
-            _check_depth(folder, folder)
+            _check_depth(folder)
             entries += [Entry(id_of(file), file, folder.name, part) for file in files]
     for name in sorted(empty.keys() - {spelling_key(entry.label or "") for entry in entries}):
         raise KgclipError(
@@ -56,14 +67,16 @@ def read_classes(
     return entries
 
 
-def _check_depth(of_class: Path, folder: Path) -> None:
+def _check_depth(folder: Path) -> None:
     """Raise KgclipError if a folder somewhere in that of a class holds a video, which would not be read."""
-    for inner in visible_folders(folder):
-        if deeper := videos_in(inner):
+    for place, inner, files in os.walk(folder):
+        inner[:] = [name for name in inner if not is_foreign(name)]
+        deeper = () if Path(place) == folder else sorted(filter(is_video, files))
+        if deeper:
             raise KgclipError(
-                f"{deeper[0]}: lies in a folder inside a class folder; move it to {of_class / deeper[0].name}"
+                f"{Path(place, deeper[0])}: lies in a folder inside a class folder; move it to "
+                f"{folder / deeper[0]}, or take {place} out"
             )
-        _check_depth(of_class, inner)
 
 
 def _parts_of(root: Path, annotations: Path | None) -> Iterator[tuple[Path, Part | None]]:
