@@ -164,6 +164,15 @@ def test_the_hash_does_not_change_between_machines_and_releases():
     assert Split(("b", "a"), ("c",), (), ("a",)).hash == "a42de58aa941b92e"
 
 
+@pytest.mark.parametrize(("grouped", "words"), [(True, "of two sources, one of them"), (False, "two labeled clips")])
+def test_a_test_part_that_cannot_be_had_is_said(grouped, words, caplog):
+    clips = [("a", "s", None), (None, "s", None)]
+    split = make_split(data_set(clips), SplitOptions(test_fraction=0.5, group_by_source=grouped))
+    assert split.test == ()
+    assert "no test clip could be set aside: that takes an action with" in caplog.text
+    assert words in caplog.text
+
+
 def test_shots_need_labels():
     with pytest.raises(KgclipError, match=r"no clip is left for training.*or label some clips"):
         make_split(data_set([(None, "s", None)]), SplitOptions(shots=2))

@@ -30,7 +30,7 @@ from kgclip.engine.unknown import Threshold, rates_at
 from kgclip.errors import KgclipError, LeakageError
 from kgclip.kg.names import did_you_mean
 from kgclip.models.kgclip import KGCLIP, Score
-from kgclip.video.cut import VideoPath, interval_of
+from kgclip.video.cut import VideoPath, ends_of, interval_of
 
 Part = Literal["test", "val"]
 
@@ -91,22 +91,16 @@ def seen_in_training(split: Split, clips: Collection[str]) -> set[str]:
     for clip in split.train:
         film, *interval = interval_of(clip)
         trained[film].append((interval[0], interval[1]))
-        for end in _ends(film):
+        for end in ends_of(film)[1:]:
             by_end[end].append((interval[0], interval[1]))
 
     def was_seen(clip: str) -> bool:
         film, start_s, end_s = interval_of(clip)
         same = [*trained.get(film, ()), *by_end.get(film, ())]
-        same += [interval for end in _ends(film) for interval in trained.get(end, ())]
+        same += [interval for end in ends_of(film)[1:] for interval in trained.get(end, ())]
         return any(start_s < end and start < end_s for start, end in same)
 
     return {clip for clip in clips if was_seen(clip)}
-
-
-def _ends(film: str) -> list[str]:
-    """The id without its first folders: c and b/c of a/b/c."""
-    parts = film.split("/")
-    return ["/".join(parts[start:]) for start in range(1, len(parts))]
 
 
 def open_evaluation(

@@ -115,11 +115,8 @@ def solve(
     path.fit_seen(shows[told], windows.shares[told])
     model = KGCLIP(backbone, head, path, trained and trained[0], len(targets.actions), stream).eval()
     if trained is not None:
-        gradient, names = trained
-        model.action_embeddings = names
-        parts = [gradient(embeddings[rows], names) for rows in torch.arange(len(performs)).split(BATCH)]
-        mm = torch.cat([part for part, _ in parts])
-        tri = None if gradient.triplet is None else torch.cat([part for _, part in parts if part is not None])
+        model.action_embeddings = trained[1]
+        mm, tri = _scores_of_trained(*trained, embeddings)
     rows = _among(judged(performs, targets.sources), fresh)
     output = mm if tri is None else 0.5 * (mm + tri)
     if path.readable:
@@ -137,6 +134,15 @@ def solve(
     evidence = path_of_left_out(path, shares, performs, targets) if path.readable else None
     completed = int((performs.any(dim=1) & ~targets.edges["performs"].any(dim=1)).sum())
     return replace(_calibrated(model, model.join(mm, tri, shares, said, evidence), performs, rows), completed=completed)
+
+
+def _scores_of_trained(
+    head: GradientHead, names: Float[Tensor, "K D"], embeddings: ClipRows
+) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N K"] | None]:
+    """S_mm and S_tri of the training clips by a trained head, a batch at a time."""
+    parts = [head(embeddings[rows], names) for rows in torch.arange(embeddings.shape[0]).split(BATCH)]
+    tri = [part for _, part in parts if part is not None]
+    return torch.cat([part for part, _ in parts]), torch.cat(tri) if tri else None
 
 
 def path_of_left_out(

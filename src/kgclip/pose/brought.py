@@ -11,11 +11,11 @@ import orjson
 from jaxtyping import Float32
 
 from kgclip.errors import KgclipError
-from kgclip.pose.keypoints import ClipPose, ends_of, pose_of, read_keypoints
+from kgclip.pose.keypoints import ClipPose, pose_of, read_keypoints
 from kgclip.pose.skeleton import NUM_JOINTS
 from kgclip.pose.tracks import link_tracks
 from kgclip.reading import MOST_UNPACKED, check_unpacked, one_sentence, read_bytes
-from kgclip.video.cut import VideoPath, name_of
+from kgclip.video.cut import VideoPath, ends_of, name_of
 from kgclip.video.decode import open_video
 
 # OpenPose's joints in COCO's order, by the number of its joints.

@@ -15,6 +15,7 @@ from kgclip.pose.body import Body, measure
 from kgclip.pose.motion import GRID_RATE, grid_times, on_grid, smooth
 from kgclip.pose.skeleton import NUM_JOINTS, PersonTrack
 from kgclip.reading import one_sentence
+from kgclip.video.cut import ends_of
 
 T = TypeVar("T")
 KEYPOINTS_FILE = "keypoints.parquet"
@@ -95,12 +96,6 @@ def pose_of(poses: Mapping[str, T], clip: str) -> T | None:
         if same:
             return poses[same[0]] if len(same) == 1 else None
     return None
-
-
-def ends_of(clip: str) -> list[str]:
-    """The id, and what is left of it without its first folders, down to the file name."""
-    parts = clip.split("/")
-    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def write_keypoints(path: Path, poses: Mapping[str, ClipPose], origin: Mapping[str, object]) -> None:

@@ -79,6 +79,12 @@ def cut_id(film: str, cut: Cut) -> str:
     return f"{film}@{cut.start_s:.3f}-{cut.end_s:.3f}"
 
 
+def ends_of(clip: str) -> list[str]:
+    """The id, and what is left of it without its first folders, down to the file name."""
+    parts = clip.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
 def interval_of(clip_id: str) -> tuple[str, float, float]:
     """The film that a clip's id names, and from when to when: without end, where the clip is all of it."""
     match = re.fullmatch(r"(.+)@(\d+\.\d{3})-(\d+\.\d{3})", clip_id)
